@@ -1,0 +1,116 @@
+package outbox
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Cycle is what happens every ten seconds beside the polling: leases that ran
+// out are swept, events of channels that are off are skipped, claims that were
+// given up are given back, and channels that cannot be called are named. Each
+// part stands alone; one that fails is logged and comes round again.
+func (d *Dispatcher) Cycle(ctx context.Context) {
+	d.giveBackLost(ctx)
+	d.sweep(ctx)
+	d.count(ctx, "skipped: the channel is off", d.store.Skip)
+
+	problems, err := d.store.Problems(ctx)
+	if err != nil {
+		d.health.down("read the channels", err)
+		return
+	}
+	d.problems.note(problems)
+}
+
+// sweep waits until the database has answered for a whole lease: after an
+// outage every worker first gets the chance to record what it holds.
+func (d *Dispatcher) sweep(ctx context.Context) {
+	if d.health.upFor(d.opts.Lease) {
+		d.count(ctx, "leases ran out: the worker that held them is taken for dead", d.store.Sweep)
+	}
+}
+
+func (d *Dispatcher) count(ctx context.Context, what string, do func(context.Context) (int, error)) {
+	n, err := do(ctx)
+	if err != nil {
+		d.health.down(what, err)
+		return
+	}
+	if n > 0 {
+		d.log.Info(what, zap.Int("events", n))
+	}
+}
+
+// giveBackLost returns what turned up under a claim that was looked up in vain.
+func (d *Dispatcher) giveBackLost(ctx context.Context) {
+	ids := d.lost.list()
+	if len(ids) == 0 {
+		return
+	}
+	now := d.now()
+	n, err := d.store.GiveBack(ctx, ids)
+	if err != nil {
+		d.health.down("give back", err)
+		return
+	}
+	if n > 0 {
+		d.log.Warn("given back: the claim was committed after its reply was lost", zap.Int("events", n))
+	}
+	d.lost.forget(now.Add(-d.opts.Lease))
+}
+
+// lostClaims are attempt ids whose claim was looked up and not found.
+type lostClaims struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+func (l *lostClaims) add(attemptID string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at == nil {
+		l.at = map[string]time.Time{}
+	}
+	l.at[attemptID] = at
+}
+
+func (l *lostClaims) list() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.at))
+}
+
+// forget drops the claims lost before an instant: what they may have leased has run out.
+func (l *lostClaims) forget(before time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.at, func(_ string, at time.Time) bool { return at.Before(before) })
+}
+
+// problemLog says once that a channel cannot be called, and once that it can again.
+type problemLog struct {
+	mu    sync.Mutex
+	log   *zap.Logger
+	known map[string]string
+}
+
+func (p *problemLog) note(problems map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for channel, problem := range problems {
+		if p.known[channel] != problem {
+			p.log.Error("the channel is on but cannot be called; its events wait", zap.String("channel", channel), zap.String("problem", problem))
+		}
+	}
+	for channel := range p.known {
+		if _, still := problems[channel]; !still {
+			p.log.Info("the channel can be called again, or is off", zap.String("channel", channel))
+		}
+	}
+	p.known = problems
+}

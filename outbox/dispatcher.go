@@ -1,0 +1,234 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+)
+
+// Options are the dispatcher's times. All of them are measured on this
+// process's monotonic clock; the database's clock decides what is due.
+type Options struct {
+	PollInterval time.Duration // how often an idle worker looks
+	Timeout      time.Duration // the longest attempt
+	Lease        time.Duration // how long a claim lasts, as the Store was told
+}
+
+// beginAtMost is how long after a claim its POST may still be begun.
+const beginAtMost = 5 * time.Second
+
+// Dispatcher owns the loop: it claims what fits into the free slots, sends each
+// event from a goroutine of its own, and has the outcomes recorded in batches.
+type Dispatcher struct {
+	store  Store
+	sender Sender
+	log    *zap.Logger
+	opts   Options
+	now    func() time.Time
+
+	beginWithin time.Duration
+	lanes       *lanes
+	health      *health
+	recorder    *recorder
+	lost        lostClaims
+	problems    problemLog
+
+	open      sync.WaitGroup // events claimed and not yet settled
+	openCount atomic.Int64   // the same, as a number for the log
+}
+
+// claimed is an event together with the instant before its claim was sent.
+type claimed struct {
+	event Event
+	at    time.Time
+}
+
+// New makes a dispatcher over a database and a sender.
+func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher {
+	d := &Dispatcher{
+		store:       store,
+		sender:      sender,
+		log:         log,
+		opts:        opts,
+		now:         time.Now,
+		beginWithin: min(beginAtMost, opts.Lease-2*opts.Timeout),
+		lanes:       newLanes(Channels()),
+	}
+	d.health = &health{log: log, now: d.now}
+	d.problems = problemLog{log: log}
+	d.recorder = newRecorder(store, log, d.health, d.settled)
+	return d
+}
+
+// Run polls until stop is done, then finishes what is in flight and records it.
+// It returns nil if everything was recorded. When ctx ends, or when the drain
+// lasts five seconds longer than an attempt may, it returns an error at once;
+// what is open then is cleared up by the leases.
+func (d *Dispatcher) Run(ctx, stop context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go d.recorder.run(ctx)
+
+	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
+		if _, err := d.Pass(ctx); err != nil {
+			failures++
+			d.rest(ctx, stop, Backoff(failures), nil)
+			continue
+		}
+		failures = 0
+		d.rest(ctx, stop, d.opts.PollInterval, d.lanes.freed)
+	}
+	return d.drain(ctx)
+}
+
+// Once delivers what is due now, and what that makes due meanwhile, and returns
+// when all of it is recorded.
+func (d *Dispatcher) Once(ctx, stop context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go d.recorder.run(ctx)
+
+	d.Cycle(ctx)
+	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
+		n, err := d.Pass(ctx)
+		if err != nil {
+			failures++
+			d.rest(ctx, stop, Backoff(failures), nil)
+			continue
+		}
+		if err := d.drain(ctx); err != nil || n == 0 {
+			return err
+		}
+	}
+	return d.drain(ctx)
+}
+
+// rest waits for a while, or until a slot becomes free or the worker is stopped.
+func (d *Dispatcher) rest(ctx, stop context.Context, for_ time.Duration, freed <-chan struct{}) {
+	t := time.NewTimer(for_)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-freed:
+	case <-stop.Done():
+	case <-ctx.Done():
+	}
+}
+
+// Pass is one step of the loop: claim what fits and start each event on its way.
+// It returns the number of events claimed; an error means the database could
+// not be asked, and is already logged.
+func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
+	batch, err := d.claim(ctx)
+	if err != nil {
+		return 0, err
+	}
+	d.openCount.Add(int64(len(batch)))
+	for _, c := range batch {
+		d.lanes.take(c.event)
+		d.open.Add(1)
+		go d.deliver(ctx, c)
+	}
+	return len(batch), nil
+}
+
+// deliver is the way of one claimed event. Its slot is free again as soon as
+// its outcome waits to be recorded.
+func (d *Dispatcher) deliver(ctx context.Context, c claimed) {
+	out := d.attempt(ctx, c)
+	d.logOutcome(c.event, out)
+	select {
+	case d.recorder.waiting <- out:
+	case <-ctx.Done():
+	}
+	d.lanes.free(c.event)
+}
+
+// settled is called by the recorder for outcomes that are in the database.
+func (d *Dispatcher) settled(n int) {
+	d.openCount.Add(int64(-n))
+	d.open.Add(-n)
+}
+
+// claim asks the database for what fits into the free slots. A claim whose
+// reply was lost is looked up by its attempt id: what is found was committed,
+// and is ours to send.
+func (d *Dispatcher) claim(ctx context.Context) ([]claimed, error) {
+	at, attemptID := d.now(), uuid.NewString()
+	events, err := d.store.Claim(ctx, attemptID, d.lanes.snapshot())
+	if errors.Is(err, ErrReplyLost) {
+		d.health.down("claim", err)
+		events, err = d.lookUp(ctx, attemptID)
+	}
+	if err != nil {
+		d.health.down("claim", err)
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	d.health.up()
+	batch := make([]claimed, len(events))
+	for i, ev := range events {
+		batch[i] = claimed{event: ev, at: at}
+	}
+	return batch, nil
+}
+
+// lookUp asks until the database answers what became of a claim. If nothing is
+// found the claim may still commit, by a server process that has not noticed
+// the broken connection; then its rows must never be sent, since nobody would
+// know of them in time. The lost claim is remembered and given back.
+func (d *Dispatcher) lookUp(ctx context.Context, attemptID string) ([]Event, error) {
+	for try := 0; ; try++ {
+		events, err := d.store.Claimed(ctx, attemptID)
+		if err == nil {
+			if len(events) == 0 {
+				d.lost.add(attemptID, d.now())
+			}
+			return events, nil
+		}
+		if !sleep(ctx, Backoff(try)) {
+			return nil, err
+		}
+	}
+}
+
+// drain waits until everything claimed is recorded.
+func (d *Dispatcher) drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { d.open.Wait(); close(done) }()
+	limit := time.NewTimer(d.opts.Timeout + 5*time.Second)
+	defer limit.Stop()
+	var why string
+	select {
+	case <-done:
+		return nil
+	case <-limit.C:
+		why = "they took too long"
+	case <-ctx.Done():
+		why = "the worker was told to stop at once"
+	}
+	return fmt.Errorf("%d attempts were not recorded: %s; their leases will run out, then documents are sent again and the others are failed", d.openCount.Load(), why)
+}
+
+// logOutcome is the one place where an attempt is logged.
+func (d *Dispatcher) logOutcome(ev Event, out Outcome) {
+	fields := []zap.Field{
+		zap.Int64("id", ev.ID), zap.String("event", ev.Name), zap.Int("attempt", ev.Attempts),
+		zap.Int("http_status", out.Result.Status), zap.Duration("took", out.Result.Took),
+	}
+	switch out.Verdict {
+	case Sent:
+		d.log.Debug("sent", fields...)
+	case Failed:
+		d.log.Warn("failed", append(fields, zap.String("error", out.Result.Error))...)
+	case Later:
+		d.log.Warn("not delivered, tried again on the next cycle", append(fields, zap.String("error", out.Result.Error))...)
+	case Back:
+		d.log.Warn("given back: this worker was held up between claim and POST", fields...)
+	}
+}

@@ -1,0 +1,50 @@
+package outbox
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Event is one claimed row of webhook.outbox together with the endpoint that
+// the claim read, under lock, for it.
+type Event struct {
+	ID         int64
+	Name       string          // "document.exported", "contact.created", …
+	Channel    string          // "documents", "contacts", …
+	Data       json.RawMessage // the facts, exactly as the application wrote them
+	OccurredAt string          // RFC 3339 or PostgreSQL's ISO text; Render judges it
+	Attempts   int             // claims committed, this one included
+	IsTest     bool
+	AttemptID  string // the claim that fences this attempt's outcome, a UUID
+
+	Endpoint Endpoint
+}
+
+// Endpoint is where and how a channel's events are sent, read inside the claim.
+type Endpoint struct {
+	URL             string
+	Token           string // bearer token; empty sends no Authorization header
+	AcceptStatus    []int  // the HTTP statuses that count as delivered
+	DocumentBaseURL string // prefix of doc_url
+	InstanceID      string // prefix of the webhook-id header, a UUID
+}
+
+// Request is one rendered attempt, ready to be sent.
+type Request struct {
+	URL       string
+	Token     string // bearer token; empty sends no Authorization header
+	WebhookID string // the same on every attempt of one event
+	Channel   string // named in the error that tells how to count an uncounted 2xx
+	Body      []byte // the envelope
+	Accept    []int  // the HTTP statuses that count as delivered
+}
+
+// Result is what one attempt met. It is safe to store and to show: it holds no
+// token, no userinfo and nothing of a URL but scheme and host.
+type Result struct {
+	Delivered bool
+	Status    int           // HTTP status; 0 when no answer arrived
+	Error     string        // empty exactly when Delivered
+	Response  string        // the first 2 KiB of the answer's body, readable, the token masked
+	Took      time.Duration // from name look-up to the last byte read
+}

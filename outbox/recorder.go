@@ -1,0 +1,121 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// A flush takes what has gathered while the one before it was under way.
+const (
+	maxFlush   = 500  // outcomes a statement
+	maxWaiting = 1000 // outcomes that wait for a flush; beyond it senders wait too
+)
+
+// recorder writes outcomes in batches, one statement at a time, and repeats
+// each until the database has taken or disowned it.
+type recorder struct {
+	store   Store
+	log     *zap.Logger
+	health  *health
+	waiting chan Outcome
+	done    func(n int) // called once for each batch that is settled
+}
+
+func newRecorder(store Store, log *zap.Logger, h *health, done func(int)) *recorder {
+	return &recorder{store: store, log: log, health: h, waiting: make(chan Outcome, maxWaiting), done: done}
+}
+
+// run flushes until ctx ends. Outcomes that wait then are lost to this worker:
+// their leases run out.
+func (r *recorder) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case first := <-r.waiting:
+			batch := r.gather(first)
+			if r.settle(ctx, batch) {
+				r.done(len(batch))
+			}
+		}
+	}
+}
+
+func (r *recorder) gather(first Outcome) []Outcome {
+	batch := []Outcome{first}
+	for len(batch) < maxFlush {
+		select {
+		case o := <-r.waiting:
+			batch = append(batch, o)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// settle repeats a batch until it is taken. A batch that the database refuses
+// is written row by row, so that no answer of one receiver blocks the others.
+// False: ctx ended before.
+func (r *recorder) settle(ctx context.Context, batch []Outcome) bool {
+	err := r.repeat(ctx, batch)
+	if errors.Is(err, ErrRefused) {
+		for _, o := range batch {
+			if !r.settleOne(ctx, o) {
+				return false
+			}
+		}
+		return true
+	}
+	return err == nil
+}
+
+// settleOne writes one outcome, and if its texts are refused, writes it without them.
+func (r *recorder) settleOne(ctx context.Context, o Outcome) bool {
+	err := r.repeat(ctx, []Outcome{o})
+	if !errors.Is(err, ErrRefused) {
+		return err == nil
+	}
+	r.log.Error("the database refused an outcome; it is recorded without its texts", zap.Int64("id", o.EventID), zap.Error(err))
+	if o.Result.Error != "" {
+		o.Result.Error = "the error text could not be stored: see the worker's log"
+	}
+	o.Result.Response = ""
+	err = r.repeat(ctx, []Outcome{o})
+	if errors.Is(err, ErrRefused) {
+		r.log.Error("the database refused an outcome even without its texts; the lease will run out", zap.Int64("id", o.EventID), zap.Error(err))
+		return true
+	}
+	return err == nil
+}
+
+// repeat writes until the database answers: nil, or an error that wraps
+// ErrRefused. Repeating is harmless, see Store.Record.
+func (r *recorder) repeat(ctx context.Context, batch []Outcome) error {
+	for try := 0; ; try++ {
+		err := r.store.Record(ctx, batch)
+		if err == nil || errors.Is(err, ErrRefused) {
+			r.health.up()
+			return err
+		}
+		r.health.down("record outcomes", err)
+		if !sleep(ctx, Backoff(try)) {
+			return ctx.Err()
+		}
+	}
+}
+
+// sleep waits for d and reports true, or false as soon as ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

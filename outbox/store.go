@@ -1,0 +1,64 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrReplyLost says that a statement may or may not have been committed: the
+// connection broke before the database's answer was complete.
+var ErrReplyLost = errors.New("the database's reply was lost")
+
+// ErrRefused says that the database has refused a write because of its values
+// (SQLSTATE class 22 or 23). Repeating it unchanged is of no use.
+var ErrRefused = errors.New("the database refused the values")
+
+// Store is the database as the dispatcher sees it. Every method is one
+// statement, atomic, on the database's clock.
+type Store interface {
+	// Claim leases the due events that fit into the lanes, under the name
+	// attemptID, and returns them with the endpoint their channel had in that
+	// instant. Documents stay pending; the others are 'sending' once it returns.
+	// Nil error: committed. ErrReplyLost: perhaps committed; ask Claimed.
+	// Any other error: nothing was claimed.
+	Claim(ctx context.Context, attemptID string, lanes []Lane) ([]Event, error)
+
+	// Claimed returns the events that are held under attemptID, on a fresh
+	// connection. No event and a nil error: nothing is, or nothing is yet.
+	Claimed(ctx context.Context, attemptID string) ([]Event, error)
+
+	// Record writes outcomes. An outcome whose event is no longer held under its
+	// attempt changes nothing and is no error: it was recorded before, or the
+	// attempt was disowned. So it may be repeated. ErrRefused: none was written.
+	Record(ctx context.Context, outcomes []Outcome) error
+
+	// GiveBack returns to pending whatever is held under these attempts.
+	GiveBack(ctx context.Context, attemptIDs []string) (events int, err error)
+
+	// Sweep ends the leases that have run out: documents are due again, one-attempt
+	// events become failed.
+	Sweep(ctx context.Context) (events int, err error)
+
+	// Skip finishes the pending one-attempt events of channels that are off.
+	Skip(ctx context.Context) (events int, err error)
+
+	// Problems names the channels that are on but cannot be called as configured.
+	Problems(ctx context.Context) (map[string]string, error)
+}
+
+// Lane is what one channel's share of this worker holds at the moment of a claim.
+type Lane struct {
+	Channel  string
+	Busy     int // slots in use
+	Retrying int // of these, by events that had been claimed before
+}
+
+// Sender makes one HTTP attempt. It returns within its own time limit, never
+// panics, and makes no second attempt.
+type Sender interface {
+	// Check says why a request to this URL with this token could not even be
+	// made; nil if it could. The text shows neither the path nor the token.
+	Check(url, token string) error
+	// Send makes the attempt. The Result says all, errors included.
+	Send(ctx context.Context, req Request) Result
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/lib/pq"
+
+	"github.com/lib/pq/pqerror"
+
+	"github.com/recordengine/webhooks/outbox"
+)
+
+// rolledBack says whether the server itself has reported that the statement
+// failed and changed nothing. A session that was ended is no such report:
+// pg_terminate_backend may strike after the commit. Severities come translated
+// from some servers, so the SQLSTATE counts too.
+func rolledBack(err error) bool {
+	var pe *pq.Error
+	if !errors.As(err, &pe) || pe.Severity == pqerror.SeverityFatal || pe.Severity == pqerror.SeverityPanic {
+		return false
+	}
+	c := code(err)
+	return !strings.HasPrefix(c, "08") && !strings.HasPrefix(c, "57P")
+}
+
+// code is the SQLSTATE that the server has reported, or "".
+func code(err error) string {
+	var pe *pq.Error
+	if errors.As(err, &pe) {
+		return string(pe.Code)
+	}
+	return ""
+}
+
+// refused: the values are at fault (data exception, integrity violation).
+func refused(err error) bool {
+	c := code(err)
+	return len(c) == 5 && (c[:2] == "22" || c[:2] == "23")
+}
+
+// conflicting: another transaction was quicker; the same statement may well
+// succeed now. 23505 is the unique index that keeps two attempts of one
+// document apart.
+func conflicting(err error) bool {
+	switch code(err) {
+	case "23505", "40001", "40P01":
+		return true
+	}
+	return false
+}
+
+// failed wraps an error for the dispatcher. After a failover a connection to
+// the old primary is of no use, and the pool would keep it: it is emptied.
+func (s *Store) failed(doing string, err error) error {
+	if code(err) == "25006" {
+		s.dropIdle()
+		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	if refused(err) {
+		err = fmt.Errorf("%w: %w", outbox.ErrRefused, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// dropIdle closes the pooled connections that nobody uses now.
+func (s *Store) dropIdle() {
+	s.db.SetMaxIdleConns(0)
+	s.db.SetMaxIdleConns(maxConnections)
+}
+
+// withoutDSN drops the address that url.Parse quotes, since it may hold a password.
+func withoutDSN(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
+}

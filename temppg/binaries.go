@@ -1,0 +1,95 @@
+package temppg
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// binaries is a cluster in a temporary directory, served by the machine's own postgres.
+type binaries struct {
+	bin   string // where initdb and postgres are
+	dir   string // data, password file and log
+	owner *owner
+	fsync string
+}
+
+// newBinaries finds the binaries and makes an empty cluster with a password.
+func newBinaries(ctx context.Context, options Options, password string) (*binaries, error) {
+	bin, err := findBinaries(ctx, options.Version)
+	if err != nil {
+		return nil, err
+	}
+	who, err := serverOwner()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := tempDir(who)
+	if err != nil {
+		return nil, err
+	}
+	b := &binaries{bin: bin, dir: dir, owner: who, fsync: "off"}
+	if options.Durable {
+		b.fsync = "on"
+	}
+	if err := b.initdb(ctx, password); err != nil {
+		return nil, errors.Join(err, b.remove())
+	}
+	return b, nil
+}
+
+// initdb makes the cluster: UTF-8, the C locale, one superuser who needs the password.
+func (b *binaries) initdb(ctx context.Context, password string) error {
+	secret := filepath.Join(b.dir, "password")
+	if err := b.owner.writeFile(secret, password); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(b.bin, "initdb"), "--pgdata="+b.data(), "--username=postgres",
+		"--pwfile="+secret, "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync")
+	b.dress(cmd)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w:\n%s", err, bytes.TrimSpace(said))
+	}
+	return os.Remove(secret)
+}
+
+// launch runs postgres as a child process. It has no Unix socket: their paths may be 107 bytes long, and temporary
+// directories are longer on some systems.
+func (b *binaries) launch(_ context.Context, port int) (*child, error) {
+	log := filepath.Join(b.dir, "log")
+	//nolint:noctx // the server outlives the call that starts it; Stop ends it
+	cmd := exec.Command(filepath.Join(b.bin, "postgres"), "-D", b.data(),
+		"-c", "listen_addresses=127.0.0.1",
+		"-c", "port="+strconv.Itoa(port),
+		"-c", "unix_socket_directories=",
+		"-c", "max_connections=200",
+		"-c", "fsync="+b.fsync,
+		"-c", "synchronous_commit=on",
+		"-c", "logging_collector=off")
+	b.dress(cmd)
+	return startChild(cmd, log)
+}
+
+func (b *binaries) stop(c *child)        { c.signal(syscall.SIGINT) }
+func (b *binaries) crash(c *child) error { c.signal(syscall.SIGQUIT); return nil }
+func (b *binaries) remove() error        { return os.RemoveAll(b.dir) }
+func (b *binaries) data() string         { return filepath.Join(b.dir, "data") }
+
+// dress gives a command the owner's identity and an environment in which no PG variable leads it astray.
+func (b *binaries) dress(cmd *exec.Cmd) {
+	cmd.Dir = b.dir
+	cmd.SysProcAttr = b.owner.processAttributes()
+	for _, entry := range os.Environ() {
+		if !strings.HasPrefix(entry, "PG") && !strings.HasPrefix(entry, "LC_") && !strings.HasPrefix(entry, "LANG") {
+			cmd.Env = append(cmd.Env, entry)
+		}
+	}
+	cmd.Env = append(cmd.Env, "LC_ALL=C")
+}

@@ -1,0 +1,87 @@
+package temppg
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+)
+
+// owner is whom the server runs as where that is someone else; nil means as ourselves.
+type owner struct {
+	uid, gid uint32
+}
+
+// serverOwner is the postgres user when we are root, as whom PostgreSQL refuses to run.
+func serverOwner() (*owner, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil //nolint:nilnil // nil is a value here: ourselves
+	}
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL refuses to run as root and there is no user postgres to run it as "+
+			"(PostgreSQL's packages make one): %w", err)
+	}
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("user postgres: %w", err)
+	}
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("user postgres: %w", err)
+	}
+	return &owner{uint32(uid), uint32(gid)}, nil
+}
+
+// tempDir makes a directory that belongs to the owner.
+func tempDir(who *owner) (string, error) {
+	parent := os.TempDir()
+	if who != nil && !open(parent) {
+		parent = "/tmp"
+	}
+	sweepAbandoned(parent)
+	dir, err := os.MkdirTemp(parent, dirPattern(os.Getpid()))
+	if err != nil {
+		return "", fmt.Errorf("make a directory for PostgreSQL: %w", err)
+	}
+	if err := who.own(dir); err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+// open tells whether another user can pass through a directory and all those above it; root's TMPDIR may be below
+// /root.
+func open(dir string) bool {
+	for {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return true
+		}
+		dir = parent
+	}
+}
+
+// own hands a file or directory over.
+func (o *owner) own(path string) error {
+	if o == nil {
+		return nil
+	}
+	if err := os.Chown(path, int(o.uid), int(o.gid)); err != nil {
+		return fmt.Errorf("give %s to the user postgres: %w", path, err)
+	}
+	return nil
+}
+
+// writeFile writes a file that only the owner can read.
+func (o *owner) writeFile(path, text string) error {
+	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write for PostgreSQL: %w", err)
+	}
+	return o.own(path)
+}

@@ -1,0 +1,111 @@
+package sender
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Check tells whether a channel's URL and bearer token can be called as they
+// are configured, without calling them. An error begins with "cannot call: ",
+// as the error of an attempt would, and shows nothing of either. An empty
+// token is fine: no Authorization header is sent then.
+//
+// A URL may carry userinfo (https://user:password@host); it is sent as Basic
+// authorization, unless there is a token, which wins.
+func Check(rawURL, token string) error {
+	_, err := check(rawURL, token)
+	return err
+}
+
+// check is Check that also returns the URL.
+func check(rawURL, token string) (*url.URL, error) {
+	u, err := parseURL(rawURL)
+	if err == nil {
+		err = checkToken(token)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot call: %w; nothing was sent", err)
+	}
+	return u, nil
+}
+
+// parseURL never passes on the text of url.Parse: it quotes what it could not
+// read, which may be a part of a password or key.
+func parseURL(raw string) (*url.URL, error) {
+	switch {
+	case strings.TrimSpace(raw) == "":
+		return nil, errors.New("the channel has no URL")
+	case strings.TrimSpace(raw) != raw:
+		return nil, errors.New("the URL begins or ends with white space")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("the URL cannot be read: %s", parseTrouble(err))
+	}
+	return u, checkURL(u)
+}
+
+func checkURL(u *url.URL) error {
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("the URL does not begin with https:// or http://")
+	case u.Hostname() == "":
+		return errors.New("the URL has no host")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return errors.New("the URL's port is not between 1 and 65535")
+		}
+	}
+	return nil
+}
+
+// parseTroubles names what url.Parse complains about in words that quote
+// nothing.
+var parseTroubles = []struct{ sign, words string }{
+	{"control character", "it holds a control character"},
+	{"invalid URL escape", "it holds a % that begins no escape such as %20"},
+	{"invalid port", "what follows the host's colon is no port"},
+	{"invalid userinfo", "its user or password holds a character that must be escaped"},
+	{"in host name", "its host holds a character that no host may have"},
+	{"missing ']'", "its host misses a closing bracket"},
+	{"scheme", "it does not begin with https:// or http://"},
+}
+
+func parseTrouble(err error) string {
+	for _, t := range parseTroubles {
+		if strings.Contains(reasonOf(err), t.sign) {
+			return t.words
+		}
+	}
+	return "it is malformed"
+}
+
+// reasonOf drops the URL itself, which could hold any of the signs.
+func reasonOf(err error) string {
+	var e *url.Error
+	if errors.As(err, &e) {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
+// checkToken holds what RFC 9110 says of a field value: no control character,
+// and white space at its ends would be lost on the way.
+func checkToken(token string) error {
+	for i := range len(token) {
+		if c := token[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return errors.New("the bearer token holds a line break or another control character, so it is no header value")
+		}
+	}
+	if strings.Trim(token, " \t") != token {
+		return errors.New("the bearer token begins or ends with white space")
+	}
+	return nil
+}
+
+// Check is the package's Check, for the dispatcher.
+func (s *Sender) Check(rawURL, token string) error { return Check(rawURL, token) }

@@ -1,0 +1,66 @@
+package sender
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCheck(t *testing.T) {
+	for _, c := range []struct{ name, url, token, want string }{
+		{"plain", "https://hooks.example.com/geheim", "", ""},
+		{"http, port, userinfo", "http://me:geheim@example.com:8080/x?y#z", "geheim", ""},
+		{"address", "https://[2001:db8::1]:443/", "", ""},
+		{"address with zone", "http://[fe80::1%25eth0]/", "", ""},
+		{"scheme in capitals", "HTTPS://example.com", "", ""},
+		{"not ASCII", "https://bücher.example/ü", "geheim é", ""},
+		{"empty", "", "", "no URL"},
+		{"blank", " \t", "", "no URL"},
+		{"space before", " https://example.com", "", "white space"},
+		{"line break after", "https://example.com/geheim\n", "", "white space"},
+		{"line break within", "https://example.com/ge\nheim", "", "control character"},
+		{"no scheme", "example.com/geheim", "", "does not begin with https://"},
+		{"other scheme", "ftp://example.com/geheim", "", "does not begin with https://"},
+		{"javascript", "javascript:geheim", "", "does not begin with https://"},
+		{"file", "file:///etc/geheim", "", "does not begin with https://"},
+		{"no host", "https:///geheim", "", "no host"},
+		{"opaque", "https:example.com/geheim", "", "no host"},
+		{"port only", "https://:443/geheim", "", "no host"},
+		{"port in words", "https://example.com:geheim/", "", "no port"},
+		{"password with a slash", "https://me:ge/heim@example.com/", "", "no port"},
+		{"port too high", "https://example.com:70000/", "", "between 1 and 65535"},
+		{"port 0", "https://example.com:0/", "", "between 1 and 65535"},
+		{"bad escape", "https://example.com/%zzgeheim", "", "escape"},
+		{"space in the host", "https://exa mple.com/geheim", "", "host"},
+		{"bracket", "https://[::1/geheim", "", "bracket"},
+		{"userinfo", "https://me:ge heim@example.com/", "", "must be escaped"},
+		{"token with a line break", "https://example.com", "geheim\r\nX: y", "token holds"},
+		{"token with NUL", "https://example.com", "geheim\x00", "token holds"},
+		{"token with DEL", "https://example.com", "geheim\x7f", "token holds"},
+		{"token with a space after", "https://example.com", "geheim ", "white space"},
+		{"blank token", "https://example.com", " ", "white space"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := Check(c.url, c.token)
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || !strings.HasPrefix(err.Error(), "cannot call: ") || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v, want %q", err, c.want)
+			}
+			for _, part := range []string{"geheim", "heim", "ge\n", "me:"} {
+				if strings.Contains(err.Error(), part) {
+					t.Errorf("%q shows %q", err, part)
+				}
+			}
+			req := newRequest(c.url)
+			req.Token = c.token
+			if got := send(t, newSender(t, time.Second), req); got.Error != err.Error() {
+				t.Errorf("Send says %q, Check %q", got.Error, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,119 @@
+// Package sender makes one HTTP attempt out of one outbox.Request and returns
+// one outbox.Result: at most one POST, never a redirect, never a replay.
+//
+// Everything that a Result says is safe to store and to show. The package
+// never logs; whoever called Send logs its Result once.
+//
+//	sender.go     Send, the attempt as a straight line
+//	check.go      can this URL and this token be called at all?
+//	post.go       the request, and when it may be tried on another connection
+//	transport.go  how connections are made and kept
+//	guard.go      which addresses may be called
+//	trail.go      how far an attempt came, above all: was anything written?
+//	verdict.go    a status came: delivered or not
+//	failure.go    no status came: what happened, and what it means
+//	secrets.go    what must not be shown of token and URL
+package sender
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/recordengine/webhooks/outbox"
+)
+
+// defaultTimeout is the spec's "30-second timeout" ("Retry Behavior").
+const defaultTimeout = 30 * time.Second
+
+// errTimedOut is the cause of a context that ended because the attempt's own
+// time ran out, as opposed to one that the worker cancelled.
+var errTimedOut = errors.New("the attempt's time ran out")
+
+// Options are the settings of a Sender. The zero value is usable.
+type Options struct {
+	Timeout       time.Duration  // of one attempt, name look-up to last byte read; 0 means 30 s
+	AllowNetworks []netip.Prefix // may be called although not public; see ParseNetworks
+	Version       string         // sent as User-Agent: RecordEngine-Webhooks/<version>; "" means dev
+	RootCAs       *x509.CertPool // authorities to trust; nil means the system's
+}
+
+// Sender makes attempts. It is safe for concurrent use; connections are shared
+// between the attempts on one host.
+type Sender struct {
+	timeout   time.Duration
+	agent     string
+	transport *http.Transport
+	hidden    sync.Map // [2]string{URL, token} to secrets; one entry for each setting a channel had
+}
+
+// New returns a Sender. It opens nothing before the first Send.
+func New(o Options) *Sender {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	return &Sender{
+		timeout:   o.Timeout,
+		agent:     "RecordEngine-Webhooks/" + o.Version,
+		transport: newTransport(newDialer(o)),
+	}
+}
+
+// Close closes the connections that are kept but not in use. Attempts under
+// way are not touched, and the Sender remains usable.
+func (s *Sender) Close() { s.transport.CloseIdleConnections() }
+
+// Send makes one attempt and always returns a complete Result, within the
+// Sender's timeout. Delivered means exactly that the answer's status is one of
+// req.Accept. A cancelled ctx ends the attempt at once; its Error then begins
+// with "interrupted: ".
+func (s *Sender) Send(ctx context.Context, req outbox.Request) outbox.Result {
+	start := time.Now()
+	result := s.attempt(ctx, req)
+	result.Took = time.Since(start)
+	return result
+}
+
+// attempt is Send without the stopwatch.
+func (s *Sender) attempt(ctx context.Context, req outbox.Request) outbox.Result {
+	target, err := check(req.URL, req.Token)
+	if err != nil {
+		return outbox.Result{Error: message(err.Error())}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
+	defer cancel()
+
+	hidden := s.secretsFor(target, req)
+	answer, went, err := s.post(ctx, target, req)
+	if err != nil {
+		f := failure{err: err, cause: context.Cause(ctx), origin: originOf(target), timeout: s.timeout, trail: went, hidden: hidden}
+		return outbox.Result{Error: message(f.text())}
+	}
+	defer answer.Body.Close()
+	return verdict(req, target, answer, hidden)
+}
+
+// secretsFor remembers what secretsOf finds: it takes longer than the rest of
+// an attempt's own work, and always finds the same.
+func (s *Sender) secretsFor(target *url.URL, req outbox.Request) secrets {
+	key := [2]string{req.URL, req.Token}
+	if known, ok := s.hidden.Load(key); ok {
+		return known.(secrets)
+	}
+	found := secretsOf(target, req.Token)
+	s.hidden.Store(key, found)
+	return found
+}
+
+// originOf returns scheme://host[:port], all that may be shown of a URL.
+func originOf(u *url.URL) string {
+	return cut(clean(u.Scheme+"://"+u.Host), maxOrigin)
+}

@@ -1,0 +1,273 @@
+package sender
+
+import (
+	"compress/gzip"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestOnlyAcceptedStatusesAreDelivered(t *testing.T) {
+	srv := answerer(t)
+	s := newSender(t, 10*time.Second)
+	for code := 200; code <= 599; code++ {
+		got := send(t, s, newRequest(fmt.Sprintf("%s/%d", srv, code)))
+		want := code == 200 || code == 201 || code == 204
+		if got.Delivered != want || got.Status != code {
+			t.Errorf("status %d: delivered %v, status %d", code, got.Delivered, got.Status)
+		}
+	}
+}
+
+// answerer answers with the status that the path names.
+func answerer(t *testing.T) string {
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var code int
+		fmt.Sscanf(r.URL.Path, "/%d", &code)
+		w.WriteHeader(code)
+	}).URL
+}
+
+func TestTheErrorOfAStatusSaysWhatToDo(t *testing.T) {
+	origin := answerer(t)
+	s := newSender(t, 10*time.Second)
+	for _, c := range []struct {
+		code int
+		want string
+	}{
+		{202, "HTTP 202 Accepted from " + origin + " is not counted as delivered; to count it: update webhook.channels set accept_status = accept_status || 202 where name = 'contacts'"},
+		{203, "HTTP 203 Non-Authoritative Information from " + origin + " is not counted as delivered; to count it: update webhook.channels set accept_status = accept_status || 203 where name = 'contacts'"},
+		{206, "HTTP 206 Partial Content from " + origin + " is not counted"},
+		{299, "HTTP 299 from " + origin + " is not counted"},
+		{300, "redirect: HTTP 300 Multiple Choices from " + origin + " without a Location"},
+		{304, "redirect: HTTP 304 Not Modified from " + origin + " without a Location"},
+		{400, "HTTP 400 Bad Request from " + origin},
+		{401, "HTTP 401 Unauthorized from " + origin},
+		{403, "HTTP 403 Forbidden from " + origin},
+		{404, "HTTP 404 Not Found from " + origin},
+		{407, "HTTP 407 Proxy Authentication Required from " + origin},
+		{408, "HTTP 408 Request Timeout from " + origin},
+		{410, "HTTP 410 Gone from " + origin},
+		{413, "HTTP 413 Request Entity Too Large from " + origin},
+		{418, "HTTP 418 I'm a teapot from " + origin},
+		{421, "HTTP 421 Misdirected Request from " + origin},
+		{425, "HTTP 425 Too Early from " + origin},
+		{429, "HTTP 429 Too Many Requests from " + origin},
+		{499, "HTTP 499 from " + origin},
+		{500, "HTTP 500 Internal Server Error from " + origin},
+		{502, "HTTP 502 Bad Gateway from " + origin},
+		{503, "HTTP 503 Service Unavailable from " + origin},
+		{504, "HTTP 504 Gateway Timeout from " + origin},
+		{599, "HTTP 599 from " + origin},
+		{777, "HTTP 777 from " + origin},
+		{999, "HTTP 999 from " + origin},
+	} {
+		t.Run(fmt.Sprint(c.code), func(t *testing.T) {
+			got := send(t, s, newRequest(fmt.Sprintf("%s/%d", origin, c.code)))
+			failsWith(t, got, c.want)
+			if got.Status != c.code {
+				t.Errorf("status %d", got.Status)
+			}
+		})
+	}
+}
+
+func TestAChannelMayAcceptOtherStatuses(t *testing.T) {
+	s := newSender(t, 10*time.Second)
+	req := newRequest(answerer(t) + "/202")
+	req.Accept = []int{200, 202}
+	if got := send(t, s, req); !got.Delivered || got.Status != 202 {
+		t.Errorf("got %+v", got)
+	}
+	req.Accept = nil
+	failsWith(t, send(t, s, req), "HTTP 202 Accepted")
+}
+
+func TestTheChannelInTheSQLIsQuoted(t *testing.T) {
+	if got := acceptSQL("o'brien", 202); !strings.HasSuffix(got, "where name = 'o''brien'") {
+		t.Error(got)
+	}
+}
+
+func TestUnusualStatusLines(t *testing.T) {
+	for _, c := range []struct {
+		name, answer string
+		status       int
+		delivered    bool
+		errorBegins  string
+	}{
+		{"interim answers are skipped", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 9) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, true, ""},
+		{"199 is interim", "HTTP/1.1 199 Odd\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", 204, true, ""},
+		{"a storm of interim answers ends", strings.Repeat("HTTP/1.1 102 Processing\r\nX: y\r\n\r\n", 10_000), 0, false, "answer too large: "},
+		{"101 is no success", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", 101, false, "HTTP 101 Switching Protocols from "},
+		{"HTTP/1.0 will do", "HTTP/1.0 200 OK\r\n\r\nok", 200, true, ""},
+		{"no reason", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, true, ""},
+		{"the receiver's reason is not shown", "HTTP/1.1 500 tok_5ecret-plain\r\nContent-Length: 0\r\n\r\n", 500, false, "HTTP 500 Internal Server Error from "},
+		{"status 000", "HTTP/1.1 000 Nothing\r\nContent-Length: 0\r\n\r\n", 0, false, "bad answer: "},
+		{"status 042", "HTTP/1.1 042 Odd\r\nContent-Length: 0\r\n\r\n", 0, false, "bad answer: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := send(t, newSender(t, 10*time.Second), newRequest(answering(t, c.answer).url()))
+			if got.Status != c.status || got.Delivered != c.delivered || !strings.HasPrefix(got.Error, c.errorBegins) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestASwitchedProtocolIsNotReadAsABody(t *testing.T) {
+	srv := serveRaw(t, func(r *raw, c *rawConn) {
+		c.request(r)
+		c.say("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nsecret")
+		c.hang()
+	})
+	got := send(t, newSender(t, time.Minute), newRequest(srv.url()))
+	failsWith(t, got, "HTTP 101 Switching Protocols from "+srv.url())
+	if got.Response != "" || got.Took > 30*time.Second {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRedirectsAreNeverFollowed(t *testing.T) {
+	var hits atomic.Int32
+	target := serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Location", target.URL+"/topsecretpath?key=topsecretkey")
+				w.WriteHeader(code)
+			})
+			got := send(t, newSender(t, 10*time.Second), newRequest(srv.URL))
+			failsWith(t, got, fmt.Sprintf("redirect: HTTP %d %s from %s to %s; redirects are never followed", code, http.StatusText(code), srv.URL, target.URL))
+			if got.Status != code || strings.Contains(got.Error, "topsecret") {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+	if n := hits.Load(); n != 0 {
+		t.Errorf("the target was called %d times", n)
+	}
+}
+
+func TestALocationShowsSchemeAndHostOnly(t *testing.T) {
+	for _, c := range []struct{ name, location, want string }{
+		{"another host", "https://user:geheim@b.example.com:8443/geheim?geheim#geheim", " to https://b.example.com:8443;"},
+		{"relative", "/geheim", " to http://127.0.0.1"},
+		{"no scheme", "//c.example.com/geheim", " to http://c.example.com;"},
+		{"not a web address", "mailto:geheim@example.com", " to a Location that is no web address"},
+		{"unreadable", "https://user:ge/heim:x@[geheim", " to a Location that is no web address"},
+		{"the token as a host", "https://" + plainToken + ".example.com/", " to https://***.example.com;"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header()["Location"] = []string{c.location}
+				w.WriteHeader(302)
+			})
+			req := newRequest(srv.URL + "/hook/0123456789abcdef")
+			req.Token = plainToken
+			got := send(t, newSender(t, 10*time.Second), req)
+			failsWith(t, got, "redirect: HTTP 302 Found from "+srv.URL, c.want)
+			if strings.Contains(got.Error, "geheim") || strings.Contains(got.Error, "/hook") {
+				t.Errorf("error %q", got.Error)
+			}
+		})
+	}
+}
+
+func TestABodyChangesNothingOnceTheStatusIsThere(t *testing.T) {
+	for _, c := range []struct {
+		name, answer string
+		hang         bool
+		delivered    bool
+		response     string
+	}{
+		{"breaks after 200", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", false, true, "part"},
+		{"breaks after 500", "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\npart", false, false, "part"},
+		{"bad chunk after 200", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\nzz\r\n", false, true, "part"},
+		{"runs out of time after 200", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", true, true, "part"},
+		{"runs out of time after 500", "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\npart", true, false, "part"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			srv := serveRaw(t, func(r *raw, conn *rawConn) {
+				conn.request(r)
+				conn.say("%s", c.answer)
+				if c.hang {
+					conn.hang()
+				}
+			})
+			got := send(t, newSender(t, 300*time.Millisecond), newRequest(srv.url()))
+			if got.Delivered != c.delivered || got.Response != c.response {
+				t.Errorf("got %+v", got)
+			}
+			if !c.delivered {
+				failsWith(t, got, "HTTP 500 Internal Server Error from "+srv.url())
+			}
+		})
+	}
+}
+
+func TestADrippingBodyEndsWithTheTimeout(t *testing.T) {
+	for _, code := range []int{200, 500} {
+		gone := make(chan struct{})
+		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(code)
+			for r.Context().Err() == nil {
+				w.Write([]byte("."))
+				w.(http.Flusher).Flush()
+				select {
+				case <-r.Context().Done():
+				case <-time.After(5 * time.Millisecond):
+				}
+			}
+			close(gone)
+		})
+		got := send(t, newSender(t, 200*time.Millisecond), newRequest(srv.URL))
+		if got.Delivered != (code == 200) || got.Status != code || !strings.HasPrefix(got.Response, ".") {
+			t.Errorf("status %d: got %+v", code, got)
+		}
+		if got.Took > 2*time.Second {
+			t.Errorf("took %v", got.Took)
+		}
+		<-gone
+	}
+}
+
+func TestAnEndlessBodyIsReadNoFurtherThanTheLimit(t *testing.T) {
+	gone := make(chan struct{})
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		defer close(gone)
+		chunk := []byte(strings.Repeat("x", 32<<10))
+		for {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	})
+	got := send(t, newSender(t, time.Minute), newRequest(srv.URL))
+	if !got.Delivered || len(got.Response) != maxResponse {
+		t.Errorf("delivered %v, %d bytes", got.Delivered, len(got.Response))
+	}
+	<-gone // the connection was given up, not drained
+}
+
+func TestAGzipBombIsNotInflated(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "" {
+			t.Errorf("compression was asked for: %q", r.Header.Get("Accept-Encoding"))
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		for range 4 {
+			z.Write(make([]byte, 1<<20))
+		}
+		z.Close()
+	})
+	got := send(t, newSender(t, time.Minute), newRequest(srv.URL))
+	if !got.Delivered || !slices.Contains([]rune(got.Response), '\uFFFD') {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -1,0 +1,79 @@
+package sender
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/recordengine/webhooks/outbox"
+)
+
+// maxRead bounds what is read of an answer's body, in bytes.
+const maxRead = 64 << 10
+
+// verdict turns an answer into a Result. The status alone decides: a body that
+// breaks or runs out of time changes nothing (contract, "Success").
+func verdict(req outbox.Request, target *url.URL, answer *http.Response, hidden secrets) outbox.Result {
+	if answer.StatusCode < 100 {
+		return outbox.Result{Error: message(fmt.Sprintf("bad answer: %s gave %03d, which is no HTTP status; outcome unknown",
+			originOf(target), answer.StatusCode))}
+	}
+	result := outbox.Result{Status: answer.StatusCode, Response: readable(answer, hidden)}
+	if slices.Contains(req.Accept, answer.StatusCode) {
+		result.Delivered = true
+		return result
+	}
+	result.Error = message(refusal(req.Channel, target, answer, hidden))
+	return result
+}
+
+// refusal says what a status that does not count means.
+func refusal(channel string, target *url.URL, answer *http.Response, hidden secrets) string {
+	from := statusLine(answer.StatusCode) + " from " + originOf(target)
+	switch answer.StatusCode / 100 {
+	case 2:
+		return from + " is not counted as delivered; to count it: " + acceptSQL(channel, answer.StatusCode)
+	case 3:
+		return "redirect: " + from + destination(target, answer, hidden) + "; redirects are never followed, so set the channel's URL to where it should go"
+	}
+	return from
+}
+
+// statusLine names a status by the standard's reason, never by the receiver's.
+func statusLine(code int) string {
+	return strings.TrimSuffix(fmt.Sprintf("HTTP %d %s", code, http.StatusText(code)), " ")
+}
+
+// acceptSQL is the line that makes a channel count a status.
+func acceptSQL(channel string, code int) string {
+	return fmt.Sprintf("update webhook.channels set accept_status = accept_status || %d where name = '%s'",
+		code, strings.ReplaceAll(channel, "'", "''"))
+}
+
+// destination shows scheme and host of a Location. Its path and query may hold
+// a key as well as the channel's own URL.
+func destination(target *url.URL, answer *http.Response, hidden secrets) string {
+	location := answer.Header.Get("Location")
+	if location == "" {
+		return " without a Location"
+	}
+	to, err := target.Parse(location)
+	if err != nil || to.Host == "" {
+		return " to a Location that is no web address"
+	}
+	return " to " + hidden.mask(originOf(to))
+}
+
+// readable returns the part of the answer's body that is stored. A body of 101
+// is no body but the connection itself, and would last until the timeout.
+func readable(answer *http.Response, hidden secrets) string {
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		return ""
+	}
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxRead))
+	whole := err == nil && len(text) < maxRead
+	return response(string(text), whole, hidden)
+}

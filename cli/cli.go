@@ -1,0 +1,139 @@
+// Package cli is the command line: a file for each command. Every command is a
+// function that returns an error; Main turns it into a line and an exit status.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+)
+
+// Version is told to receivers in User-Agent, and to whoever asks.
+const Version = "0.1.0"
+
+// The exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Process is what a command has of the world.
+type Process struct {
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Environ []string
+	Schema  string // the text of schema.sql
+}
+
+// command is one word of the command line.
+type command struct {
+	name, args, about string
+	run               func(ctx, stop context.Context, p Process, args []string) error
+}
+
+var commands = []command{
+	{"run", "[--migrate] [--once]", "the worker: deliver events until told to stop", runWorker},
+	{"migrate", "[--print] [--check]", "apply schema.sql; show it; say whether it is applied", runMigrate},
+	{"status", "", "where each channel stands", runStatus},
+	{"render", "EVENT [--occurred-at T] [--base-url U]", "the exact bytes that would be sent; facts on standard input", runRender},
+	{"receive", "[--listen A] [--status 503x3,200] …", "a receiver to try things on", runReceive},
+	{"demo", "", "the sixty-second tour, on a temporary PostgreSQL", runDemo},
+	{"version", "", "the version of this binary", runVersion},
+}
+
+// usageError is a mistake in how the program was called: exit status 2.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+
+// Main runs one command and returns the exit status. The first SIGTERM or
+// interrupt asks it to finish what it has begun, the second to stop at once.
+func Main(args []string, p Process) int {
+	log.SetOutput(io.Discard) // net/http prints what a receiver sent too much there, and that may be our token
+	ctx, stop, release := signals()
+	defer release()
+	err := dispatch(ctx, stop, p, args)
+	var usage usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintf(p.Stderr, "webhooks: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(p.Stderr, "webhooks: %v\n", err)
+	return exitFailed
+}
+
+func dispatch(ctx, stop context.Context, p Process, args []string) error {
+	if len(args) == 0 {
+		help(p.Stderr)
+		return usagef("a command is missing")
+	}
+	if slices.Contains([]string{"help", "-h", "--help", "-help"}, args[0]) {
+		help(p.Stdout)
+		return nil
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return c.run(ctx, stop, p, args[1:])
+		}
+	}
+	return usagef("unknown command %q; webhooks help lists them", args[0])
+}
+
+// signals returns a context that ends with the second signal, and one that ends
+// with the first.
+func signals() (ctx, stop context.Context, release func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	stop, cancelStop := context.WithCancel(ctx)
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, syscall.SIGTERM, os.Interrupt)
+	go func() {
+		<-ch
+		cancelStop()
+		<-ch
+		cancel()
+	}()
+	return ctx, stop, func() { signal.Stop(ch); cancelStop(); cancel() }
+}
+
+func help(w io.Writer) {
+	fmt.Fprint(w, `RecordEngine webhooks: delivers the events of webhook.outbox.
+
+usage: webhooks COMMAND [flags]
+
+`)
+	for _, c := range commands {
+		fmt.Fprintf(w, "  %-8s %-40s %s\n", c.name, c.args, c.about)
+	}
+	fmt.Fprint(w, `
+webhooks COMMAND --help shows a command's flags. Settings come from the environment, a flag overrides:
+
+`)
+	for _, s := range environment {
+		fmt.Fprintf(w, "  %-24s %s\n", s.name, s.about)
+	}
+	fmt.Fprint(w, `
+exit status: 0 done, 1 failed, 2 wrong usage
+`)
+}
+
+func runVersion(_, _ context.Context, p Process, args []string) error {
+	if err := newFlags(p, "version", "").parse(args, 0); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.Stdout, "webhooks", Version)
+	return nil
+}

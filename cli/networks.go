@@ -1,0 +1,15 @@
+package cli
+
+import (
+	"net/netip"
+
+	"github.com/recordengine/webhooks/sender"
+)
+
+// networks is the setting WEBHOOK_ALLOW_NETWORKS.
+type networks []netip.Prefix
+
+func (n *networks) set(text string) (err error) {
+	*n, err = sender.ParseNetworks(text)
+	return err
+}

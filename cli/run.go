@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/robfig/cron/v3"
+	"go.uber.org/zap"
+
+	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/sender"
+	"github.com/recordengine/webhooks/store"
+)
+
+// runWorker is `webhooks run`.
+func runWorker(ctx, stop context.Context, p Process, args []string) error {
+	f := newFlags(p, "run", "")
+	cfg, database := f.worker(), f.database()
+	migrate := f.Bool("migrate", false, "apply schema.sql first")
+	once := f.Bool("once", false, "deliver what is due now, then exit")
+	if err := f.parse(args, 0); err != nil {
+		return err
+	}
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	dsn, err := f.dsn(*database)
+	if err != nil {
+		return err
+	}
+	log := newLogger(p.Stderr, *cfg.logLevel, *cfg.logFormat)
+	defer log.Sync() //nolint:errcheck // stderr of a terminal cannot be synced
+	if unknown := f.unknownSettings(); len(unknown) > 0 {
+		log.Warn("the environment has settings that mean nothing to this program", zap.Strings("names", unknown))
+	}
+
+	db, err := store.Open(dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := ready(stop, db, log, p.Schema, *migrate); err != nil {
+		if stop.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	w := newWorker(db, log, cfg)
+	if *once {
+		return w.Once(ctx, stop)
+	}
+	return work(ctx, stop, w, log)
+}
+
+// newWorker wires the dispatcher to a database and a sender.
+func newWorker(db *sqlx.DB, log *zap.Logger, cfg *workerConfig) *outbox.Dispatcher {
+	return outbox.New(
+		store.New(db, *cfg.lease),
+		sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, Version: Version}),
+		log,
+		outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease},
+	)
+}
+
+// work runs the dispatcher and its ten-second cycle until it is told to stop.
+func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger) error {
+	cycle := cron.New(cron.WithSeconds(), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
+	if _, err := cycle.AddFunc("*/10 * * * * *", func() { w.Cycle(ctx) }); err != nil {
+		return fmt.Errorf("the ten-second cycle: %w", err)
+	}
+	cycle.Start()
+	defer cycle.Stop()
+
+	log.Info("delivering", zap.String("version", Version))
+	err := w.Run(ctx, stop)
+	if err == nil {
+		log.Info("stopped: everything that was begun is recorded")
+	}
+	return err
+}
+
+// ready waits until the database answers and has the schema. It waits for a
+// server that is away or starting up, says so once, and gives up only on what a
+// person must mend: a wrong password or database name, a missing schema.
+func ready(ctx context.Context, db *sqlx.DB, log *zap.Logger, schema string, migrate bool) error {
+	for failures := 0; ; failures++ {
+		err := prepared(ctx, db, schema, migrate)
+		if err == nil || errors.Is(err, store.ErrSchema) || forAPerson(err) || ctx.Err() != nil {
+			return err
+		}
+		if failures == 0 {
+			log.Warn("the database cannot be reached yet; waiting for it", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(outbox.Backoff(failures)):
+		}
+	}
+}
+
+func prepared(ctx context.Context, db *sqlx.DB, schema string, migrate bool) error {
+	if migrate {
+		_, err := store.Migrate(ctx, db, schema)
+		return err
+	}
+	return store.CheckSchema(ctx, db, schema)
+}
+
+// forAPerson: the server has answered, and waiting will not change its mind.
+// Only "cannot connect now" (class 53, 57 and 08) passes by itself.
+func forAPerson(err error) bool {
+	var pe *pq.Error
+	if !errors.As(err, &pe) {
+		return false
+	}
+	code := string(pe.Code)
+	for _, passing := range []string{"08", "53", "57", "40", "55P03", "25006"} {
+		if strings.HasPrefix(code, passing) {
+			return false
+		}
+	}
+	return true
+}

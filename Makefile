@@ -1,0 +1,46 @@
+# `make` lists the targets.
+
+GO ?= go
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## the binary: ./webhooks
+	$(GO) build -o webhooks .
+
+.PHONY: demo
+demo: build ## the sixty-second tour: seven events from application transactions to a receiver
+	./webhooks demo
+
+.PHONY: test
+test: ## everything, on a real PostgreSQL (see "Tests" in the README for where it comes from)
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: lint
+lint: ## the linter, import boundaries included; installs golangci-lint where it is missing
+	@PATH="$$PATH:$$($(GO) env GOPATH)/bin" command -v golangci-lint >/dev/null || $(GO) install $(GOLANGCI)
+	PATH="$$PATH:$$($(GO) env GOPATH)/bin" golangci-lint run
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (default 20s)
+	@for target in $$(grep -rhoE '^func (Fuzz[A-Za-z0-9]+)' --include='*_test.go' outbox sender | cut -d' ' -f2); do \
+		dir=$$(grep -rlE "^func $$target\(" --include='*_test.go' outbox sender | head -1 | xargs dirname); \
+		echo "$$target in $$dir"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-20s} || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## how fast a backlog drains, beside the bare HTTP ceiling of the same run
+	$(GO) run ./bench
+
+.PHONY: images
+images: ## PostgreSQL images for dockertest, built from Debian packages where no registry can be reached
+	integration_test/images/build.sh 13 15 17
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf webhooks bin

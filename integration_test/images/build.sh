@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Builds PostgreSQL images for the dockertest rung of `make test`, for machines that reach Debian's packages but no
+# container registry. Where `docker pull postgres:17-alpine` works, nobody needs this.
+#
+#   build.sh [VERSION ...]      13, 15 or 17; 15 if none is named
+#
+# The result is webhooks-test-postgres:VERSION; a version whose image exists is left alone. The mirror is the one that
+# this machine's apt uses. Needs root, Docker, and mmdebstrap (installed through apt-get where it is missing).
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# Each Debian release carries one PostgreSQL.
+suite_of() {
+  case "$1" in
+    13) echo bullseye ;;
+    15) echo bookworm ;;
+    17) echo trixie ;;
+    *) echo "build.sh: no Debian release for PostgreSQL '$1'; there are 13, 15 and 17" >&2; exit 2 ;;
+  esac
+}
+
+# The address of Debian's main archive, as apt has it: read from its indexes, so that sources.list, .sources files and
+# anything that rewrites them count alike. Archives beside it (security, backports, third parties) are left out. Empty
+# before the first apt-get update.
+mirror() {
+  apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' 'Created-By: Packages' |
+    awk '$1 == "Debian" && $2 == "Debian" { print $3; exit }'
+}
+
+install_mmdebstrap() {
+  command -v mmdebstrap >/dev/null && return
+  echo "build.sh: installing mmdebstrap"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
+}
+
+# A root file system with PostgreSQL and what it needs, and little else. Notes on the options:
+#  - variant=essential: apt itself stays outside.
+#  - createcluster.conf: the package would make a cluster while it is installed; the entrypoint makes ours.
+#  - llvm and bitcode: the JIT is 150 MB that no test asks for; without its plug-in PostgreSQL goes on without it.
+#  - Check-Valid-Until: the Release file of an archived suite (bullseye, some day) has expired; its signature is
+#    checked all the same.
+root_file_system() {
+  local version=$1 suite=$2 mirror=$3 tarball=$4
+  mmdebstrap --quiet --variant=essential --include="postgresql-$version" \
+    --aptopt='Acquire::Check-Valid-Until "false"' \
+    --aptopt='APT::Install-Recommends "false"' \
+    --dpkgopt='force-confold' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' \
+    --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --dpkgopt='path-exclude=/usr/share/i18n/*' \
+    --dpkgopt='path-exclude=/usr/lib/*/libLLVM*' \
+    --dpkgopt='path-exclude=/usr/lib/llvm-*' \
+    --dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/llvmjit*' \
+    --dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/bitcode/*' \
+    --essential-hook='mkdir -p "$1/etc/postgresql-common"' \
+    --essential-hook='echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"' \
+    --customize-hook='upload docker-entrypoint.sh /usr/local/bin/docker-entrypoint.sh' \
+    --customize-hook='chmod 0755 "$1/usr/local/bin/docker-entrypoint.sh"' \
+    --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/* "$1"/var/log/* "$1"/etc/resolv.conf "$1"/etc/hostname' \
+    "$suite" "$tarball" "$mirror"
+}
+
+# The same face as the official image: environment, entrypoint, port and volume.
+import() {
+  local version=$1 tarball=$2 tag=$3
+  docker import \
+    --change "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/$version/bin" \
+    --change 'ENV PGDATA=/var/lib/postgresql/data' \
+    --change 'ENTRYPOINT ["docker-entrypoint.sh"]' \
+    --change 'CMD ["postgres"]' \
+    --change 'EXPOSE 5432' \
+    --change 'VOLUME /var/lib/postgresql/data' \
+    "$tarball" "$tag" >/dev/null
+}
+
+build() {
+  local version=$1 tag=webhooks-test-postgres:$1 suite from began=$SECONDS
+  suite=$(suite_of "$version")
+  if docker image inspect "$tag" >/dev/null 2>&1; then
+    echo "build.sh: $tag is there"
+    return
+  fi
+  install_mmdebstrap
+  from=$(mirror)
+  if [ -z "$from" ]; then
+    apt-get update -qq
+    from=$(mirror)
+  fi
+  if [ -z "$from" ]; then
+    echo "build.sh: this machine's apt knows no Debian archive to build from" >&2
+    exit 1
+  fi
+  echo "build.sh: building $tag from Debian $suite"
+  root_file_system "$version" "$suite" "$from" "$work/$version.tar"
+  import "$version" "$work/$version.tar" "$tag"
+  rm "$work/$version.tar"
+  echo "build.sh: built $tag in $((SECONDS - began)) s"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+docker info >/dev/null 2>&1 || { echo "build.sh: no Docker daemon answers here" >&2; exit 1; }
+for version in "${@:-15}"; do
+  build "$version"
+done

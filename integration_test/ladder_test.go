@@ -1,0 +1,292 @@
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ory/dockertest/v3"
+	"github.com/ory/dockertest/v3/docker"
+
+	"github.com/recordengine/webhooks/temppg"
+)
+
+// A rung is one way to get a PostgreSQL for the tests. They are tried from the top; the first that holds is used.
+type rung string
+
+const (
+	rungURL        rung = "url"        // the server of TEST_DATABASE_URL
+	rungDockertest rung = "dockertest" // a container
+	rungBinaries   rung = "binaries"   // PostgreSQL's own programs
+)
+
+const howToGetOne = `the integration tests need a PostgreSQL (13 or newer). Any one of these will do:
+  - Docker, with access to a registry, or with an image built by "make images"
+  - PostgreSQL's server programs: apt-get install postgresql, brew install postgresql@17, ...
+  - TEST_DATABASE_URL=postgres://user:password@host:5432/postgres?sslmode=disable, of a role that may create databases`
+
+// chooseRungs says which rungs to try. A server that was named is the only one, so is a rung that was forced by
+// WEBHOOK_TEST_RUNG.
+func chooseRungs(forced, databaseURL string) ([]rung, error) {
+	switch {
+	case forced == "" && databaseURL != "":
+		return []rung{rungURL}, nil
+	case forced == "":
+		return []rung{rungDockertest, rungBinaries}, nil
+	case forced == string(rungURL) && databaseURL == "":
+		return nil, errors.New("WEBHOOK_TEST_RUNG=url, but TEST_DATABASE_URL is empty")
+	case forced == string(rungURL), forced == string(rungDockertest), forced == string(rungBinaries):
+		return []rung{rung(forced)}, nil
+	}
+	return nil, fmt.Errorf("WEBHOOK_TEST_RUNG is %q; it may be url, dockertest or binaries", forced)
+}
+
+// chooseImage prefers an image that is there to one that must be pulled. An empty version leaves the choice open.
+func chooseImage(version string, isLocal func(image string) bool) string {
+	const built = "webhooks-test-postgres:" // by images/build.sh
+	candidates := []string{built + "15", built + "17", built + "13"}
+	pull := temppg.DefaultImage
+	if version != "" {
+		pull = "postgres:" + version + "-alpine"
+		candidates = []string{"postgres:" + version, pull, built + version}
+	}
+	for _, image := range candidates {
+		if isLocal(image) {
+			return image
+		}
+	}
+	return pull
+}
+
+// A server is a PostgreSQL that the tests may use.
+type server struct {
+	where string // a few words for the reader of the test's output
+	url   string // of a database to connect to, and not to change
+	stop  func() error
+}
+
+type opener func(context.Context) (*server, error)
+
+// climb opens the first of the rungs that holds, and says in one line why one above it did not.
+func climb(ctx context.Context, say io.Writer, rungs []rung, openers map[rung]opener) (*server, error) {
+	var failures []error
+	for _, r := range rungs {
+		s, err := openers[r](ctx)
+		if err == nil {
+			s.where = fmt.Sprintf("%s (%s)", r, s.where)
+			return s, nil
+		}
+		failures = append(failures, fmt.Errorf("%s: %w", r, err))
+		if len(failures) < len(rungs) {
+			fmt.Fprintf(say, "integration tests: no PostgreSQL from %s: %s\n", r, oneLine(err))
+		}
+	}
+	return nil, fmt.Errorf("%w\n%s", errors.Join(failures...), howToGetOne)
+}
+
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// openURL takes the server that was named.
+func openURL(address string) opener {
+	return func(ctx context.Context) (*server, error) {
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+			return nil, errors.New("TEST_DATABASE_URL must be a URL: postgres://user:password@host:5432/database")
+		}
+		if err := ping(ctx, address); err != nil {
+			return nil, fmt.Errorf("TEST_DATABASE_URL does not answer: %w", err)
+		}
+		return &server{where: u.Host, url: address, stop: func() error { return nil }}, nil
+	}
+}
+
+// openBinaries runs the machine's own PostgreSQL, of the wanted version if one is wanted.
+func openBinaries(version string) opener {
+	return func(ctx context.Context) (*server, error) {
+		s, err := temppg.Start(ctx, temppg.Options{Version: version})
+		if err != nil {
+			return nil, err
+		}
+		return &server{where: "a temporary server", url: s.DSN("postgres"), stop: s.Stop}, nil
+	}
+}
+
+// openDockertest runs PostgreSQL in a container.
+func openDockertest(version string) opener {
+	return func(ctx context.Context) (*server, error) {
+		pool, err := dockertest.NewPool("")
+		if err != nil {
+			return nil, fmt.Errorf("no Docker: %w", err)
+		}
+		if err := pingDocker(ctx, pool); err != nil {
+			return nil, fmt.Errorf("no Docker: %w", err)
+		}
+		image := chooseImage(version, func(name string) bool { return isLocal(pool, name) })
+		if err := pull(ctx, pool, image); err != nil {
+			return nil, fmt.Errorf("pull %s: %w (make images builds one without a registry)", image, err)
+		}
+		return runContainer(ctx, pool, image)
+	}
+}
+
+func pingDocker(ctx context.Context, pool *dockertest.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return pool.Client.PingWithContext(ctx)
+}
+
+func isLocal(pool *dockertest.Pool, image string) bool {
+	_, err := pool.Client.InspectImage(image)
+	return err == nil
+}
+
+// pull gets an image that is not there, in two minutes at most.
+func pull(ctx context.Context, pool *dockertest.Pool, image string) error {
+	if isLocal(pool, image) {
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "integration tests: pulling %s\n", image)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	repository, tag, _ := strings.Cut(image, ":")
+	return pool.Client.PullImage(docker.PullImageOptions{
+		Repository: repository, Tag: tag, Context: ctx, InactivityTimeout: 20 * time.Second,
+	}, docker.AuthConfiguration{})
+}
+
+// expiring runs the server for an hour at most, so that tests that were killed leave nothing for long. dockertest's own
+// Resource.Expire will not do: it sends the stop signal at once, on which PostgreSQL refuses new connections.
+const expiring = `docker-entrypoint.sh "$@" & server=$!; (sleep 3600; kill -INT $server) & wait $server`
+
+// runContainer starts a container and waits until its PostgreSQL answers.
+func runContainer(ctx context.Context, pool *dockertest.Pool, image string) (*server, error) {
+	const password = "webhooks"
+	repository, tag, _ := strings.Cut(image, ":")
+	container, err := pool.RunWithOptions(&dockertest.RunOptions{
+		Repository: repository,
+		Tag:        tag,
+		Env:        []string{"POSTGRES_PASSWORD=" + password, "POSTGRES_INITDB_ARGS=--no-locale --encoding=UTF8"},
+		Entrypoint: []string{"sh", "-c", expiring, "sh"},
+		Cmd: []string{"postgres", "-c", "fsync=off", "-c", "synchronous_commit=on", "-c", "full_page_writes=off",
+			"-c", "max_connections=200"},
+		ExposedPorts: []string{"5432/tcp"},
+		Labels:       map[string]string{"com.recordengine.webhooks": "test"},
+		PortBindings: map[docker.Port][]docker.PortBinding{"5432/tcp": {{HostIP: "127.0.0.1"}}},
+	}, func(host *docker.HostConfig) { host.AutoRemove = true })
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", image, err)
+	}
+	address := fmt.Sprintf("postgres://postgres:%s@%s/postgres?sslmode=disable", password, container.GetHostPort("5432/tcp"))
+	pool.MaxWait = time.Minute
+	if err := pool.Retry(func() error { return ping(ctx, address) }); err != nil {
+		err = fmt.Errorf("%s does not answer: %w; its log:\n%s", image, err, containerLog(pool, container))
+		return nil, errors.Join(err, pool.Purge(container))
+	}
+	return &server{where: image, url: address, stop: func() error { return pool.Purge(container) }}, nil
+}
+
+// containerLog is the end of what the container printed.
+func containerLog(pool *dockertest.Pool, container *dockertest.Resource) string {
+	var log bytes.Buffer
+	err := pool.Client.Logs(docker.LogsOptions{
+		Container: container.Container.ID, OutputStream: &log, ErrorStream: &log, Stdout: true, Stderr: true, Tail: "20",
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return log.String()
+}
+
+func ping(ctx context.Context, address string) error {
+	db, err := sql.Open("postgres", address)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return db.PingContext(ctx)
+}
+
+func TestRungsAreChosenFromTheTop(t *testing.T) {
+	const address = "postgres://localhost/postgres"
+	for name, c := range map[string]struct {
+		forced, url string
+		want        []rung
+		fails       bool
+	}{
+		"nothing set":                     {want: []rung{rungDockertest, rungBinaries}},
+		"a server was named":              {url: address, want: []rung{rungURL}},
+		"a server was named and forced":   {forced: "url", url: address, want: []rung{rungURL}},
+		"url forced without a server":     {forced: "url", fails: true},
+		"dockertest forced":               {forced: "dockertest", want: []rung{rungDockertest}},
+		"dockertest forced beside a URL":  {forced: "dockertest", url: address, want: []rung{rungDockertest}},
+		"binaries forced":                 {forced: "binaries", want: []rung{rungBinaries}},
+		"a rung that does not exist":      {forced: "podman", fails: true},
+		"a rung that does not exist, URL": {forced: "podman", url: address, fails: true},
+	} {
+		got, err := chooseRungs(c.forced, c.url)
+		if fmt.Sprint(got) != fmt.Sprint(c.want) || (err != nil) != c.fails {
+			t.Errorf("%s: got %v, %v; want %v", name, got, err, c.want)
+		}
+	}
+}
+
+func TestLocalImagesArePreferred(t *testing.T) {
+	for name, c := range map[string]struct {
+		version string
+		local   []string
+		want    string
+	}{
+		"nothing local":                {want: "postgres:17-alpine"},
+		"nothing local, 13 wanted":     {version: "13", want: "postgres:13-alpine"},
+		"two built":                    {local: []string{"webhooks-test-postgres:17", "webhooks-test-postgres:15"}, want: "webhooks-test-postgres:15"},
+		"only 13 built":                {local: []string{"webhooks-test-postgres:13"}, want: "webhooks-test-postgres:13"},
+		"17 built, 13 wanted":          {version: "13", local: []string{"webhooks-test-postgres:17"}, want: "postgres:13-alpine"},
+		"13 built and wanted":          {version: "13", local: []string{"webhooks-test-postgres:13"}, want: "webhooks-test-postgres:13"},
+		"official and built, wanted":   {version: "15", local: []string{"webhooks-test-postgres:15", "postgres:15"}, want: "postgres:15"},
+		"official, some other version": {local: []string{"postgres:14"}, want: "postgres:17-alpine"},
+	} {
+		got := chooseImage(c.version, func(image string) bool {
+			return strings.Contains(" "+strings.Join(c.local, " ")+" ", " "+image+" ")
+		})
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestFirstRungThatHoldsIsUsed(t *testing.T) {
+	holds := func(context.Context) (*server, error) { return &server{where: "here"}, nil }
+	breaks := func(context.Context) (*server, error) { return nil, errors.New("broken") }
+	both := []rung{rungDockertest, rungBinaries}
+	var said bytes.Buffer
+
+	s, err := climb(t.Context(), &said, both, map[rung]opener{rungDockertest: breaks, rungBinaries: holds})
+	if err != nil || s.where != "binaries (here)" {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	if want := "integration tests: no PostgreSQL from dockertest: broken\n"; said.String() != want {
+		t.Errorf("it said %q, want %q", &said, want)
+	}
+	s, err = climb(t.Context(), &said, both, map[rung]opener{rungDockertest: holds, rungBinaries: breaks})
+	if err != nil || s.where != "dockertest (here)" {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	_, err = climb(t.Context(), &said, both, map[rung]opener{rungDockertest: breaks, rungBinaries: breaks})
+	for _, part := range []string{"dockertest: broken", "binaries: broken", "make images", "TEST_DATABASE_URL"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %q: %v", part, err)
+		}
+	}
+}

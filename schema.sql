@@ -1,4 +1,4 @@
--- RecordEngine webhooks: everything the database knows. Schema version 1.
+-- RecordEngine webhooks: everything the database knows. Schema version 2.
 --
 -- Apply it with `webhooks migrate`, or with psql (`psql -v ON_ERROR_STOP=1 -f schema.sql`). It is safe to run
 -- again on a live system: every step reads the version stamp first and returns at once where it has nothing to do,
@@ -43,7 +43,7 @@ end $step$;
 -- Step 1: the tables.
 do $step$ begin
 perform pg_advisory_xact_lock(hashtext('webhook.schema'));
-if webhook.schema_version() >= 1 or to_regclass('webhook.outbox') is not null then return; end if;
+if to_regclass('webhook.outbox') is not null then return; end if;
 perform set_config('lock_timeout', '2s', true);
 
 -- The id of a document, as text, or null where the facts hold none that can be one. It never raises, since an
@@ -255,10 +255,77 @@ revoke all on all functions in schema webhook from public;
 end $step$;
 
 
--- Step 2: the functions and views, and the stamp. None of this locks a table.
+-- Step 2, since version 2: attempts of a document, what persons did, and the guard of finished rows.
 do $step$ begin
 perform pg_advisory_xact_lock(hashtext('webhook.schema'));
-if webhook.schema_version() >= 1 then return; end if;
+if webhook.schema_version() >= 2 then return; end if;
+perform set_config('lock_timeout', '2s', true);
+
+create table if not exists webhook.attempts (
+  outbox_id   bigint not null,
+  run         int    not null,
+  http_status int,
+  error       text   not null,
+  first_at    timestamptz not null,
+  last_at     timestamptz not null,
+  attempts    int    not null default 1,
+  primary key (outbox_id, run)
+);
+comment on table  webhook.attempts             is 'The attempts of documents that did not succeed: a run of attempts with the same outcome is one row. The newest 100 runs of an event are kept, and its first. What ended them stands in webhook.outbox.';
+comment on column webhook.attempts.outbox_id   is 'The event, webhook.outbox.id.';
+comment on column webhook.attempts.run         is '1 for the first run, and so on.';
+comment on column webhook.attempts.http_status is 'The HTTP status of these attempts; null where no answer arrived.';
+comment on column webhook.attempts.error       is 'Their error.';
+comment on column webhook.attempts.first_at    is 'When the first of them ended.';
+comment on column webhook.attempts.last_at     is 'When the last of them ended.';
+comment on column webhook.attempts.attempts    is 'How many there were.';
+
+create table if not exists webhook.interventions (
+  id          bigint generated always as identity primary key,
+  outbox_id   bigint not null,
+  action      text not null constraint interventions_action_is_known check (action in ('retry', 'cancel', 'discard')),
+  at          timestamptz not null default clock_timestamp(),
+  actor       text not null default session_user,
+  was_status  text not null,
+  was_finished_at timestamptz,
+  was_http_status int,
+  was_error   text
+);
+create index if not exists interventions_outbox on webhook.interventions (outbox_id);
+comment on table  webhook.interventions                 is 'What persons did to events: who, when, and what the event was before.';
+comment on column webhook.interventions.id              is 'The order in which it was done.';
+comment on column webhook.interventions.outbox_id       is 'The event, webhook.outbox.id.';
+comment on column webhook.interventions.action          is 'retry, cancel or discard.';
+comment on column webhook.interventions.at              is 'When.';
+comment on column webhook.interventions.actor           is 'Who: the database role that was logged in.';
+comment on column webhook.interventions.was_status      is 'The event''s status before.';
+comment on column webhook.interventions.was_finished_at is 'Its finished_at before.';
+comment on column webhook.interventions.was_http_status is 'Its http_status before.';
+comment on column webhook.interventions.was_error       is 'Its error before.';
+comment on index webhook.interventions_outbox           is 'The interventions of one event.';
+
+create or replace function webhook.refuse_change() returns trigger
+  language plpgsql
+  as $fn$
+begin
+  if current_setting('webhook.resending', true) = 'on' then return new; end if;
+  raise exception 'webhook.outbox: row % is finished (%), it does not change', old.id, old.status
+    using errcode = 'restrict_violation', hint = format('To send it again: select webhook.retry(%s)', old.id);
+end $fn$;
+comment on function webhook.refuse_change() is 'Keeps finished rows as they are. Internal.';
+create trigger finished_rows_never_change before update on webhook.outbox
+  for each row when (old.finished_at is not null) execute function webhook.refuse_change();
+comment on trigger finished_rows_never_change on webhook.outbox is 'A finished row changes only by webhook.retry and webhook.retry_failed.';
+
+revoke all on all tables    in schema webhook from public;
+revoke all on all functions in schema webhook from public;
+end $step$;
+
+
+-- Step 3: the functions and views, and the stamp. None of this locks a table.
+do $step$ begin
+perform pg_advisory_xact_lock(hashtext('webhook.schema'));
+if webhook.schema_version() >= 2 then return; end if;
 perform set_config('lock_timeout', '2s', true);
 
 create or replace function webhook.publish(event text, data json, occurred_at timestamptz default now()) returns bigint
@@ -357,7 +424,507 @@ comment on column webhook.status.last_success   is 'When the newest success was 
 comment on column webhook.status.last_error     is 'The newest error: of a failed event, or of a document that waits for its next attempt.';
 comment on column webhook.status.last_error_at  is 'When that was.';
 
+-- What an error means and what to do: the specification's Troubleshooting, and what its list leaves out. The worker's
+-- errors begin with a word for their kind (sender/failure.go), which is what this matches.
+create or replace function webhook.hint(http_status int, error text) returns text
+  language sql immutable parallel safe
+  as $fn$
+  select case
+    when $2 is null then null
+    when $2 like 'interrupted:%' and $2 like '%unknown%'
+      then 'The worker ended in the middle of the attempt, so nobody knows whether the receiver has the event. Look there before you send it again.'
+    when $2 like 'interrupted:%'
+      then 'The worker ended before anything was sent. It is safe to send the event again.'
+    when $2 like 'superseded:%'
+      then 'A later export of the same document is sent instead. Nothing to do.'
+    when $2 like 'render: status%'
+      then 'The document is not in Export status. Set it to Export and publish it again, or mend data of this row.'
+    when $2 like 'render:%'
+      then 'The facts that the application wrote cannot be rendered. Mend the named field: in the application for future events, in data of this row for a pending document.'
+    when $2 like 'cannot call:%'
+      then 'The channel cannot be called as it is configured. Mend its URL or the bearer token in the settings; the events wait.'
+    when $2 like 'address not allowed:%'
+      then 'The URL leads to an internal address. If that is meant, add the network to WEBHOOK_ALLOW_NETWORKS and restart the worker.'
+    when $2 like 'dns:%'
+      then 'The host name does not resolve. Check the URL for a typing error, and the DNS of the worker''s machine.'
+    when $2 like 'refused:%'
+      then 'Nothing listens at that address. Check host and port of the URL, and whether the receiving server runs.'
+    when $2 like 'unreachable:%'
+      then 'There is no way to that address. Check the network and the firewall between the worker and the receiver.'
+    when $2 like 'tls:%' and $2 like '%expired%'
+      then 'The receiver''s certificate has expired. Its owner must renew it.'
+    when $2 like 'tls:%' and $2 like '%not trusted%'
+      then 'The receiver''s certificate is signed by an authority that this machine does not know. Its owner should send the full chain; for a private authority add its certificate to the machine (SSL_CERT_FILE).'
+    when $2 like 'tls:%' and $2 like '%plain HTTP%'
+      then 'The receiver speaks plain HTTP on that port. Change the URL to http://, or to the port that speaks TLS.'
+    when $2 like 'tls:%'
+      then 'TLS with the receiver failed. Check the host name in the URL against the certificate, and the receiver''s TLS settings.'
+    when $2 like 'timed out:%' and $2 like '%unknown%'
+      then 'The receiver took longer than the time limit (30 seconds unless set otherwise) after the request was sent, so it may have the event. Let it answer at once and work afterwards.'
+    when $2 like 'timed out:%'
+      then 'No connection within the time limit; nothing was sent. Check the network and the firewall, and whether the receiver is overloaded.'
+    when $2 like 'connection lost:%'
+      then 'The receiver broke the connection before it answered. Look into its log; a proxy in front of it may have restarted.'
+    when $2 like 'answer too large:%' or $2 like 'bad answer:%'
+      then 'What answered does not speak proper HTTP. Check host and port of the URL.'
+    when $1 between 300 and 399
+      then 'The receiver redirects, and redirects are never followed. Set the channel''s URL to the address it redirects to.'
+    when $1 = 400
+      then 'The receiver does not accept the payload. Check what it expects; it may want another format than schema 2.0.'
+    when $1 = 401
+      then 'The endpoint requires authentication: add a bearer token in the settings.'
+    when $1 = 403
+      then 'The token is incorrect, or the worker''s IP address is blocked.'
+    when $1 = 404
+      then 'The URL''s path is wrong: regenerate the webhook URL in the receiving tool.'
+    when $1 = 405
+      then 'The URL exists but takes no POST. Check that it is the webhook''s URL.'
+    when $1 = 408
+      then 'The receiver waited too long for the request. It may be overloaded; documents are tried again by themselves.'
+    when $1 = 410
+      then 'The webhook was deleted in the receiving tool. Create a new one there and set its URL, or turn the channel off.'
+    when $1 = 413
+      then 'The payload is too large for the receiver. Raise its limit (for nginx: client_max_body_size).'
+    when $1 = 415
+      then 'The receiver does not take application/json. Check that the URL is that of a JSON webhook.'
+    when $1 = 422
+      then 'The receiver understood the payload but refuses its content. Its answer, in response, may say which field.'
+    when $1 = 429
+      then 'The receiver is called too often. Lower max_in_flight of the channel, or raise the plan of the receiving tool.'
+    when $1 between 400 and 499
+      then 'The receiver refuses the request. Its answer, in response, may say why.'
+    when $1 >= 500
+      then 'The receiving server is down or overloaded for now. Documents are tried again by themselves.'
+    when $1 between 200 and 299
+      then 'The receiver answered with a success that is not counted. If it is one, add the status to accept_status of the channel, as the error says.'
+    else 'See the worker''s log.'
+  end
+$fn$;
+comment on function webhook.hint(int, text) is 'What an http_status and an error mean, and what to do. Null where there is no error.';
+
+-- The rows that persons act on. Each function leaves a row in webhook.interventions.
+
+create or replace function webhook.refuse_held(event webhook.outbox, doing text) returns void
+  language plpgsql stable
+  as $fn$
+begin
+  if ($1).leased_until is not null then
+    raise exception 'event % cannot be %: worker % holds it until % at the latest', ($1).id, $2, ($1).claimed_by,
+                    to_char(($1).leased_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+      using errcode = 'object_in_use', hint = 'Try again when its attempt has ended.';
+  end if;
+end $fn$;
+comment on function webhook.refuse_held(webhook.outbox, text) is 'Raises an error if a worker holds the row. Internal.';
+
+create or replace function webhook.followed_by(event webhook.outbox) returns bigint
+  language sql stable
+  as $fn$
+  select later.id from webhook.outbox later
+   where later.document_id = ($1).document_id and later.id > ($1).id and later.status <> 'cancelled'
+   order by later.id limit 1
+$fn$;
+comment on function webhook.followed_by(webhook.outbox) is 'The next later export of the same document that was not cancelled, or null.';
+
+create or replace function webhook.retry(id bigint) returns text
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set webhook.resending = 'on'
+  as $fn$
+declare
+  e webhook.outbox;
+begin
+  select * into e from webhook.outbox o where o.id = $1 for update;
+  if not found then
+    raise exception 'event % does not exist', $1 using errcode = 'no_data_found', hint = 'It may have been pruned.';
+  end if;
+  perform webhook.refuse_held(e, 'sent again');
+  if e.finished_at is null then
+    raise exception 'event % is pending already, due at %', $1, to_char(e.due_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+      using errcode = 'object_not_in_prerequisite_state', hint = format('select webhook.explain(%s)', $1);
+  end if;
+  if webhook.followed_by(e) is not null then
+    raise exception 'event % is not sent again: event % is a later export of document %', $1, webhook.followed_by(e), e.document_id
+      using errcode = 'object_not_in_prerequisite_state', hint = format('select webhook.retry(%s)', webhook.followed_by(e));
+  end if;
+  insert into webhook.interventions (outbox_id, action, was_status, was_finished_at, was_http_status, was_error)
+  values ($1, 'retry', e.status, e.finished_at, e.http_status, e.error);
+  update webhook.outbox o
+     set status = 'pending', due_at = clock_timestamp(), finished_at = null, synced_at = null, http_status = null, error = null, response = null
+   where o.id = $1;
+  return webhook.explain($1);
+end $fn$;
+comment on function webhook.retry(bigint) is
+  'Sends a finished event again, whatever it became. Refused while a worker holds it, and for an export that a later one has followed. Returns webhook.explain of the event.';
+
+create or replace function webhook.cancel(id bigint) returns text
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  e webhook.outbox;
+begin
+  select * into e from webhook.outbox o where o.id = $1 for update;
+  if not found then
+    raise exception 'event % does not exist', $1 using errcode = 'no_data_found', hint = 'It may have been pruned.';
+  end if;
+  perform webhook.refuse_held(e, 'cancelled');
+  if e.finished_at is not null then
+    raise exception 'event % cannot be cancelled: it is finished (%)', $1, e.status
+      using errcode = 'object_not_in_prerequisite_state', hint = format('select webhook.explain(%s)', $1);
+  end if;
+  insert into webhook.interventions (outbox_id, action, was_status, was_finished_at, was_http_status, was_error)
+  values ($1, 'cancel', e.status, e.finished_at, e.http_status, e.error);
+  update webhook.outbox o set status = 'cancelled', finished_at = clock_timestamp() where o.id = $1;
+  return webhook.explain($1);
+end $fn$;
+comment on function webhook.cancel(bigint) is
+  'Withdraws a pending event that no worker holds. Returns webhook.explain of the event.';
+
+create or replace function webhook.event_of(channel text) returns text
+  language plpgsql stable
+  as $fn$
+declare
+  event text;
+begin
+  select c.event into event from webhook.channels c where c.name = $1;
+  if event is null then
+    raise exception 'unknown channel "%"', $1
+      using errcode = 'invalid_parameter_value', hint = 'One of documents, contacts, folders, cases, notifications, rules, audit_log.';
+  end if;
+  return event;
+end $fn$;
+comment on function webhook.event_of(text) is 'The event of a channel; raises an error for an unknown name. Internal.';
+
+create or replace function webhook.retry_failed(
+    channel text default null, since timestamptz default null, until timestamptz default null, http_status int default null,
+    error_like text default null, include_unknown boolean default false, max_rows int default 10000, dry_run boolean default false)
+  returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set webhook.resending = 'on'
+  as $fn$
+declare
+  only_event text := case when $1 is not null then webhook.event_of($1) end;
+  ids bigint[];
+begin
+  ids := array(
+    select picked.id
+      from webhook.channels c
+     cross join lateral (
+           select o.id, o.finished_at from webhook.outbox o
+            where o.event = c.event and o.status = 'failed' and o.finished_at is not null and not o.is_test
+              and o.finished_at >= coalesce($2, '-infinity') and o.finished_at < coalesce($3, 'infinity')
+              and ($4 is null or o.http_status = $4)
+              and ($5 is null or o.error like $5)
+              and ($6 or o.error not like '%outcome unknown%')
+            order by o.finished_at limit greatest($7, 0) for update skip locked) picked
+     where only_event is null or c.event = only_event
+     order by picked.finished_at limit greatest($7, 0));
+  if $8 then
+    raise notice 'webhook.retry_failed would send % failed events again', cardinality(ids);
+    return cardinality(ids);
+  end if;
+  insert into webhook.interventions (outbox_id, action, was_status, was_finished_at, was_http_status, was_error)
+  select o.id, 'retry', o.status, o.finished_at, o.http_status, o.error from webhook.outbox o where o.id = any (ids);
+  update webhook.outbox o
+     set status = 'pending', due_at = clock_timestamp(), finished_at = null, http_status = null, error = null, response = null
+   where o.id = any (ids);
+  return cardinality(ids);
+end $fn$;
+comment on function webhook.retry_failed(text, timestamptz, timestamptz, int, text, boolean, int, boolean) is
+  'Sends failed events again, oldest first, at most max_rows a call, and returns how many. All filters are optional: channel, since and until (when they failed), http_status, error_like (a LIKE pattern). Those whose outcome is unknown are left out unless include_unknown. dry_run only counts.';
+
+create or replace function webhook.discard(
+    channel text default null, before timestamptz default null, max_rows int default 10000, dry_run boolean default false)
+  returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  only_event text := case when $1 is not null then webhook.event_of($1) end;
+  ids bigint[];
+begin
+  ids := array(
+    select picked.id
+      from webhook.channels c
+     cross join lateral (
+           select o.id from webhook.outbox o
+            where o.event = c.event and o.status = 'pending' and o.leased_until is null
+              and o.occurred_at < coalesce($2, 'infinity')
+            order by o.id limit greatest($3, 0) for update skip locked) picked
+     where only_event is null or c.event = only_event
+     order by picked.id limit greatest($3, 0));
+  if $4 then
+    raise notice 'webhook.discard would cancel % pending events', cardinality(ids);
+    return cardinality(ids);
+  end if;
+  insert into webhook.interventions (outbox_id, action, was_status, was_http_status, was_error)
+  select o.id, 'discard', o.status, o.http_status, o.error from webhook.outbox o where o.id = any (ids);
+  update webhook.outbox o set status = 'cancelled', finished_at = clock_timestamp() where o.id = any (ids);
+  return cardinality(ids);
+end $fn$;
+comment on function webhook.discard(text, timestamptz, int, boolean) is
+  'Cancels pending events that no worker holds, oldest first, at most max_rows a call, and returns how many. Optional: channel, before (when they happened). dry_run only counts.';
+
+create or replace function webhook.send_test(channel text) returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  only_event text := webhook.event_of($1);
+  new_id bigint;
+begin
+  if exists (select from webhook.channels c where c.name = $1 and coalesce(c.url, '') = '') then
+    raise exception 'channel % has no URL to send a test event to', $1
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = format('update webhook.channels set url = ''https://…'' where name = %L', $1);
+  end if;
+  insert into webhook.outbox (event, is_test, data) values (only_event, true, (case only_event
+    when 'document.exported' then '{
+      "id": 42, "filename": "invoice_march.pdf", "status": "Export", "doc_type": "Standard Supplier Invoice",
+      "vendor_name": "Acme Supplies Ltd", "invoice_number": "INV-2026-0042", "total_amount": 12500.00, "currency": "CNY",
+      "doc_date": "2026-03-15", "due_date": "2026-04-15", "contact_id": 7, "folder_id": 3,
+      "ai_summary": "Supplier invoice from Acme for office equipment.", "notes": "",
+      "custom_01": "PO-2026-099", "custom_02": "Finance Manager",
+      "extraction_profile": {"id": 12, "name": "Standard Supplier Invoice", "field_count": 18,
+                             "labels": {"custom_01": "PO Number", "custom_02": "Approved By"}},
+      "external_refs": {"salesforce": {"record_id": "001Dn000003XyZA", "record_type": "Account", "record_url": "https://..."}},
+      "line_items": [{"line_number": 1, "description": "Office Chair", "quantity": 4, "unit_price": 2500.00, "amount": 10000.00,
+                      "account_code": "5100", "tax_rate": 13.0, "tax_amount": 1300.00}]}'
+    when 'contact.created' then '{
+      "contact_id": 7, "name": "Acme Supplies Ltd", "contact_type": "company", "email": "ap@acme.com", "phone": "+86 21 5555 1234",
+      "first_name": null, "last_name": null, "description": "Primary office supplier", "created_by": "jean",
+      "created_at": "2026-03-22T08:29:00Z"}'
+    when 'folder.created' then '{
+      "folder_id": 12, "contact_id": 7, "name": "Q1 2026 Invoices", "description": "", "is_root": false, "created_by": "jean",
+      "created_at": "2026-03-22T08:29:00Z"}'
+    when 'case.created' then '{
+      "case_id": 5, "title": "Missing tax ID on fapiao batch", "status": "open", "priority": "high", "assigned_to": "jean",
+      "contact_id": 7, "contact_name": "Acme Supplies Ltd", "document_id": 42, "due_date": "2026-03-28",
+      "description": "Three fapiaos in the Q1 batch are missing the buyer tax ID.", "created_by": "jean",
+      "created_at": "2026-03-22T08:30:00Z", "updated_at": "2026-03-22T08:30:00Z"}'
+    when 'notification.created' then '{
+      "notification_id": 88, "type": "document_ready", "title": "Document requires review",
+      "message": "invoice_march.pdf confidence score is below threshold.", "is_read": false, "document_id": 42, "contact_id": 7,
+      "created_at": "2026-03-22T08:30:00Z"}'
+    when 'rule.executed' then '{
+      "rule_id": 3, "rule_name": "Auto-approve low-value invoices", "trigger_type": "event", "action_type": "set_status",
+      "action_taken": "Set status to Approved", "condition_matched": "total_amount < 1000", "success": true,
+      "error_message": null, "document_id": 42, "document_filename": "invoice_march.pdf"}'
+    when 'audit.log' then '{
+      "audit_id": 1024, "action": "document_status_changed", "entity_type": "document", "entity_id": 42, "user": "jean",
+      "details": "Status changed from Approved to Export", "ip_address": "192.168.1.10", "logged_at": "2026-03-22T08:30:00Z"}'
+    end)::json) returning id into new_id;
+  return new_id;
+end $fn$;
+comment on function webhook.send_test(text) is
+  'Queues the specification''s example of a channel as a test event and returns its id. It is attempted once, also on a channel that is off; then see webhook.explain(id). An error if the channel has no URL.';
+
+create or replace function webhook.prune(older_than interval, max_rows int default 10000) returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  ids bigint[];
+begin
+  ids := array(
+    select picked.id
+      from webhook.channels c
+     cross join (values ('sent'), ('failed'), ('skipped'), ('superseded'), ('cancelled')) as s (status)
+     cross join lateral (
+           select o.id from webhook.outbox o
+            where o.event = c.event and o.status = s.status and o.finished_at is not null
+              and o.finished_at < now() - $1
+              -- An older export that still waits must keep finding the one that followed it.
+              and not exists (select from webhook.outbox earlier
+                               where earlier.document_id = o.document_id and earlier.id < o.id and earlier.finished_at is null)
+            order by o.finished_at limit greatest($2, 0) for update skip locked) picked
+     limit greatest($2, 0));
+  delete from webhook.attempts a where a.outbox_id = any (ids);
+  delete from webhook.interventions i where i.outbox_id = any (ids);
+  delete from webhook.outbox o where o.id = any (ids);
+  return cardinality(ids);
+end $fn$;
+comment on function webhook.prune(interval, int) is
+  'Deletes finished events that are older than this, at most max_rows a call, and returns how many; call it until it returns 0. The worker does so each night (WEBHOOK_RETENTION). What is not finished is never deleted.';
+
+create or replace function webhook.explain(id bigint) returns text
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  e  webhook.outbox;
+  c  webhook.channels;
+  s  webhook.settings;
+  i  webhook.interventions;
+  what text;
+  seen text;
+  runs text;
+  utc constant text := 'YYYY-MM-DD HH24:MI:SS"Z"';
+begin
+  select * into e from webhook.outbox o where o.id = $1;
+  if not found then
+    return format('There is no event %s. It may never have been committed, or it was pruned after its retention time.', $1);
+  end if;
+  select * into c from webhook.channels where event = e.event;
+  select * into s from webhook.settings;
+
+  what := format('%s %s (%s%s, of %s)', case when e.is_test then 'Test event' else 'Event' end, e.id, e.event,
+                 case when e.document_id is not null then ' of document ' || e.document_id else '' end,
+                 to_char(e.occurred_at at time zone 'UTC', utc));
+  seen := case when e.attempts > 1 then format(' after %s attempts', e.attempts) else '' end;
+
+  what := what || case
+    when e.status = 'sent'
+      then format(' was delivered to %s at %s%s: the receiver answered with HTTP %s.', coalesce(webhook.url_host(c.url), 'the endpoint'),
+                  to_char(e.finished_at at time zone 'UTC', utc), seen, e.http_status)
+    when e.status = 'failed'
+      then format(' failed at %s and will not be sent again by itself.', to_char(e.finished_at at time zone 'UTC', utc))
+    when e.status = 'skipped'
+      then format(' was skipped at %s, since the channel %s was off. It will not be sent by itself.',
+                  to_char(e.finished_at at time zone 'UTC', utc), c.name)
+    when e.status = 'superseded'
+      then format(' is not sent: %s.', coalesce(substr(e.error, length('superseded: ') + 1), 'a later export exists'))
+    when e.status = 'cancelled'
+      then format(' was withdrawn by a person at %s and will not be sent.', to_char(e.finished_at at time zone 'UTC', utc))
+    when e.leased_until < clock_timestamp()
+      then format(' was being sent by worker %s, which has not been heard of since its lease ended at %s. Another worker takes it up within seconds, if one is running.',
+                  e.claimed_by, to_char(e.leased_until at time zone 'UTC', utc))
+    when e.leased_until is not null
+      then format(' is being sent now, by worker %s since %s.', e.claimed_by, to_char(e.claimed_at at time zone 'UTC', utc))
+    when s.offline_mode
+      then ' waits, since Offline Mode is on: nothing is delivered until it is turned off (update webhook.settings set offline_mode = false).'
+    when webhook.channel_problem(c, s) is not null and (c.enabled or e.is_test)
+      then format(' waits, since the channel %s cannot be called: %s.', c.name, webhook.channel_problem(c, s))
+    when not c.enabled and not e.is_test and c.name = 'documents'
+      then ' waits, since the channel documents is off (update webhook.channels set enabled = true where name = ''documents'').'
+    when not c.enabled and not e.is_test
+      then format(' is pending, but the channel %s is off: within ten seconds it becomes skipped, if a worker is running.', c.name)
+    when webhook.followed_by(e) is not null
+      then format(' will not be sent: event %s is a later export of the same document.', webhook.followed_by(e))
+    when e.due_at > clock_timestamp()
+      then format(' was not delivered yet%s; the next attempt is due at %s.', seen, to_char(e.due_at at time zone 'UTC', utc))
+    else format(' is due since %s and waits for a worker with a free slot. If it stays so, check that a worker is running (webhooks run).',
+                to_char(e.due_at at time zone 'UTC', utc))
+  end;
+
+  if e.error is not null and e.status in ('pending', 'sending', 'failed') then
+    what := what || format(' Its newest attempt ended with: %s. %s', rtrim(e.error, '.'), webhook.hint(e.http_status, e.error));
+  end if;
+  select string_agg(format('%s × %s (%s to %s)', r.attempts, rtrim(r.error, '.'), to_char(r.first_at at time zone 'UTC', utc),
+                           to_char(r.last_at at time zone 'UTC', utc)), '; ' order by r.run)
+    into runs
+    from (select * from webhook.attempts a where a.outbox_id = e.id order by a.run desc limit 5) r
+  having sum(r.attempts) > 1;
+  if runs is not null then
+    what := what || format(' What its attempts met: %s.', runs);
+  end if;
+  if e.status in ('failed', 'skipped') then
+    what := what || format(' To send it again: select webhook.retry(%s).', e.id);
+  end if;
+  select * into i from webhook.interventions x where x.outbox_id = e.id order by x.id desc limit 1;
+  if found then
+    what := what || format(' (%s by %s at %s; before that it was %s.)',
+      case i.action when 'retry' then 'Sent again' when 'cancel' then 'Cancelled' else 'Discarded' end,
+      i.actor, to_char(i.at at time zone 'UTC', utc), i.was_status);
+  end if;
+  return what;
+end $fn$;
+comment on function webhook.explain(bigint) is
+  'One paragraph for a ticket: where this event is, what happened, what it means and what to do.';
+
+create or replace view webhook.problems as
+  select 'channel'::text as kind, s.channel, null::bigint as id, null::timestamptz as since, s.problem, 'Its events wait until this is mended.'::text as hint
+    from webhook.status s
+   where s.problem is not null
+  union all
+  select 'event', c.name, f.id, f.finished_at, f.error, webhook.hint(f.http_status, f.error)
+    from webhook.channels c
+   cross join lateral (
+         select o.id, o.finished_at, o.error, o.http_status from webhook.outbox o
+          where o.event = c.event and o.status = 'failed' and o.finished_at is not null
+            and o.finished_at > now() - interval '7 days' and not o.is_test
+          order by o.finished_at desc) f
+  union all
+  select 'event', c.name, d.id, d.occurred_at, d.error, webhook.hint(d.http_status, d.error)
+    from webhook.channels c
+   cross join lateral (
+         select o.id, o.occurred_at, o.error, o.http_status from webhook.outbox o
+          where o.event = c.event and o.status = 'pending' and o.leased_until is null
+            and (case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end) = 1 and o.error is not null) d;
+comment on view   webhook.problems         is 'Channels and events that need a person, each with what to do: channels that are on but cannot be called, events that failed in the last seven days, and those that wait with an error.';
+comment on column webhook.problems.kind    is 'channel or event.';
+comment on column webhook.problems.channel is 'The channel.';
+comment on column webhook.problems.id      is 'The event, webhook.outbox.id; null for a channel.';
+comment on column webhook.problems.since   is 'When the event failed; for one that waits, when it happened.';
+comment on column webhook.problems.problem is 'What is wrong.';
+comment on column webhook.problems.hint    is 'What it means and what to do.';
+
+create or replace view webhook.volume as
+  select c.name as channel, v.hour, v.status, sum(v.events)::bigint as events
+    from webhook.channels c
+   cross join lateral (
+         select date_trunc('hour', o.finished_at) as hour, o.status, count(*) as events
+           from (values ('sent'), ('failed'), ('skipped'), ('superseded'), ('cancelled')) as s (status)
+           join webhook.outbox o
+             on o.event = c.event and o.status = s.status and o.finished_at is not null and not o.is_test
+            and o.finished_at > date_trunc('hour', now()) - interval '7 days'
+          group by 1, 2
+          union all
+         select date_trunc('hour', o.due_at), o.status, count(*)
+           from webhook.outbox o
+          where o.event = c.event and o.status = 'pending' and o.leased_until is null
+            and (case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end) > 0
+          group by 1, 2
+          union all
+         select date_trunc('hour', o.due_at), o.status, count(*)
+           from webhook.outbox o
+          where o.event = c.event and o.leased_until is not null and not o.is_test
+          group by 1, 2) v
+   group by c.name, c.position, v.hour, v.status
+   order by c.position, v.hour, v.status;
+comment on view   webhook.volume         is 'How many events each channel had in each hour of the last seven days, by status: by when they were finished, or else by when they are due. Test events are not counted. Read it before you turn on a channel that is paid by the call.';
+comment on column webhook.volume.channel is 'The channel.';
+comment on column webhook.volume.hour    is 'The beginning of the hour.';
+comment on column webhook.volume.status  is 'What became of them.';
+comment on column webhook.volume.events  is 'How many.';
+
+create or replace function webhook.create_roles(only_print boolean default false) returns setof text
+  language plpgsql volatile
+  as $fn$
+declare
+  statement text;
+  role_name text;
+begin
+  foreach role_name in array array['webhook_producer', 'webhook_reader', 'webhook_worker', 'webhook_admin'] loop
+    if $1 or not exists (select from pg_catalog.pg_roles where rolname = role_name) then
+      statement := format('create role %I nologin', role_name);
+      if not $1 then execute statement; end if;
+      return next statement;
+    end if;
+  end loop;
+  foreach statement in array array[
+    'grant usage on schema webhook to webhook_producer, webhook_reader, webhook_worker, webhook_admin',
+    -- An application: publish, or insert directly. The three functions are what an insert itself calls.
+    'grant execute on function webhook.publish(text, json, timestamptz) to webhook_producer',
+    'grant insert (event, data, occurred_at), select (id) on webhook.outbox to webhook_producer',
+    'grant execute on function webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json) to webhook_producer, webhook_worker',
+    -- Whoever may look: everything but tokens and URLs.
+    'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.schema_versions, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
+    'grant select (name, event, position, enabled, accept_status, max_in_flight, updated_at) on webhook.channels to webhook_reader',
+    'grant select (only_row, offline_mode, auth, document_base_url, instance_id, updated_at) on webhook.settings to webhook_reader',
+    'grant execute on function webhook.explain(bigint), webhook.hint(int, text), webhook.url_host(text), webhook.schema_version() to webhook_reader, webhook_admin',
+    -- The worker: what its statements touch. It locks the switches in share mode, which PostgreSQL counts as an update.
+    'grant select, update on webhook.outbox to webhook_worker',
+    'grant select, insert, update, delete on webhook.attempts to webhook_worker',
+    'grant select, update (updated_at) on webhook.channels, webhook.settings to webhook_worker',
+    'grant select on webhook.schema_versions, webhook.status to webhook_worker',
+    'grant execute on function webhook.schema_version(), webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.prune(interval, int), webhook.explain(bigint) to webhook_worker',
+    -- A person in charge: the settings, and the functions that act on events.
+    'grant select, update (url, enabled, accept_status, max_in_flight) on webhook.channels to webhook_admin',
+    'grant select, update (offline_mode, auth, bearer_token, document_base_url) on webhook.settings to webhook_admin',
+    'grant execute on function webhook.retry(bigint), webhook.cancel(bigint), webhook.retry_failed(text, timestamptz, timestamptz, int, text, boolean, int, boolean), webhook.discard(text, timestamptz, int, boolean), webhook.send_test(text), webhook.prune(interval, int) to webhook_admin'
+  ] loop
+    if not $1 then execute statement; end if;
+    return next statement;
+  end loop;
+end $fn$;
+comment on function webhook.create_roles(boolean) is
+  'Creates the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin where they do not exist, and grants each what it needs. Returns the statements; with only_print it runs none of them, for a DBA to run.';
+
+
 revoke all on all tables    in schema webhook from public;
 revoke all on all functions in schema webhook from public;
-insert into webhook.schema_versions (version) values (1);
+insert into webhook.schema_versions (version) values (2);
 end $step$;

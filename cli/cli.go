@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"github.com/lib/pq"
 )
 
 // Version is told to receivers in User-Agent, and to whoever asks.
@@ -23,6 +25,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitPerson = 3
 )
 
 // Process is what a command has of the world.
@@ -42,8 +45,11 @@ type command struct {
 
 var commands = []command{
 	{"run", "[--migrate] [--once]", "the worker: deliver events until told to stop", runWorker},
-	{"migrate", "[--print] [--check]", "apply schema.sql; show it; say whether it is applied", runMigrate},
+	{"migrate", "[--print] [--check] [--roles]", "apply schema.sql; show it; say whether it is applied", runMigrate},
+	{"check", "", "doctor: database, schema, privileges, each endpoint, settings that do not fit", runCheck},
 	{"status", "", "where each channel stands", runStatus},
+	{"show", "ID", "where one event is, why, and what to do", runShow},
+	{"send-test", "CHANNEL", "queue the specification's example of a channel, once, whatever its switch says", runSendTest},
 	{"render", "EVENT [--occurred-at T] [--base-url U]", "the exact bytes that would be sent; facts on standard input", runRender},
 	{"receive", "[--listen A] [--status 503x3,200] …", "a receiver to try things on", runReceive},
 	{"demo", "", "the sixty-second tour, on a temporary PostgreSQL", runDemo},
@@ -71,9 +77,20 @@ func Main(args []string, p Process) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(p.Stderr, "webhooks: %v\n", err)
 		return exitUsage
+	case errors.Is(err, errForAPerson):
+		fmt.Fprintf(p.Stderr, "webhooks: %v\n", err)
+		return exitPerson
 	}
-	fmt.Fprintf(p.Stderr, "webhooks: %v\n", err)
+	fmt.Fprintf(p.Stderr, "webhooks: %s\n", withHint(err))
 	return exitFailed
+}
+
+// withHint adds what the database advises to what it complains about.
+func withHint(err error) string {
+	if pe := pq.As(err); pe != nil && pe.Hint != "" {
+		return fmt.Sprintf("%v\nhint: %s", err, pe.Hint)
+	}
+	return err.Error()
 }
 
 func dispatch(ctx, stop context.Context, p Process, args []string) error {
@@ -116,7 +133,7 @@ usage: webhooks COMMAND [flags]
 
 `)
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-8s %-40s %s\n", c.name, c.args, c.about)
+		fmt.Fprintf(w, "  %-9s %-40s %s\n", c.name, c.args, c.about)
 	}
 	fmt.Fprint(w, `
 webhooks COMMAND --help shows a command's flags. Settings come from the environment, a flag overrides:
@@ -126,7 +143,7 @@ webhooks COMMAND --help shows a command's flags. Settings come from the environm
 		fmt.Fprintf(w, "  %-24s %s\n", s.name, s.about)
 	}
 	fmt.Fprint(w, `
-exit status: 0 done, 1 failed, 2 wrong usage
+exit status: 0 done, 1 failed, 2 wrong usage, 3 needs a person (check)
 `)
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -34,7 +33,7 @@ func runDemo(_, stop context.Context, p Process, args []string) error {
 	d := &demo{
 		screen:  screen{w: p.Stdout, colour: isTerminal(p.Stdout) && f.env("NO_COLOR") == ""},
 		arrived: make(chan delivery, 100),
-		commits: map[string]time.Time{},
+		commits: map[string]commit{},
 	}
 	d.title("RecordEngine webhooks: the sixty-second tour")
 	server, err := demoServer(ctx)
@@ -67,8 +66,8 @@ func demoServer(ctx context.Context) (*temppg.Server, error) {
 type demo struct {
 	screen
 	db       *sqlx.DB
-	arrived  chan delivery        // what the receiver has got
-	commits  map[string]time.Time // webhook-id → when its transaction committed
+	arrived  chan delivery     // what the receiver has got
+	commits  map[string]commit // by webhook-id
 	received []delivery
 	instance string
 }
@@ -123,8 +122,8 @@ func (d *demo) setUp(ctx context.Context, schema string) (stopAll func(), err er
 		stopAll()
 		return nil, err
 	}
-	log := zap.NewNop()                                       // the tour shows what arrives instead
-	go work(running, running, newWorker(d.db, log, cfg), log) //nolint:errcheck // it ends with the tour
+	log := zap.NewNop()                                                       // the tour shows what arrives instead
+	go work(running, running, newWorker(d.db, log, cfg), log, *cfg.retention) //nolint:errcheck // it ends with the tour
 
 	var version string
 	if err := d.db.GetContext(ctx, &version, `select current_setting('server_version')`); err != nil {
@@ -166,6 +165,13 @@ func (d *demo) configure(ctx context.Context, base string) error {
 	return d.db.GetContext(ctx, &d.instance, `select instance_id from webhook.settings`)
 }
 
+// commit is a transaction whose event must arrive.
+type commit struct {
+	id   int64
+	what string
+	at   time.Time
+}
+
 // transact runs one of the application's transactions and shows it.
 func (d *demo) transact(ctx context.Context, t demoTransaction) error {
 	tx, err := d.db.BeginTxx(ctx, nil)
@@ -187,7 +193,7 @@ func (d *demo) transact(ctx context.Context, t demoTransaction) error {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	d.commits[fmt.Sprintf("%s-%d", d.instance, id)] = time.Now()
+	d.commits[fmt.Sprintf("%s-%d", d.instance, id)] = commit{id: id, what: t.what, at: time.Now()}
 	d.line("%-44s %s → event %d", t.what, d.green("committed"), id)
 	return nil
 }
@@ -211,13 +217,13 @@ func (d *demo) watch(ctx context.Context) error {
 }
 
 func (d *demo) show(got delivery) {
-	after := got.at.Sub(d.commits[got.webhookID]).Round(time.Millisecond)
+	from := d.commits[got.webhookID]
 	answer := d.green(fmt.Sprint(got.status))
 	if got.status != 200 {
 		answer = d.red(fmt.Sprint(got.status))
 	}
-	d.line("%s  %s  %-20s  event %s, %s after its commit, %d bytes", got.at.Format("15:04:05.000"), answer, got.event,
-		got.webhookID[strings.LastIndexByte(got.webhookID, '-')+1:], after, len(got.body))
+	d.line("%s  %-20s  %s  event %d: %s", got.at.Format("15:04:05.000"), got.event, answer, from.id,
+		d.dim(fmt.Sprintf("%s (%s after its commit)", from.what, got.at.Sub(from.at).Round(time.Millisecond))))
 	if got.status != 200 {
 		d.line("%s", d.dim("refused: the document stays pending until the next ten-second mark …"))
 	}
@@ -271,15 +277,15 @@ func (d *demo) verify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
+	for len(d.arrived) > 0 { // nothing more may have come since
+		d.received = append(d.received, <-d.arrived)
+	}
 	first, last := d.documentDeliveries()
 	ghosts := 0
 	for _, got := range d.received {
 		if bytes.Contains(got.body, []byte("Ghost")) {
 			ghosts++
 		}
-	}
-	for len(d.arrived) > 0 { // nothing more may have come since
-		d.received = append(d.received, <-d.arrived)
 	}
 	allSent := len(rows) == 7
 	for _, r := range rows {
@@ -295,7 +301,6 @@ func (d *demo) verify(ctx context.Context) error {
 	if !ok {
 		return errors.New("demo: something above is not true")
 	}
-	d.line("")
 	d.line("next: the README shows how to install this beside your own application.")
 	return nil
 }

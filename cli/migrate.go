@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
 	"github.com/recordengine/webhooks/store"
 )
 
@@ -13,6 +17,7 @@ func runMigrate(ctx, _ context.Context, p Process, args []string) error {
 	database := f.database()
 	show := f.Bool("print", false, "show schema.sql instead")
 	check := f.Bool("check", false, "only say whether it is applied: exit status 0 if so, else 1")
+	roles := f.Bool("roles", false, "also create the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin with their privileges")
 	if err := f.parse(args, 0); err != nil {
 		return err
 	}
@@ -29,25 +34,53 @@ func runMigrate(ctx, _ context.Context, p Process, args []string) error {
 		return err
 	}
 	defer db.Close()
-	version, err := store.SchemaVersion(p.Schema)
-	if err != nil {
-		return err
-	}
 	if *check {
-		if err := store.CheckSchema(ctx, db, p.Schema); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(p.Stdout, "the schema is up to date (version %d)\n", version)
+		return checkSchema(ctx, p, db)
+	}
+	if err := applySchema(ctx, p, db); err != nil || !*roles {
 		return err
 	}
+	return createRoles(ctx, p, db)
+}
+
+func checkSchema(ctx context.Context, p Process, db *sqlx.DB) error {
+	if err := store.CheckSchema(ctx, db, p.Schema); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(p.Stdout, "the schema is up to date")
+	return err
+}
+
+func applySchema(ctx context.Context, p Process, db *sqlx.DB) error {
 	applied, err := store.Migrate(ctx, db, p.Schema)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	if applied {
-		_, err = fmt.Fprintf(p.Stdout, "schema.sql is applied (version %d)\nnext: set a URL and turn a channel on, then webhooks run; see: select * from webhook.status\n", version)
-	} else {
-		_, err = fmt.Fprintf(p.Stdout, "nothing to do: the schema is up to date (version %d)\n", version)
+	if !applied {
+		_, err = fmt.Fprintln(p.Stdout, "nothing to do: the schema is up to date")
+		return err
 	}
+	_, err = fmt.Fprint(p.Stdout, "schema.sql is applied\nnext: set a URL and turn a channel on, then webhooks run; see: select * from webhook.status\n")
 	return err
+}
+
+// createRoles grants what it can. Where this database's user may not, it prints
+// the statements for somebody who may.
+func createRoles(ctx context.Context, p Process, db *sqlx.DB) error {
+	err := db.SelectContext(ctx, new([]string), `select webhook.create_roles()`)
+	if err == nil {
+		_, err = fmt.Fprintln(p.Stdout, "the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin have their privileges; grant them to your own, for example: grant webhook_producer to app")
+		return err
+	}
+	if pq.As(err, pqerror.InsufficientPrivilege) == nil {
+		return fmt.Errorf("create the roles: %w", err)
+	}
+	var statements []string
+	if err := db.SelectContext(ctx, &statements, `select webhook.create_roles(only_print => true)`); err != nil {
+		return fmt.Errorf("create the roles: %w", err)
+	}
+	for _, s := range statements {
+		fmt.Fprintln(p.Stdout, s+";")
+	}
+	return fmt.Errorf("create the roles: %w; the statements above do it, run by somebody who may", err)
 }

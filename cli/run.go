@@ -54,7 +54,7 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	if *once {
 		return w.Once(ctx, stop)
 	}
-	return work(ctx, stop, w, log)
+	return work(ctx, stop, w, log, *cfg.retention)
 }
 
 // newWorker wires the dispatcher to a database and a sender.
@@ -68,12 +68,17 @@ func newWorker(db *sqlx.DB, log *zap.Logger, cfg *workerConfig) *outbox.Dispatch
 }
 
 // work runs the dispatcher and its ten-second cycle until it is told to stop.
-func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger) error {
+// The nightly clean-up is at half past three of the machine's time.
+func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, retention time.Duration) error {
 	cycle := cron.New(cron.WithSeconds(), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
 	if _, err := cycle.AddFunc("*/10 * * * * *", func() { w.Cycle(ctx) }); err != nil {
 		return fmt.Errorf("the ten-second cycle: %w", err)
 	}
+	if _, err := cycle.AddFunc("0 30 3 * * *", func() { w.Prune(ctx, retention) }); err != nil {
+		return fmt.Errorf("the nightly clean-up: %w", err)
+	}
 	cycle.Start()
+	go w.Cycle(ctx) // the first one does not wait for a ten-second mark
 	defer cycle.Stop()
 
 	log.Info("delivering", zap.String("version", Version))

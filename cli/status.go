@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-
-	"github.com/recordengine/webhooks/store"
 )
 
 // channelStatus is a row of webhook.status.
@@ -30,23 +28,7 @@ type channelStatus struct {
 // runStatus is `webhooks status`: the view webhook.status for a terminal.
 func runStatus(ctx, _ context.Context, p Process, args []string) error {
 	f := newFlags(p, "status", "")
-	database := f.database()
-	if err := f.parse(args, 0); err != nil {
-		return err
-	}
-	dsn, err := f.dsn(*database)
-	if err != nil {
-		return err
-	}
-	db, err := store.Open(dsn)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	if err := store.CheckSchema(ctx, db, p.Schema); err != nil {
-		return err
-	}
-	return printStatus(ctx, db, p.Stdout)
+	return withDatabase(ctx, p, f, args, 0, func(db *sqlx.DB) error { return printStatus(ctx, db, p.Stdout) })
 }
 
 func printStatus(ctx context.Context, db *sqlx.DB, w io.Writer) error {

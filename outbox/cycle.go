@@ -35,6 +35,13 @@ func (d *Dispatcher) sweep(ctx context.Context) {
 	}
 }
 
+// Prune is the nightly clean-up: finished events older than the retention go.
+func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) {
+	d.count(ctx, "pruned: finished longer ago than the retention time", func(ctx context.Context) (int, error) {
+		return d.store.Prune(ctx, olderThan)
+	})
+}
+
 func (d *Dispatcher) count(ctx context.Context, what string, do func(context.Context) (int, error)) {
 	n, err := do(ctx)
 	if err != nil {

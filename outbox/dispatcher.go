@@ -66,15 +66,22 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 	return d
 }
 
-// Run polls until stop is done, then finishes what is in flight and records it.
-// It returns nil if everything was recorded. When ctx ends, or when the drain
-// lasts five seconds longer than an attempt may, it returns an error at once;
-// what is open then is cleared up by the leases.
-func (d *Dispatcher) Run(ctx, stop context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go d.recorder.run(ctx)
+// drainBeyond is how much longer than one attempt a worker that was asked to
+// stop may take: 35 seconds in all, unless the time limit was changed.
+const drainBeyond = 5 * time.Second
 
+// The reasons for which a drain ends early.
+var (
+	errTooLong = errors.New("it took too long")
+	errAtOnce  = errors.New("the worker was told to stop at once")
+)
+
+// Run polls until stop is done, then finishes what is in flight and records it.
+// It returns nil if everything was recorded, and an error at once when ctx ends
+// or the drain takes too long; what is open then is cleared up by the leases.
+func (d *Dispatcher) Run(ctx, stop context.Context) error {
+	ctx, cancel := d.begin(ctx, stop)
+	defer cancel()
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		if _, err := d.Pass(ctx); err != nil {
 			failures++
@@ -90,10 +97,8 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error {
 // Once delivers what is due now, and what that makes due meanwhile, and returns
 // when all of it is recorded.
 func (d *Dispatcher) Once(ctx, stop context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := d.begin(ctx, stop)
 	defer cancel()
-	go d.recorder.run(ctx)
-
 	d.Cycle(ctx)
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		n, err := d.Pass(ctx)
@@ -109,9 +114,22 @@ func (d *Dispatcher) Once(ctx, stop context.Context) error {
 	return d.drain(ctx)
 }
 
+// begin starts the recorder and limits what comes after stop, wherever the loop
+// is by then: a look-up in a database that is away would last for ever.
+func (d *Dispatcher) begin(ctx, stop context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go d.recorder.run(ctx)
+	limited := context.AfterFunc(stop, func() {
+		if sleep(ctx, d.opts.Timeout+drainBeyond) {
+			cancel(errTooLong)
+		}
+	})
+	return ctx, func() { limited(); cancel(nil) }
+}
+
 // rest waits for a while, or until a slot becomes free or the worker is stopped.
-func (d *Dispatcher) rest(ctx, stop context.Context, for_ time.Duration, freed <-chan struct{}) {
-	t := time.NewTimer(for_)
+func (d *Dispatcher) rest(ctx, stop context.Context, pause time.Duration, freed <-chan struct{}) {
+	t := time.NewTimer(pause)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -201,18 +219,16 @@ func (d *Dispatcher) lookUp(ctx context.Context, attemptID string) ([]Event, err
 func (d *Dispatcher) drain(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { d.open.Wait(); close(done) }()
-	limit := time.NewTimer(d.opts.Timeout + 5*time.Second)
-	defer limit.Stop()
-	var why string
 	select {
 	case <-done:
 		return nil
-	case <-limit.C:
-		why = "they took too long"
 	case <-ctx.Done():
-		why = "the worker was told to stop at once"
 	}
-	return fmt.Errorf("%d attempts were not recorded: %s; their leases will run out, then documents are sent again and the others are failed", d.openCount.Load(), why)
+	why := context.Cause(ctx)
+	if !errors.Is(why, errTooLong) {
+		why = errAtOnce
+	}
+	return fmt.Errorf("%d attempts were not recorded: %w; their leases will run out, then documents are sent again and the others are failed", d.openCount.Load(), why)
 }
 
 // logOutcome is the one place where an attempt is logged.

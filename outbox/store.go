@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // ErrReplyLost says that a statement may or may not have been committed: the
@@ -41,6 +42,9 @@ type Store interface {
 
 	// Skip finishes the pending one-attempt events of channels that are off.
 	Skip(ctx context.Context) (events int, err error)
+
+	// Prune deletes finished events that are older than this.
+	Prune(ctx context.Context, olderThan time.Duration) (events int, err error)
 
 	// Problems names the channels that are on but cannot be called as configured.
 	Problems(ctx context.Context) (map[string]string, error)

@@ -8,6 +8,7 @@
 //	check.go      can this URL and this token be called at all?
 //	post.go       the request, and when it may be tried on another connection
 //	transport.go  how connections are made and kept
+//	probe.go      a connection without a request, for `webhooks check`
 //	guard.go      which addresses may be called
 //	trail.go      how far an attempt came, above all: was anything written?
 //	verdict.go    a status came: delivered or not
@@ -48,6 +49,7 @@ type Options struct {
 type Sender struct {
 	timeout   time.Duration
 	agent     string
+	dialer    *dialer
 	transport *http.Transport
 	hidden    sync.Map // [2]string{URL, token} to secrets; one entry for each setting a channel had
 }
@@ -60,10 +62,12 @@ func New(o Options) *Sender {
 	if o.Version == "" {
 		o.Version = "dev"
 	}
+	d := newDialer(o)
 	return &Sender{
 		timeout:   o.Timeout,
 		agent:     "RecordEngine-Webhooks/" + o.Version,
-		transport: newTransport(newDialer(o)),
+		dialer:    d,
+		transport: newTransport(d),
 	}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/lib/pq"
 
@@ -12,14 +13,34 @@ import (
 // attempt. So a repetition after a lost reply changes nothing, and an attempt
 // that was disowned (swept, or claimed again since) cannot touch the row.
 //
-// "is not distinct from" is "=" that no index serves: the rows are found by their
-// id, not by walking over everything that was held under the same attempt.
+// The case is the attempt that holds the row, if any does, in a form that no
+// index serves: the rows are to be found by their ids, not by walking over
+// everything that was ever held (40 ms instead of 4 for a batch).
+//
+// The failures of documents are kept as runs, see recordRuns.
 func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) error {
 	a := outcomeArrays(outcomes)
-	_, err := s.db.ExecContext(ctx, `
+	query := recordSQL
+	if slices.Contains(a.verdicts, string(outbox.Later)) {
+		query = `with recorded as (` + recordSQL + `
+			returning o.id, r.verdict, o.http_status, o.error
+		), failure as (
+		  select id, http_status, error from recorded where verdict = 'later' and error is not null
+		)` + recordRuns + `
+		select count(*) from recorded`
+	}
+	_, err := s.db.ExecContext(ctx, query,
+		pq.Array(a.ids), pq.Array(a.attempts), pq.Array(a.verdicts), pq.Array(a.statuses), pq.Array(a.errors), pq.Array(a.responses))
+	if err != nil {
+		return s.failed("record outcomes", err)
+	}
+	return nil
+}
+
+const recordSQL = `
 		update webhook.outbox o
 		   set status       = case r.verdict when 'sent' then 'sent' when 'failed' then 'failed' else 'pending' end,
-		       due_at       = case r.verdict when 'later' then `+nextMark+` else o.due_at end,
+		       due_at       = case r.verdict when 'later' then ` + nextMark + ` else o.due_at end,
 		       leased_until = null,
 		       finished_at  = case when r.verdict in ('sent', 'failed') then clock_timestamp() end,
 		       synced_at    = case when r.verdict = 'sent' and o.event = 'document.exported' then clock_timestamp() end,
@@ -28,16 +49,36 @@ func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) error {
 		       response     = case r.verdict when 'back' then o.response    else nullif(r.response, '')   end
 		  from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[])
 		       as r (id, attempt_id, verdict, http_status, error, response)
-		 where o.id = r.id and o.attempt_id is not distinct from r.attempt_id and o.leased_until is not null`,
-		pq.Array(a.ids), pq.Array(a.attempts), pq.Array(a.verdicts), pq.Array(a.statuses), pq.Array(a.errors), pq.Array(a.responses))
-	if err != nil {
-		return s.failed("record outcomes", err)
-	}
-	return nil
-}
+		 where o.id = r.id and case when o.leased_until is not null then o.attempt_id end = r.attempt_id`
 
 // nextMark is the next multiple of ten seconds on the database's clock.
 const nextMark = `to_timestamp(floor(extract(epoch from clock_timestamp()) / 10) * 10 + 10)`
+
+// recordRuns follows a CTE failure (id, http_status, error): attempts that left
+// their event pending. One that met the same as the attempt before it makes that
+// run longer, else it begins a new run. Of the runs of an event the first and the
+// newest hundred are kept, so that a document that fails for months stays small.
+// The event's own row is locked by the statement, so no two of these race.
+const recordRuns = `, newest as (
+		  select f.id, f.http_status, f.error, a.run, a.error = f.error and a.http_status is not distinct from f.http_status as same
+		    from failure f
+		    left join lateral (select run, http_status, error from webhook.attempts
+		                        where outbox_id = f.id order by run desc limit 1) a on true
+		), longer as (
+		  update webhook.attempts a
+		     set attempts = a.attempts + 1, last_at = clock_timestamp()
+		    from newest n
+		   where a.outbox_id = n.id and a.run = n.run and n.same
+		), dropped as (
+		  delete from webhook.attempts a
+		   using newest n
+		   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 100
+		), begun as (
+		  insert into webhook.attempts (outbox_id, run, http_status, error, first_at, last_at)
+		  select id, coalesce(run, 0) + 1, http_status, error, clock_timestamp(), clock_timestamp()
+		    from newest
+		   where same is not true
+		)`
 
 type arrays struct {
 	ids, statuses                         []int64
@@ -60,7 +101,11 @@ func outcomeArrays(outcomes []outbox.Outcome) (a arrays) {
 // claim that this worker never learned of, so that none of them was sent.
 func (s *Store) GiveBack(ctx context.Context, attemptIDs []string) (int, error) {
 	return s.count(ctx, "give back", `
-		update webhook.outbox
-		   set status = 'pending', leased_until = null
-		 where attempt_id = any ($1) and leased_until is not null`, pq.Array(attemptIDs))
+		with given_back as (
+		  update webhook.outbox
+		     set status = 'pending', leased_until = null
+		   where attempt_id = any ($1) and leased_until is not null
+		  returning id
+		)
+		select count(*) from given_back`, pq.Array(attemptIDs))
 }

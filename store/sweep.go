@@ -1,31 +1,40 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // sweepBatch bounds what one statement locks.
-const sweepBatch = 5000
+const sweepBatch = 2000
 
 // Sweep ends the leases that have run out. A document is due again at once; of
 // a one-attempt event nobody knows whether its POST has arrived, so it fails.
 func (s *Store) Sweep(ctx context.Context) (int, error) {
 	return s.repeat(ctx, "sweep leases", `
-		update webhook.outbox o
-		   set status       = case o.status when 'sending' then 'failed' else 'pending' end,
-		       finished_at  = case o.status when 'sending' then clock_timestamp() end,
-		       due_at       = case o.status when 'sending' then o.due_at else clock_timestamp() end,
-		       leased_until = null,
-		       http_status  = null,
-		       response     = null,
-		       error        = 'interrupted: outcome unknown'
-		  from (select id from webhook.outbox
-		         where leased_until < clock_timestamp() and leased_until is not null
-		         limit $1 for update skip locked) dead
-		 where o.id = dead.id`)
+		with swept as (
+		  update webhook.outbox o
+		     set status       = case o.status when 'sending' then 'failed' else 'pending' end,
+		         finished_at  = case o.status when 'sending' then clock_timestamp() end,
+		         due_at       = case o.status when 'sending' then o.due_at else clock_timestamp() end,
+		         leased_until = null,
+		         http_status  = null,
+		         response     = null,
+		         error        = 'interrupted: outcome unknown'
+		    from (select id from webhook.outbox
+		           where leased_until < clock_timestamp() and leased_until is not null
+		           limit $1 for update skip locked) dead
+		   where o.id = dead.id
+		  returning o.id, o.status, o.http_status, o.error
+		), failure as (
+		  select id, http_status, error from swept where status = 'pending'
+		)`+recordRuns+`
+		select count(*) from swept`)
 }
 
 // Skip finishes the pending one-attempt events of channels that are off. Like a
 // claim it holds the switches in share mode, so that none is skipped after its
-// channel was turned on; see claimOnce.
+// channel was turned on; see claimSQL.
 func (s *Store) Skip(ctx context.Context) (int, error) {
 	return s.repeat(ctx, "skip", `
 		with off as (
@@ -38,17 +47,25 @@ func (s *Store) Skip(ctx context.Context) (int, error) {
 		          order by `+turn+`, o.due_at, o.id limit $1 for update skip locked) p
 		   where not c.enabled and not s.offline_mode and c.name <> 'documents'
 		     for share of s, c skip locked
+		), skipped as (
+		  update webhook.outbox o
+		     set status = 'skipped', finished_at = clock_timestamp()
+		    from off
+		   where o.id = off.id
+		  returning o.id
 		)
-		update webhook.outbox o
-		   set status = 'skipped', finished_at = clock_timestamp()
-		  from off
-		 where o.id = off.id`)
+		select count(*) from skipped`)
+}
+
+// Prune deletes finished events that are older than this.
+func (s *Store) Prune(ctx context.Context, olderThan time.Duration) (int, error) {
+	return s.repeat(ctx, "prune", `select webhook.prune($2 * interval '1 second', $1)`, olderThan.Seconds())
 }
 
 // repeat runs a statement whose $1 bounds its rows until it finds no more.
-func (s *Store) repeat(ctx context.Context, doing, query string) (int, error) {
+func (s *Store) repeat(ctx context.Context, doing, query string, args ...any) (int, error) {
 	for total := 0; ; {
-		n, err := s.count(ctx, doing, query, sweepBatch)
+		n, err := s.count(ctx, doing, query, append([]any{sweepBatch}, args...)...)
 		total += n
 		if err != nil || n == 0 {
 			return total, err
@@ -56,13 +73,11 @@ func (s *Store) repeat(ctx context.Context, doing, query string) (int, error) {
 	}
 }
 
-// count runs a statement and returns how many rows it changed. All of them may
+// count runs a statement that returns how many rows it changed. All of them may
 // be repeated by database/sql after a lost reply: they change a row once.
-func (s *Store) count(ctx context.Context, doing, query string, args ...any) (int, error) {
-	result, err := s.db.ExecContext(ctx, query, args...)
-	if err != nil {
+func (s *Store) count(ctx context.Context, doing, query string, args ...any) (n int, err error) {
+	if err := s.db.GetContext(ctx, &n, query, args...); err != nil {
 		return 0, s.failed(doing, err)
 	}
-	n, err := result.RowsAffected()
-	return int(n), err
+	return n, nil
 }

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/recordengine/webhooks/sender"
+	"github.com/recordengine/webhooks/store"
+)
+
+// errForAPerson is the end of a check that found something.
+var errForAPerson = errors.New("check: something above needs a person")
+
+// runCheck is `webhooks check`: everything that can be known without sending.
+func runCheck(ctx, _ context.Context, p Process, args []string) error {
+	f := newFlags(p, "check", "")
+	cfg, database := f.worker(), f.database()
+	if err := f.parse(args, 0); err != nil {
+		return err
+	}
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	dsn, err := f.dsn(*database)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	d := doctor{db: db, w: p.Stdout}
+	for _, name := range f.unknownSettings() {
+		d.warn("setting %s means nothing to this program", name)
+	}
+	if d.database(ctx, p.Schema) {
+		d.privileges(ctx)
+		d.channels(ctx, sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, Version: Version}))
+	}
+	if d.ill {
+		return errForAPerson
+	}
+	return nil
+}
+
+// doctor prints one line for each thing it looks at.
+type doctor struct {
+	db  *sqlx.DB
+	w   io.Writer
+	ill bool
+}
+
+func (d *doctor) ok(format string, args ...any) {
+	fmt.Fprintf(d.w, "ok    "+format+"\n", args...)
+}
+
+func (d *doctor) warn(format string, args ...any) {
+	fmt.Fprintf(d.w, "warn  "+format+"\n", args...)
+}
+
+func (d *doctor) bad(format string, args ...any) {
+	d.ill = true
+	fmt.Fprintf(d.w, "BAD   "+format+"\n", args...)
+}
+
+// database says whether the rest can be looked at at all.
+func (d *doctor) database(ctx context.Context, schema string) bool {
+	var about struct {
+		Version string
+		Number  int
+		Commit  string
+	}
+	err := d.db.GetContext(ctx, &about, `
+		select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
+		       current_setting('synchronous_commit') as commit`)
+	if err != nil {
+		d.bad("database: %v", err)
+		return false
+	}
+	if about.Number < 130000 {
+		d.bad("database: PostgreSQL %s is too old, 13 is the oldest that is supported", about.Version)
+	} else {
+		d.ok("database: PostgreSQL %s", about.Version)
+	}
+	if err := store.CheckSchema(ctx, d.db, schema); err != nil {
+		d.bad("%v", err)
+		return false
+	}
+	d.ok("schema: up to date")
+	return true
+}
+
+// privileges are those of the worker; see webhook.create_roles.
+func (d *doctor) privileges(ctx context.Context) {
+	var missing []string
+	err := d.db.SelectContext(ctx, &missing, `
+		select what from (values
+		  ('select, update on webhook.outbox', has_table_privilege('webhook.outbox', 'select') and has_table_privilege('webhook.outbox', 'update')),
+		  ('select, insert, update, delete on webhook.attempts', has_table_privilege('webhook.attempts', 'select') and has_table_privilege('webhook.attempts', 'insert')
+		     and has_table_privilege('webhook.attempts', 'update') and has_table_privilege('webhook.attempts', 'delete')),
+		  ('select and update (updated_at) on webhook.channels', has_table_privilege('webhook.channels', 'select') and has_column_privilege('webhook.channels', 'updated_at', 'update')),
+		  ('select and update (updated_at) on webhook.settings', has_table_privilege('webhook.settings', 'select') and has_column_privilege('webhook.settings', 'updated_at', 'update')),
+		  ('execute on webhook.prune', has_function_privilege('webhook.prune(interval, int)', 'execute'))
+		) as needed (what, granted) where not granted`)
+	switch {
+	case err != nil:
+		d.bad("privileges: %v", err)
+	case len(missing) == 0:
+		d.ok("privileges: this user can be the worker")
+	}
+	for _, what := range missing {
+		d.bad("privileges: missing %s (grant webhook_worker to this user; see webhooks migrate --roles)", what)
+	}
+}
+
+// channels looks up and connects to the endpoints of the channels that are on.
+func (d *doctor) channels(ctx context.Context, s *sender.Sender) {
+	var rows []struct {
+		Name, URL, Token string
+		Enabled, Offline bool
+		Problem          *string
+	}
+	err := d.db.SelectContext(ctx, &rows, `
+		select c.name, coalesce(c.url, '') as url, case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end as token,
+		       c.enabled, s.offline_mode as offline, webhook.channel_problem(c, s) as problem
+		  from webhook.channels c cross join webhook.settings s order by c.position`)
+	if err != nil {
+		d.bad("channels: %v", err)
+		return
+	}
+	for _, r := range rows {
+		switch {
+		case !r.Enabled:
+			d.ok("%s: off", r.Name)
+		case r.Problem != nil:
+			d.bad("%s: on, but cannot be called: %s", r.Name, *r.Problem)
+		default:
+			if err := s.Probe(ctx, r.URL, r.Token); err != nil {
+				d.bad("%s: %v", r.Name, err)
+			} else {
+				d.ok("%s: its endpoint can be reached", r.Name)
+			}
+		}
+	}
+	if len(rows) > 0 && rows[0].Offline {
+		d.warn("Offline Mode is on: nothing is delivered")
+	}
+}

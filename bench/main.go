@@ -110,6 +110,9 @@ const facts = `json_build_object('id', n, 'audit_id', n, 'status', 'Export', 'ac
 	'filename', 'invoice_' || n || '.pdf', 'details', repeat('d', 1150), 'vendor_name', 'Acme Supplies Ltd', 'total_amount', 12500.00,
 	'line_items', json_build_array(json_build_object('line_number', 1, 'amount', 10000.00)))`
 
+// drainLimit is far above what a drain takes.
+const drainLimit = 2 * time.Minute
+
 // drain fills the outbox, then lets a fresh worker empty it.
 func (b *bench) drain(ctx context.Context, event string) (perSecond float64, err error) {
 	for _, query := range []string{`truncate webhook.outbox`, fmt.Sprintf(`
@@ -118,14 +121,21 @@ func (b *bench) drain(ctx context.Context, event string) (perSecond float64, err
 			return 0, err
 		}
 	}
-	w := outbox.New(store.New(b.db, 90*time.Second),
+	st := store.New(b.db, 90*time.Second)
+	defer st.Close()
+	w := outbox.New(st,
 		sender.New(sender.Options{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Version: "bench"}),
 		zap.NewNop(), outbox.Options{PollInterval: 20 * time.Millisecond, Timeout: 30 * time.Second, Lease: 90 * time.Second})
 	all := b.receiver.expect(b.events)
 	stop, stopWorker := context.WithCancel(ctx)
 	began, stopped := time.Now(), make(chan error, 1)
 	go func() { stopped <- w.Run(ctx, stop) }()
-	<-all
+	select {
+	case <-all:
+	case <-time.After(drainLimit):
+		stopWorker()
+		return 0, fmt.Errorf("the backlog of %s was not drained within %s", event, drainLimit)
+	}
 	stopWorker()
 	if err := <-stopped; err != nil { // everything is recorded now
 		return 0, err

@@ -25,11 +25,7 @@ func runCheck(ctx, _ context.Context, p Process, args []string) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
-	dsn, err := f.dsn(*database)
-	if err != nil {
-		return err
-	}
-	db, err := store.Open(dsn)
+	db, err := f.open(*database)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/recordengine/webhooks/store"
 )
 
 // The settings of the environment. Each has a flag of the same name where a
@@ -146,19 +150,23 @@ func (f *flags) database() *string {
 	return f.FlagSet.String("database-url", "", "PostgreSQL, as a lib/pq URL or DSN (DATABASE_URL; better there or in DATABASE_URL_FILE, since others can see flags)")
 }
 
-// dsn is the value of the flag, or of the environment.
-func (f *flags) dsn(flagValue string) (string, error) {
-	if flagValue != "" {
-		return flagValue, nil
+// open prepares the database of the flag, or of the environment.
+func (f *flags) open(flagValue string) (*sqlx.DB, error) {
+	dsn := flagValue
+	if dsn == "" {
+		dsn = f.secret("DATABASE_URL")
 	}
-	dsn := f.secret("DATABASE_URL")
 	if err := errors.Join(f.errs...); err != nil {
-		return "", usageError{err.Error()}
+		return nil, usageError{err.Error()}
 	}
 	if dsn == "" {
-		return "", usagef("%s: DATABASE_URL is not set; for example DATABASE_URL=postgres://user:password@localhost/recordengine?sslmode=disable", f.Name())
+		return nil, usagef("%s: DATABASE_URL is not set; for example DATABASE_URL=postgres://user:password@localhost/recordengine?sslmode=disable", f.Name())
 	}
-	return dsn, nil
+	db, err := store.Open(dsn)
+	if err != nil {
+		return nil, usagef("DATABASE_URL: %v", err)
+	}
+	return db, nil
 }
 
 // unknownSettings are WEBHOOK_ variables that mean nothing to this program. They

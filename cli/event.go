@@ -17,11 +17,7 @@ func withDatabase(ctx context.Context, p Process, f *flags, args []string, argum
 	if err := f.parse(args, arguments); err != nil {
 		return err
 	}
-	dsn, err := f.dsn(*database)
-	if err != nil {
-		return err
-	}
-	db, err := store.Open(dsn)
+	db, err := f.open(*database)
 	if err != nil {
 		return err
 	}

@@ -25,11 +25,7 @@ func runMigrate(ctx, _ context.Context, p Process, args []string) error {
 		_, err := fmt.Fprint(p.Stdout, p.Schema)
 		return err
 	}
-	dsn, err := f.dsn(*database)
-	if err != nil {
-		return err
-	}
-	db, err := store.Open(dsn)
+	db, err := f.open(*database)
 	if err != nil {
 		return err
 	}

@@ -111,13 +111,13 @@ func (r *receiver) answer(req *http.Request) int {
 func parseStatuses(text string) ([]int, error) {
 	var all []int
 	for part := range strings.SplitSeq(text, ",") {
-		status, times, _ := strings.Cut(strings.TrimSpace(part), "x")
+		status, times, repeated := strings.Cut(strings.TrimSpace(part), "x")
 		code, err := strconv.Atoi(status)
 		if err != nil || code < 200 || code > 599 {
 			return nil, fmt.Errorf("%q is no HTTP status from 200 to 599", status)
 		}
 		n := 1
-		if times != "" {
+		if repeated {
 			if n, err = strconv.Atoi(times); err != nil || n < 1 || n > 100000 {
 				return nil, fmt.Errorf("%q is no number of times from 1 to 100000", times)
 			}

@@ -29,17 +29,13 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
-	dsn, err := f.dsn(*database)
-	if err != nil {
-		return err
-	}
 	log := newLogger(p.Stderr, *cfg.logLevel, *cfg.logFormat)
 	defer log.Sync() //nolint:errcheck // stderr of a terminal cannot be synced
 	if unknown := f.unknownSettings(); len(unknown) > 0 {
 		log.Warn("the environment has settings that mean nothing to this program", zap.Strings("names", unknown))
 	}
 
-	db, err := store.Open(dsn)
+	db, err := f.open(*database)
 	if err != nil {
 		return err
 	}

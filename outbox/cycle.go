@@ -21,7 +21,7 @@ func (d *Dispatcher) Cycle(ctx context.Context) {
 
 	problems, err := d.store.Problems(ctx)
 	if err != nil {
-		d.health.down("read the channels", err)
+		d.health.failed("read the channels", err)
 		return
 	}
 	d.problems.note(problems)
@@ -30,8 +30,16 @@ func (d *Dispatcher) Cycle(ctx context.Context) {
 // sweep waits until the database has answered for a whole lease: after an
 // outage every worker first gets the chance to record what it holds.
 func (d *Dispatcher) sweep(ctx context.Context) {
-	if d.health.upFor(d.opts.Lease) {
-		d.count(ctx, "leases ran out: the worker that held them is taken for dead", d.store.Sweep)
+	if !d.health.upFor(d.opts.Lease) {
+		return
+	}
+	n, err := d.store.Sweep(ctx)
+	if err != nil {
+		d.health.down("sweep leases", err)
+		return
+	}
+	if n > 0 {
+		d.log.Info("leases ran out: the worker that held them is taken for dead", zap.Int("events", n))
 	}
 }
 
@@ -45,7 +53,7 @@ func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) {
 func (d *Dispatcher) count(ctx context.Context, what string, do func(context.Context) (int, error)) {
 	n, err := do(ctx)
 	if err != nil {
-		d.health.down(what, err)
+		d.health.failed(what, err)
 		return
 	}
 	if n > 0 {
@@ -62,7 +70,7 @@ func (d *Dispatcher) giveBackLost(ctx context.Context) {
 	now := d.now()
 	n, err := d.store.GiveBack(ctx, ids)
 	if err != nil {
-		d.health.down("give back", err)
+		d.health.failed("give back", err)
 		return
 	}
 	if n > 0 {

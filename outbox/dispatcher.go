@@ -107,8 +107,15 @@ func (d *Dispatcher) Once(ctx, stop context.Context) error {
 			d.rest(ctx, stop, Backoff(failures), nil)
 			continue
 		}
-		if err := d.drain(ctx); err != nil || n == 0 {
+		if err := d.drain(ctx); err != nil {
 			return err
+		}
+		if n == 0 && len(d.lost.list()) == 0 {
+			return nil
+		}
+		if n == 0 { // a claim of unknown fate: until a lease has passed its rows may turn up
+			d.rest(ctx, stop, time.Second, nil)
+			d.giveBackLost(ctx)
 		}
 	}
 	return d.drain(ctx)
@@ -210,6 +217,7 @@ func (d *Dispatcher) lookUp(ctx context.Context, attemptID string) ([]Event, err
 			return events, nil
 		}
 		if !sleep(ctx, Backoff(try)) {
+			d.lost.add(attemptID, d.now())
 			return nil, err
 		}
 	}
@@ -221,14 +229,20 @@ func (d *Dispatcher) drain(ctx context.Context) error {
 	go func() { d.open.Wait(); close(done) }()
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
+	}
+	if d.openCount.Load() == 0 && (ctx.Err() == nil || len(d.lost.list()) == 0) {
+		return nil
 	}
 	why := context.Cause(ctx)
 	if !errors.Is(why, errTooLong) {
 		why = errAtOnce
 	}
-	return fmt.Errorf("%d attempts were not recorded: %w; their leases will run out, then documents are sent again and the others are failed", d.openCount.Load(), why)
+	what := fmt.Sprintf("%d attempts were not recorded", d.openCount.Load())
+	if n := len(d.lost.list()); n > 0 {
+		what += fmt.Sprintf(", and of %d claims nobody knows whether they were committed", n)
+	}
+	return fmt.Errorf("%s: %w; their leases will run out, then documents are sent again and the others are failed", what, why)
 }
 
 // logOutcome is the one place where an attempt is logged.

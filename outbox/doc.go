@@ -5,8 +5,9 @@
 //
 //	claim → render → send → record
 //
-// A document (document.exported) is delivered at least once. Its row stays
-// pending, leased or not, until a success sets synced_at:
+// A document (document.exported) is delivered at least once: of several exports
+// of one document, the newest. Its row stays pending, leased or not, until a
+// success sets synced_at:
 //
 //	             claim: lease                 a counted success
 //	┌─────────┐ ─────────────▶ ┌───────────┐ ─────────────────▶ ┌──────┐

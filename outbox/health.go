@@ -42,6 +42,16 @@ func (h *health) down(doing string, err error) {
 	h.log.Warn("the database does not answer as it should; trying again until it does", zap.String("doing", doing), zap.Error(err))
 }
 
+// failed says that a statement has failed which is not what the database's
+// health is judged by. While the database is away there is nothing more to say.
+func (h *health) failed(doing string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.isUp {
+		h.log.Warn("a statement failed; it comes round again", zap.String("doing", doing), zap.Error(err))
+	}
+}
+
 // upFor reports whether the database has answered without a break for d.
 func (h *health) upFor(d time.Duration) bool {
 	h.mu.Lock()

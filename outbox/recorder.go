@@ -36,9 +36,8 @@ func (r *recorder) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-r.waiting:
-			batch := r.gather(first)
-			if r.settle(ctx, batch) {
-				r.done(len(batch))
+			if n := r.settle(ctx, r.gather(first)); n > 0 {
+				r.done(n)
 			}
 		}
 	}
@@ -57,47 +56,69 @@ func (r *recorder) gather(first Outcome) []Outcome {
 	return batch
 }
 
-// settle repeats a batch until it is taken. A batch that the database refuses
-// is written row by row, so that no answer of one receiver blocks the others.
-// False: ctx ended before.
-func (r *recorder) settle(ctx context.Context, batch []Outcome) bool {
+// settle repeats a batch until it is taken, and returns how many outcomes are
+// settled. A batch of which the database refuses a value, or of which somebody
+// holds a row, is written row by row: no receiver's answer and no forgotten
+// transaction keeps the others from being recorded.
+func (r *recorder) settle(ctx context.Context, batch []Outcome) (settled int) {
 	err := r.repeat(ctx, batch)
-	if errors.Is(err, ErrRefused) {
-		for _, o := range batch {
-			if !r.settleOne(ctx, o) {
-				return false
-			}
+	switch {
+	case err == nil:
+		return len(batch)
+	case ctx.Err() != nil:
+		return 0
+	}
+	for _, o := range batch {
+		if r.settleOne(ctx, o) {
+			settled++
 		}
+	}
+	return settled
+}
+
+// settleOne writes one outcome, without its texts if those are refused. One
+// whose row is locked queues again.
+func (r *recorder) settleOne(ctx context.Context, o Outcome) bool {
+	err := r.repeat(ctx, []Outcome{o})
+	if errors.Is(err, ErrRefused) {
+		r.log.Error("the database refused an outcome; it is recorded without its texts", zap.Int64("id", o.EventID), zap.Error(err))
+		err = r.repeat(ctx, []Outcome{withoutTexts(o)})
+	}
+	switch {
+	case errors.Is(err, ErrRefused):
+		r.log.Error("the database refused an outcome even without its texts; its lease will run out", zap.Int64("id", o.EventID), zap.Error(err))
 		return true
+	case errors.Is(err, ErrLocked):
+		r.log.Warn("somebody's open transaction locks the event; its outcome is recorded afterwards", zap.Int64("id", o.EventID))
+		go r.queueAgain(ctx, o)
+		return false
 	}
 	return err == nil
 }
 
-// settleOne writes one outcome, and if its texts are refused, writes it without them.
-func (r *recorder) settleOne(ctx context.Context, o Outcome) bool {
-	err := r.repeat(ctx, []Outcome{o})
-	if !errors.Is(err, ErrRefused) {
-		return err == nil
-	}
-	r.log.Error("the database refused an outcome; it is recorded without its texts", zap.Int64("id", o.EventID), zap.Error(err))
+func withoutTexts(o Outcome) Outcome {
 	if o.Result.Error != "" {
 		o.Result.Error = "the error text could not be stored: see the worker's log"
 	}
 	o.Result.Response = ""
-	err = r.repeat(ctx, []Outcome{o})
-	if errors.Is(err, ErrRefused) {
-		r.log.Error("the database refused an outcome even without its texts; the lease will run out", zap.Int64("id", o.EventID), zap.Error(err))
-		return true
+	return o
+}
+
+func (r *recorder) queueAgain(ctx context.Context, o Outcome) {
+	if sleep(ctx, time.Second) {
+		select {
+		case r.waiting <- o:
+		case <-ctx.Done():
+		}
 	}
-	return err == nil
 }
 
 // repeat writes until the database answers: nil, or an error that wraps
-// ErrRefused. Repeating is harmless, see Store.Record.
+// ErrRefused or ErrLocked. Repeating is harmless, see Store.Record.
 func (r *recorder) repeat(ctx context.Context, batch []Outcome) error {
 	for try := 0; ; try++ {
 		err := r.store.Record(ctx, batch)
-		if err == nil || errors.Is(err, ErrRefused) {
+		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrLocked) {
 			r.health.up()
 			return err
 		}

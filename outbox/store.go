@@ -14,6 +14,10 @@ var ErrReplyLost = errors.New("the database's reply was lost")
 // (SQLSTATE class 22 or 23). Repeating it unchanged is of no use.
 var ErrRefused = errors.New("the database refused the values")
 
+// ErrLocked says that somebody else's transaction holds the lock of a row that a
+// write needs. Nothing was written.
+var ErrLocked = errors.New("a row is locked by another transaction")
+
 // Store is the database as the dispatcher sees it. Every method is one
 // statement, atomic, on the database's clock.
 type Store interface {
@@ -30,7 +34,7 @@ type Store interface {
 
 	// Record writes outcomes. An outcome whose event is no longer held under its
 	// attempt changes nothing and is no error: it was recorded before, or the
-	// attempt was disowned. So it may be repeated. ErrRefused: none was written.
+	// attempt was disowned. So it may be repeated. ErrRefused and ErrLocked: none was written.
 	Record(ctx context.Context, outcomes []Outcome) error
 
 	// GiveBack returns to pending whatever is held under these attempts.

@@ -179,7 +179,7 @@ func (s *Store) Claimed(ctx context.Context, attemptID string) ([]outbox.Event, 
 }
 
 // What a claim returns: the endpoint as the channel c and the settings s have it, …
-const endpointColumns = `c.url, c.accept_status, s.instance_id, coalesce(s.document_base_url, '') as document_base_url,
+const endpointColumns = `coalesce(c.url, '') as url, c.accept_status, s.instance_id, coalesce(s.document_base_url, '') as document_base_url,
 		         case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end as token`
 
 // … and the event o beside it. occurred_at comes as text: Go cannot hold an

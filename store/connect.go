@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -18,7 +19,7 @@ import (
 // any statement may take, so that it strikes only when the network is dead.
 const (
 	statementTimeout = 15 * time.Second
-	lockTimeout      = 5 * time.Second
+	lockTimeout      = 2 * time.Second
 	dialTimeout      = 5 * time.Second
 	networkTimeout   = 20 * time.Second
 	maxConnections   = 6
@@ -29,7 +30,7 @@ const (
 func Open(dsn string) (*sqlx.DB, error) {
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("the database URL cannot be used: %w", withoutDSN(err))
+		return nil, unusable(err)
 	}
 	connector.Dialer(dialer{})
 	db := sqlx.NewDb(sql.OpenDB(session{connector}), "postgres")
@@ -37,6 +38,15 @@ func Open(dsn string) (*sqlx.DB, error) {
 	db.SetMaxIdleConns(maxConnections)
 	db.SetConnMaxIdleTime(time.Minute)
 	return db, nil
+}
+
+// unusable says what is wrong with a DSN, but for what lib/pq quotes: it may be
+// the password.
+func unusable(err error) error {
+	if text := err.Error(); strings.HasPrefix(text, `pq: wrong value for "sslmode"`) {
+		return errors.New(text)
+	}
+	return errors.New("it is neither a URL like postgres://user:password@host:5432/database?sslmode=disable nor a list of key=value pairs that lib/pq understands")
 }
 
 // session makes connections that behave alike whatever the database's defaults are.
@@ -61,6 +71,7 @@ func (s session) Connect(ctx context.Context) (driver.Conn, error) {
 		       set_config('statement_timeout', '%d', false),
 		       set_config('lock_timeout', '%d', false),
 		       set_config('idle_in_transaction_session_timeout', '%d', false),
+		       set_config('application_name', case current_setting('application_name') when '' then 'webhooks' else current_setting('application_name') end, false),
 		       set_config('timezone', 'UTC', false),
 		       set_config('datestyle', 'ISO, YMD', false),
 		       set_config('jit', 'off', false),

@@ -121,9 +121,11 @@ func runStep(ctx context.Context, db *sqlx.DB, step string) error {
 		return err
 	}
 	defer tx.Rollback()
-	// The advisory lock of a second migrate is waited for, hence no limits until
-	// the step sets its own.
-	if _, err := tx.ExecContext(ctx, `set local statement_timeout = 0; set local lock_timeout = 0`); err != nil {
+	// Another migrate is waited for, without a limit until the step sets its own.
+	// The wait is a statement of its own: one that began before the wait would not
+	// see what the other has made.
+	if _, err := tx.ExecContext(ctx, `set local statement_timeout = 0; set local lock_timeout = 0;
+		select pg_advisory_xact_lock(hashtext('webhook.schema'))`); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, step); err != nil {

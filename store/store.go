@@ -33,9 +33,13 @@ func New(db *sqlx.DB, lease time.Duration) *Store {
 	return &Store{db: db, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease}
 }
 
-// Ready says whether the database has the schema this binary was built with.
-func (s *Store) Ready(ctx context.Context, schema string) error {
-	return CheckSchema(ctx, s.db, schema)
+// Close gives the pinned connection back; the pool itself is the caller's.
+func (s *Store) Close() {
+	s.claiming.Lock()
+	defer s.claiming.Unlock()
+	if s.claim != nil {
+		s.closeClaim()
+	}
 }
 
 // Problems names the channels that are on but cannot be called as configured.

@@ -15,7 +15,11 @@
 -- Step 0: the schema and its version stamp.
 do $step$ begin
 perform pg_advisory_xact_lock(hashtext('webhook.schema'));
-if to_regprocedure('webhook.schema_version()') is not null then return; end if;
+-- Read from the table: after a wait for that lock, to_regprocedure may still answer from the session's old cache.
+if exists (select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+            where n.nspname = 'webhook' and p.proname = 'schema_version') then
+  return;
+end if;
 
 create schema if not exists webhook;
 comment on schema webhook is
@@ -308,14 +312,22 @@ create or replace function webhook.refuse_change() returns trigger
   language plpgsql
   as $fn$
 begin
-  if current_setting('webhook.resending', true) = 'on' then return new; end if;
+  -- Anybody can set a variable. The functions that may pass also run with the rights of the table's owner.
+  if current_setting('webhook.resending', true) = 'on'
+     and pg_has_role(current_user, (select c.relowner from pg_catalog.pg_class c where c.oid = tg_relid), 'member') then
+    return new;
+  end if;
   raise exception 'webhook.outbox: row % is finished (%), it does not change', old.id, old.status
     using errcode = 'restrict_violation', hint = format('To send it again: select webhook.retry(%s)', old.id);
 end $fn$;
 comment on function webhook.refuse_change() is 'Keeps finished rows as they are. Internal.';
-create trigger finished_rows_never_change before update on webhook.outbox
-  for each row when (old.finished_at is not null) execute function webhook.refuse_change();
-comment on trigger finished_rows_never_change on webhook.outbox is 'A finished row changes only by webhook.retry and webhook.retry_failed.';
+-- Asked, since this step may have been completed by a migration that was killed before the next one.
+if not exists (select from pg_catalog.pg_trigger t
+                where t.tgrelid = 'webhook.outbox'::regclass and t.tgname = 'finished_rows_never_change') then
+  create trigger finished_rows_never_change before update on webhook.outbox
+    for each row when (old.finished_at is not null) execute function webhook.refuse_change();
+  comment on trigger finished_rows_never_change on webhook.outbox is 'A finished row changes only by webhook.retry and webhook.retry_failed.';
+end if;
 
 revoke all on all tables    in schema webhook from public;
 revoke all on all functions in schema webhook from public;
@@ -336,12 +348,6 @@ $fn$;
 comment on function webhook.publish(text, json, timestamptz) is
   'Writes an event into the outbox and returns its id. Call it in the transaction that changes your own data: what rolls back is never sent. Fails only for an unknown event or a body that is no JSON object.';
 
--- The host of a URL: all that logs, errors and readers get to see of it.
-create or replace function webhook.url_host(url text) returns text
-  language sql immutable parallel safe
-  as $fn$ select substring($1 from '^[A-Za-z]+://(?:[^/?#]*@)?([^/?#@]+)') $fn$;
-comment on function webhook.url_host(text) is 'Host and port of a URL, without userinfo, path or query. Null where it has none.';
-
 -- What the worker's HTTP library can call: kept strict, so that nothing is claimed for a URL that cannot be called.
 create or replace function webhook.url_problem(url text) returns text
   language sql immutable parallel safe
@@ -351,17 +357,31 @@ create or replace function webhook.url_problem(url text) returns text
       then 'it has no URL'
     when $1 !~* '^https?://'
       then 'its URL does not begin with http:// or https://'
-    when $1 ~ '[[:space:][:cntrl:]]'
+    when $1 ~ '[[:space:][:cntrl:]\u0080-\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]'
       then 'its URL does not parse: it holds a space or a control character'
-    when $1 !~* '^https?://([a-z0-9._~!$&''()*+,;=:@-]|%[0-9a-f]{2})*(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?([/?#]|$)'
+    when substring($1 from '^[^/]*//[^/?#]*') ~ ':0*(6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[1-9][0-9]{5,})?$'
+         and substring($1 from '^[^/]*//[^/?#]*') !~ ':$'
+      then 'its URL does not parse: the port is not between 1 and 65535'
+    -- userinfo, then a name or an IPv6 address (eight groups, or fewer around one ::), then a port
+    when $1 !~* ('^https?://(([a-z0-9._~!$&''()*+,;=:@-]|%[0-9a-f]{2})*@)?([a-z0-9._-]+'
+                 '|\[([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\]'
+                 '|\[(?!([^]:]*:){8})(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?::(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?\])'
+                 '(:[0-9]*)?([/?#]|$)')
       then 'its URL does not parse: the host is missing or malformed'
-    when substring($1 from '^[^/]*//[^/?#]*') ~ ':0*(6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4})$'
-      then 'its URL does not parse: the port is above 65535'
-    when regexp_replace($1, '\?[^#]*', '') ~* '%($|.$|[^0-9a-f]|.[^0-9a-f])'
+    when regexp_replace($1, '^([^?#]*)\?[^#]*', '\1') ~* '%($|.$|[^0-9a-f]|.[^0-9a-f])'
       then 'its URL does not parse: a % is not followed by two hexadecimal digits'
   end
 $fn$;
 comment on function webhook.url_problem(text) is 'Why this URL cannot be called, or null. Never quotes the URL.';
+
+-- The host of a URL: all that logs, errors and readers get to see of it. Of one that does not parse nobody can say
+-- where its host ends and a password begins.
+create or replace function webhook.url_host(url text) returns text
+  language sql immutable parallel safe
+  as $fn$
+  select case when webhook.url_problem($1) is null then substring($1 from '^[A-Za-z]+://(?:[^/?#]*@)?([^/?#@]+)') end
+$fn$;
+comment on function webhook.url_host(text) is 'Host and port of a URL, without userinfo, path or query. Null where it has none, or cannot be called.';
 
 create or replace function webhook.channel_problem(channel webhook.channels, settings webhook.settings) returns text
   language sql immutable parallel safe
@@ -392,7 +412,9 @@ create or replace view webhook.status as
     from webhook.channels c
    cross join webhook.settings s
    cross join lateral (
-         select count(*) as pending, min(o.occurred_at) as oldest_pending
+         -- An application may write 'infinity', which would hide all others and which few programs can read.
+         select count(*) as pending,
+                min(o.occurred_at) filter (where o.occurred_at between '0001-01-01 00:00Z' and '9999-12-31 23:59Z') as oldest_pending
            from webhook.outbox o
           where o.event = c.event and o.status = 'pending' and o.leased_until is null) p
    cross join lateral (
@@ -430,9 +452,9 @@ create or replace function webhook.hint(http_status int, error text) returns tex
   language sql immutable parallel safe
   as $fn$
   select case
-    when $2 is null then null
+    when $2 is null and ($1 is null or $1 between 200 and 299) then null
     when $2 like 'interrupted:%' and $2 like '%unknown%'
-      then 'The worker ended in the middle of the attempt, so nobody knows whether the receiver has the event. Look there before you send it again.'
+      then 'The worker ended in the middle of the attempt, so nobody knows whether the receiver has the event. Documents are sent again by themselves; before you send another event again, look there.'
     when $2 like 'interrupted:%'
       then 'The worker ended before anything was sent. It is safe to send the event again.'
     when $2 like 'superseded:%'
@@ -453,7 +475,11 @@ create or replace function webhook.hint(http_status int, error text) returns tex
       then 'There is no way to that address. Check the network and the firewall between the worker and the receiver.'
     when $2 like 'tls:%' and $2 like '%expired%'
       then 'The receiver''s certificate has expired. Its owner must renew it.'
-    when $2 like 'tls:%' and $2 like '%not trusted%'
+    when $2 like 'tls:%' and $2 like '%not valid before%'
+      then 'The receiver''s certificate is not valid yet. Check the clock of the worker''s machine, then ask its owner.'
+    when $2 like 'tls:%' and $2 like '%another host name%'
+      then 'The receiver''s certificate is for another host name. Check the host in the URL for a typing error; else the receiver''s owner must mend the certificate.'
+    when $2 like 'tls:%' and ($2 like '%not trusted%' or $2 like '%certificate authorities%')
       then 'The receiver''s certificate is signed by an authority that this machine does not know. Its owner should send the full chain; for a private authority add its certificate to the machine (SSL_CERT_FILE).'
     when $2 like 'tls:%' and $2 like '%plain HTTP%'
       then 'The receiver speaks plain HTTP on that port. Change the URL to http://, or to the port that speaks TLS.'
@@ -465,7 +491,9 @@ create or replace function webhook.hint(http_status int, error text) returns tex
       then 'No connection within the time limit; nothing was sent. Check the network and the firewall, and whether the receiver is overloaded.'
     when $2 like 'connection lost:%'
       then 'The receiver broke the connection before it answered. Look into its log; a proxy in front of it may have restarted.'
-    when $2 like 'answer too large:%' or $2 like 'bad answer:%'
+    when $2 like 'bad answer:%' and $2 like '%https://%'
+      then 'The receiver speaks TLS on that port. Change the URL to https://.'
+    when $2 like 'answer too large:%' or $2 like 'bad answer:%' or $1 between 100 and 199
       then 'What answered does not speak proper HTTP. Check host and port of the URL.'
     when $1 between 300 and 399
       then 'The receiver redirects, and redirects are never followed. Set the channel''s URL to the address it redirects to.'
@@ -500,17 +528,35 @@ create or replace function webhook.hint(http_status int, error text) returns tex
     else 'See the worker''s log.'
   end
 $fn$;
-comment on function webhook.hint(int, text) is 'What an http_status and an error mean, and what to do. Null where there is no error.';
+comment on function webhook.hint(int, text) is 'What an http_status and an error mean, and what to do. Null where nothing went wrong.';
 
 -- The rows that persons act on. Each function leaves a row in webhook.interventions.
+
+create or replace function webhook.utc(at timestamptz) returns text
+  language sql stable parallel safe
+  as $fn$ select case when isfinite($1) then to_char($1 at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') else $1::text end $fn$;
+comment on function webhook.utc(timestamptz) is 'An instant as the texts of this schema write it. Internal.';
+
+-- A null that slipped in must not pass for "all rows" or "not a dry run".
+create or replace function webhook.refuse_batch(max_rows int, dry_run boolean) returns void
+  language plpgsql immutable
+  as $fn$
+begin
+  if $1 is null or $1 < 0 then
+    raise exception 'max_rows is %, a number from 0 was expected', coalesce($1::text, 'null') using errcode = 'invalid_parameter_value';
+  end if;
+  if $2 is null then
+    raise exception 'dry_run is null, true or false was expected' using errcode = 'invalid_parameter_value';
+  end if;
+end $fn$;
+comment on function webhook.refuse_batch(int, boolean) is 'Raises an error for a max_rows or a dry_run that means nothing. Internal.';
 
 create or replace function webhook.refuse_held(event webhook.outbox, doing text) returns void
   language plpgsql stable
   as $fn$
 begin
   if ($1).leased_until is not null then
-    raise exception 'event % cannot be %: worker % holds it until % at the latest', ($1).id, $2, ($1).claimed_by,
-                    to_char(($1).leased_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+    raise exception 'event % cannot be %: worker % holds it until % at the latest', ($1).id, $2, ($1).claimed_by, webhook.utc(($1).leased_until)
       using errcode = 'object_in_use', hint = 'Try again when its attempt has ended.';
   end if;
 end $fn$;
@@ -533,11 +579,11 @@ declare
 begin
   select * into e from webhook.outbox o where o.id = $1 for update;
   if not found then
-    raise exception 'event % does not exist', $1 using errcode = 'no_data_found', hint = 'It may have been pruned.';
+    raise exception 'event % does not exist', coalesce($1::text, 'null') using errcode = 'no_data_found', hint = 'It may have been pruned.';
   end if;
   perform webhook.refuse_held(e, 'sent again');
   if e.finished_at is null then
-    raise exception 'event % is pending already, due at %', $1, to_char(e.due_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+    raise exception 'event % is pending already, due at %', $1, webhook.utc(e.due_at)
       using errcode = 'object_not_in_prerequisite_state', hint = format('select webhook.explain(%s)', $1);
   end if;
   if webhook.followed_by(e) is not null then
@@ -562,7 +608,7 @@ declare
 begin
   select * into e from webhook.outbox o where o.id = $1 for update;
   if not found then
-    raise exception 'event % does not exist', $1 using errcode = 'no_data_found', hint = 'It may have been pruned.';
+    raise exception 'event % does not exist', coalesce($1::text, 'null') using errcode = 'no_data_found', hint = 'It may have been pruned.';
   end if;
   perform webhook.refuse_held(e, 'cancelled');
   if e.finished_at is not null then
@@ -601,22 +647,38 @@ create or replace function webhook.retry_failed(
 declare
   only_event text := case when $1 is not null then webhook.event_of($1) end;
   ids bigint[];
+  found text;
+  off text;
 begin
-  ids := array(
-    select picked.id
-      from webhook.channels c
-     cross join lateral (
-           select o.id, o.finished_at from webhook.outbox o
-            where o.event = c.event and o.status = 'failed' and o.finished_at is not null and not o.is_test
-              and o.finished_at >= coalesce($2, '-infinity') and o.finished_at < coalesce($3, 'infinity')
-              and ($4 is null or o.http_status = $4)
-              and ($5 is null or o.error like $5)
-              and ($6 or o.error not like '%outcome unknown%')
-            order by o.finished_at limit greatest($7, 0) for update skip locked) picked
-     where only_event is null or c.event = only_event
-     order by picked.finished_at limit greatest($7, 0));
+  perform webhook.refuse_batch($7, $8);
+  -- Planned anew for each set of filters. A dry run locks nothing: a lock would make workers pass the rows by.
+  execute format($query$
+    select array_agg(f.id), string_agg(distinct f.name, ', ') filter (where not f.enabled)
+      from (select picked.id, c.name, c.enabled
+              from webhook.channels c
+             cross join lateral (
+                   select o.id, o.finished_at from webhook.outbox o
+                    where o.event = c.event and o.status = 'failed' and o.finished_at is not null and not o.is_test
+                      and o.finished_at >= $1 and o.finished_at < $2
+                      and ($3 is null or o.http_status = $3)
+                      and ($4 is null or o.error like $4)
+                      -- What has neither a status nor an error is not known either.
+                      and ($5 or coalesce(o.error, case when o.http_status is null then 'outcome unknown' else '' end) not like '%%outcome unknown%%')
+                    order by o.finished_at limit $6 %s) picked
+             where $7 is null or c.event = $7
+             order by picked.finished_at limit $6) f $query$, case when not $8 then 'for update skip locked' end)
+    into ids, off
+    using coalesce($2, '-infinity'), coalesce($3, 'infinity'), $4, $5, coalesce($6, false), $7, only_event;
+  ids := coalesce(ids, '{}');
+  if off is not null then
+    raise warning 'webhook.retry_failed: some of these events are of channels that are off, and become skipped unless they are turned on first: %', off;
+  end if;
   if $8 then
-    raise notice 'webhook.retry_failed would send % failed events again', cardinality(ids);
+    select string_agg(format('%s of %s', n, name), ', ' order by position) into found
+      from (select c.name, c.position, count(*) as n
+              from webhook.outbox o join webhook.channels c on c.event = o.event
+             where o.id = any (ids) group by c.name, c.position) counted;
+    raise notice 'webhook.retry_failed would send % failed events again%', cardinality(ids), coalesce(': ' || found, '');
     return cardinality(ids);
   end if;
   insert into webhook.interventions (outbox_id, action, was_status, was_finished_at, was_http_status, was_error)
@@ -637,19 +699,31 @@ create or replace function webhook.discard(
 declare
   only_event text := case when $1 is not null then webhook.event_of($1) end;
   ids bigint[];
+  found text;
 begin
-  ids := array(
-    select picked.id
-      from webhook.channels c
-     cross join lateral (
-           select o.id from webhook.outbox o
-            where o.event = c.event and o.status = 'pending' and o.leased_until is null
-              and o.occurred_at < coalesce($2, 'infinity')
-            order by o.id limit greatest($3, 0) for update skip locked) picked
-     where only_event is null or c.event = only_event
-     order by picked.id limit greatest($3, 0));
+  perform webhook.refuse_batch($3, $4);
+  -- In the order of the index outbox_pending. A dry run locks nothing: a lock would make workers pass the rows by.
+  execute format($query$
+    select array_agg(picked.id)
+      from (select o.id
+              from webhook.channels c
+             cross join lateral (
+                   select o.id from webhook.outbox o
+                    where o.event = c.event and o.status = 'pending' and o.leased_until is null
+                      and ($1 is null or o.occurred_at < $1)
+                    order by (case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end), o.due_at, o.id
+                    limit $2 %s) o
+             where $3 is null or c.event = $3
+             limit $2) picked $query$, case when not $4 then 'for update skip locked' end)
+    into ids
+    using $2, $3, only_event;
+  ids := coalesce(ids, '{}');
   if $4 then
-    raise notice 'webhook.discard would cancel % pending events', cardinality(ids);
+    select string_agg(format('%s of %s', n, name), ', ' order by position) into found
+      from (select c.name, c.position, count(*) as n
+              from webhook.outbox o join webhook.channels c on c.event = o.event
+             where o.id = any (ids) group by c.name, c.position) counted;
+    raise notice 'webhook.discard would cancel % pending events%', cardinality(ids), coalesce(': ' || found, '');
     return cardinality(ids);
   end if;
   insert into webhook.interventions (outbox_id, action, was_status, was_http_status, was_error)
@@ -658,7 +732,7 @@ begin
   return cardinality(ids);
 end $fn$;
 comment on function webhook.discard(text, timestamptz, int, boolean) is
-  'Cancels pending events that no worker holds, oldest first, at most max_rows a call, and returns how many. Optional: channel, before (when they happened). dry_run only counts.';
+  'Cancels pending events that no worker holds, at most max_rows a call, and returns how many. Optional: channel, before (when they happened). dry_run only counts.';
 
 create or replace function webhook.send_test(channel text) returns bigint
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -717,8 +791,18 @@ create or replace function webhook.prune(older_than interval, max_rows int defau
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
   as $fn$
 declare
+  before timestamptz;
   ids bigint[];
+  locked bigint[];
 begin
+  perform webhook.refuse_batch($2, false);
+  if $1 is null or now() - $1 > now() then
+    raise exception 'older_than is %, an interval from 0 was expected', coalesce($1::text, 'null')
+      using errcode = 'invalid_parameter_value', hint = 'select webhook.prune(interval ''30 days'')';
+  end if;
+  before := now() - $1;
+  -- The exports of a document go from the oldest on: one that is still there must keep finding those that followed it,
+  -- be it pending or to be sent again by a person.
   ids := array(
     select picked.id
       from webhook.channels c
@@ -726,19 +810,79 @@ begin
      cross join lateral (
            select o.id from webhook.outbox o
             where o.event = c.event and o.status = s.status and o.finished_at is not null
-              and o.finished_at < now() - $1
-              -- An older export that still waits must keep finding the one that followed it.
+              and o.finished_at < before
               and not exists (select from webhook.outbox earlier
-                               where earlier.document_id = o.document_id and earlier.id < o.id and earlier.finished_at is null)
-            order by o.finished_at limit greatest($2, 0) for update skip locked) picked
-     limit greatest($2, 0));
-  delete from webhook.attempts a where a.outbox_id = any (ids);
-  delete from webhook.interventions i where i.outbox_id = any (ids);
-  delete from webhook.outbox o where o.id = any (ids);
-  return cardinality(ids);
+                               where earlier.document_id = o.document_id and earlier.id < o.id
+                                 and (earlier.finished_at is null or earlier.finished_at >= before))
+            order by o.finished_at limit $2 for update skip locked) picked
+     limit $2);
+  ids := array(
+    select closed.id
+      from (select unnest(ids) as id
+             union
+            select earlier.id
+              from (select o.document_id, max(o.id) as id from webhook.outbox o
+                     where o.id = any (ids) and o.document_id is not null group by o.document_id) newest
+              join webhook.outbox earlier on earlier.document_id = newest.document_id and earlier.id < newest.id) closed
+     order by closed.id limit $2);
+  locked := array(select o.id from webhook.outbox o where o.id = any (ids) and o.finished_at < before for update skip locked);
+  if cardinality(locked) < cardinality(ids) then -- somebody is at one of them: its document is for the next call
+    locked := array(
+      select o.id from webhook.outbox o
+       where o.id = any (locked)
+         and (o.document_id is null or o.document_id not in (
+                select busy.document_id from webhook.outbox busy
+                  join (select unnest(ids) as id except select unnest(locked)) as left_out on left_out.id = busy.id
+                 where busy.document_id is not null)));
+  end if;
+  delete from webhook.attempts a where a.outbox_id = any (locked);
+  delete from webhook.interventions i where i.outbox_id = any (locked);
+  delete from webhook.outbox o where o.id = any (locked);
+  return cardinality(locked);
 end $fn$;
 comment on function webhook.prune(interval, int) is
   'Deletes finished events that are older than this, at most max_rows a call, and returns how many; call it until it returns 0. The worker does so each night (WEBHOOK_RETENTION). What is not finished is never deleted.';
+
+-- What a pending event waits for.
+create or replace function webhook.waits_for(e webhook.outbox, c webhook.channels, s webhook.settings) returns text
+  language plpgsql stable
+  as $fn$
+declare
+  later bigint := webhook.followed_by(e);
+  other webhook.outbox;
+  under_way bigint;
+begin
+  select * into other from webhook.outbox o where o.document_id = e.document_id and o.leased_until is not null;
+  select count(*) into under_way from webhook.outbox o where o.event = e.event and o.leased_until is not null;
+  return case
+    when later is not null
+      then format(' will not be sent: event %s is a later export of the same document. It becomes superseded when a worker comes to it.', later)
+    when s.offline_mode
+      then ' waits, since Offline Mode is on: nothing is delivered until it is turned off (update webhook.settings set offline_mode = false).'
+    when webhook.channel_problem(c, s) is not null and (c.enabled or e.is_test)
+      then format(' waits, since the channel %s cannot be called: %s.', c.name, webhook.channel_problem(c, s))
+    when not c.enabled and not e.is_test and c.name = 'documents'
+      then ' waits, since the channel documents is off (update webhook.channels set enabled = true where name = ''documents'').'
+    when not c.enabled and not e.is_test
+      then format(' is pending, but the channel %s is off: within ten seconds it becomes skipped, if a worker is running. To have it sent: update webhook.channels set enabled = true where name = %L.', c.name, c.name)
+    when other.id is not null
+      then format(' waits for the attempt of event %s of the same document, which worker %s has under way since %s: exports of a document go out one at a time.',
+                  other.id, other.claimed_by, webhook.utc(other.claimed_at))
+    when e.due_at > clock_timestamp() and e.attempts > 0
+      then format(' was not delivered yet, after %s; the next attempt is due at %s.',
+                  case e.attempts when 1 then 'one attempt' else e.attempts || ' attempts' end, webhook.utc(e.due_at))
+    when e.due_at > clock_timestamp()
+      then format(' was not attempted yet; it is due at %s.', webhook.utc(e.due_at))
+    when under_way > 0
+      then format(' is due since %s and waits for a free slot: %s attempts of the channel are under way, a worker makes at most %s at once (max_in_flight).',
+                  webhook.utc(e.due_at), under_way, c.max_in_flight)
+    when e.due_at > clock_timestamp() - interval '30 seconds'
+      then format(' is due since %s and waits for a worker. If it stays so, check that one is running (webhooks run).', webhook.utc(e.due_at))
+    else format(' is due since %s, and no worker takes it up: none seems to be running. Start one (webhooks run), or look into its log.', webhook.utc(e.due_at))
+  end;
+end $fn$;
+comment on function webhook.waits_for(webhook.outbox, webhook.channels, webhook.settings) is
+  'What a pending event waits for: a part of webhook.explain. Internal.';
 
 create or replace function webhook.explain(id bigint) returns text
   language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -749,77 +893,70 @@ declare
   s  webhook.settings;
   i  webhook.interventions;
   what text;
-  seen text;
   runs text;
-  utc constant text := 'YYYY-MM-DD HH24:MI:SS"Z"';
+  later bigint;
 begin
   select * into e from webhook.outbox o where o.id = $1;
   if not found then
-    return format('There is no event %s. It may never have been committed, or it was pruned after its retention time.', $1);
+    return format('There is no event %s. It may never have been committed, or it was pruned after its retention time.', coalesce($1::text, 'null'));
   end if;
   select * into c from webhook.channels where event = e.event;
   select * into s from webhook.settings;
+  later := webhook.followed_by(e);
 
   what := format('%s %s (%s%s, of %s)', case when e.is_test then 'Test event' else 'Event' end, e.id, e.event,
-                 case when e.document_id is not null then ' of document ' || e.document_id else '' end,
-                 to_char(e.occurred_at at time zone 'UTC', utc));
-  seen := case when e.attempts > 1 then format(' after %s attempts', e.attempts) else '' end;
-
+                 ' of document ' || e.document_id, webhook.utc(e.occurred_at));
   what := what || case
     when e.status = 'sent'
-      then format(' was delivered to %s at %s%s: the receiver answered with HTTP %s.', coalesce(webhook.url_host(c.url), 'the endpoint'),
-                  to_char(e.finished_at at time zone 'UTC', utc), seen, e.http_status)
+      then format(' was delivered at %s%s: the receiver answered with HTTP %s.%s', webhook.utc(e.finished_at),
+                  case when e.attempts > 1 then format(' after %s attempts', e.attempts) end, e.http_status,
+                  coalesce(' The channel ' || c.name || ' leads to ' || webhook.url_host(c.url) || ' now.', ''))
     when e.status = 'failed'
-      then format(' failed at %s and will not be sent again by itself.', to_char(e.finished_at at time zone 'UTC', utc))
+      then format(' failed at %s and will not be sent again by itself.', webhook.utc(e.finished_at))
     when e.status = 'skipped'
-      then format(' was skipped at %s, since the channel %s was off. It will not be sent by itself.',
-                  to_char(e.finished_at at time zone 'UTC', utc), c.name)
+      then format(' was skipped at %s, since the channel %s was off. It will not be sent by itself.', webhook.utc(e.finished_at), c.name)
     when e.status = 'superseded'
       then format(' is not sent: %s.', coalesce(substr(e.error, length('superseded: ') + 1), 'a later export exists'))
     when e.status = 'cancelled'
-      then format(' was withdrawn by a person at %s and will not be sent.', to_char(e.finished_at at time zone 'UTC', utc))
+      then format(' was withdrawn by a person at %s and will not be sent.', webhook.utc(e.finished_at))
+    when e.leased_until < clock_timestamp() and e.status = 'sending'
+      then format(' was being sent by worker %s, which has not been heard of since its lease ended at %s. A running worker will find that out within two minutes and mark the event as failed, outcome unknown.',
+                  e.claimed_by, webhook.utc(e.leased_until))
     when e.leased_until < clock_timestamp()
-      then format(' was being sent by worker %s, which has not been heard of since its lease ended at %s. Another worker takes it up within seconds, if one is running.',
-                  e.claimed_by, to_char(e.leased_until at time zone 'UTC', utc))
+      then format(' was being sent by worker %s, which has not been heard of since its lease ended at %s. A running worker will find that out within two minutes and send it again.',
+                  e.claimed_by, webhook.utc(e.leased_until))
     when e.leased_until is not null
-      then format(' is being sent now, by worker %s since %s.', e.claimed_by, to_char(e.claimed_at at time zone 'UTC', utc))
-    when s.offline_mode
-      then ' waits, since Offline Mode is on: nothing is delivered until it is turned off (update webhook.settings set offline_mode = false).'
-    when webhook.channel_problem(c, s) is not null and (c.enabled or e.is_test)
-      then format(' waits, since the channel %s cannot be called: %s.', c.name, webhook.channel_problem(c, s))
-    when not c.enabled and not e.is_test and c.name = 'documents'
-      then ' waits, since the channel documents is off (update webhook.channels set enabled = true where name = ''documents'').'
-    when not c.enabled and not e.is_test
-      then format(' is pending, but the channel %s is off: within ten seconds it becomes skipped, if a worker is running.', c.name)
-    when webhook.followed_by(e) is not null
-      then format(' will not be sent: event %s is a later export of the same document.', webhook.followed_by(e))
-    when e.due_at > clock_timestamp()
-      then format(' was not delivered yet%s; the next attempt is due at %s.', seen, to_char(e.due_at at time zone 'UTC', utc))
-    else format(' is due since %s and waits for a worker with a free slot. If it stays so, check that a worker is running (webhooks run).',
-                to_char(e.due_at at time zone 'UTC', utc))
+      then format(' is being sent now, by worker %s since %s.', e.claimed_by, webhook.utc(e.claimed_at))
+    else webhook.waits_for(e, c, s)
   end;
 
-  if e.error is not null and e.status in ('pending', 'sending', 'failed') then
-    what := what || format(' Its newest attempt ended with: %s. %s', rtrim(e.error, '.'), webhook.hint(e.http_status, e.error));
+  if e.status = 'failed' or e.error is not null and e.status in ('pending', 'sending', 'cancelled') then
+    what := what || format(' %s ended with: %s. %s', case when e.leased_until is null then 'Its newest attempt' else 'The attempt before this one' end,
+                           rtrim(coalesce(e.error, 'HTTP ' || e.http_status, 'an error that was not recorded'), '.'),
+                           case when e.status <> 'cancelled' then webhook.hint(e.http_status, e.error) end);
   end if;
-  select string_agg(format('%s × %s (%s to %s)', r.attempts, rtrim(r.error, '.'), to_char(r.first_at at time zone 'UTC', utc),
-                           to_char(r.last_at at time zone 'UTC', utc)), '; ' order by r.run)
+  select format(' What its attempts met%s: %s.', case when max(r.run) > 5 then ' lately' end,
+                string_agg(format('%s × %s (%s to %s)', r.attempts, rtrim(r.error, '.'), webhook.utc(r.first_at), webhook.utc(r.last_at)), '; ' order by r.run))
     into runs
     from (select * from webhook.attempts a where a.outbox_id = e.id order by a.run desc limit 5) r
   having sum(r.attempts) > 1;
-  if runs is not null then
-    what := what || format(' What its attempts met: %s.', runs);
-  end if;
-  if e.status in ('failed', 'skipped') then
-    what := what || format(' To send it again: select webhook.retry(%s).', e.id);
+  what := what || coalesce(runs, '');
+  if e.finished_at is not null then
+    what := what || case
+      when later is not null
+        then format(' It cannot be sent again: event %s is a later export of the same document (select webhook.explain(%s)).', later, later)
+      when c.enabled or e.is_test
+        then format(' To send it again: select webhook.retry(%s).', e.id)
+      else format(' To send it again, turn the channel on (update webhook.channels set enabled = true where name = %L), then: select webhook.retry(%s).', c.name, e.id)
+    end;
   end if;
   select * into i from webhook.interventions x where x.outbox_id = e.id order by x.id desc limit 1;
   if found then
-    what := what || format(' (%s by %s at %s; before that it was %s.)',
+    what := what || format(' (%s by %s at %s; before that it was %s%s.)',
       case i.action when 'retry' then 'Sent again' when 'cancel' then 'Cancelled' else 'Discarded' end,
-      i.actor, to_char(i.at at time zone 'UTC', utc), i.was_status);
+      i.actor, webhook.utc(i.at), i.was_status, case when i.was_error is not null and i.action = 'retry' then ', with ' || rtrim(i.was_error, '.') end);
   end if;
-  return what;
+  return regexp_replace(what, '\s*[[:cntrl:]]\s*|\s{2,}', ' ', 'g'); -- one paragraph, whatever the document's id holds
 end $fn$;
 comment on function webhook.explain(bigint) is
   'One paragraph for a ticket: where this event is, what happened, what it means and what to do.';
@@ -866,6 +1003,7 @@ create or replace view webhook.volume as
            from webhook.outbox o
           where o.event = c.event and o.status = 'pending' and o.leased_until is null
             and (case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end) > 0
+            and o.due_at > date_trunc('hour', now()) - interval '7 days'
           group by 1, 2
           union all
          select date_trunc('hour', o.due_at), o.status, count(*)
@@ -881,16 +1019,21 @@ comment on column webhook.volume.status  is 'What became of them.';
 comment on column webhook.volume.events  is 'How many.';
 
 create or replace function webhook.create_roles(only_print boolean default false) returns setof text
-  language plpgsql volatile
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
   as $fn$
 declare
   statement text;
   role_name text;
 begin
+  perform pg_advisory_xact_lock(hashtext('webhook.schema')); -- two that grant at once would disturb each other
   foreach role_name in array array['webhook_producer', 'webhook_reader', 'webhook_worker', 'webhook_admin'] loop
-    if $1 or not exists (select from pg_catalog.pg_roles where rolname = role_name) then
+    if not exists (select from pg_roles where rolname = role_name) then
       statement := format('create role %I nologin', role_name);
-      if not $1 then execute statement; end if;
+      begin
+        if not $1 then execute statement; end if;
+      exception when duplicate_object or unique_violation then
+        null; -- roles belong to the whole server: from another database somebody was quicker
+      end;
       return next statement;
     end if;
   end loop;
@@ -903,14 +1046,14 @@ begin
     -- Whoever may look: everything but tokens and URLs.
     'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.schema_versions, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
     'grant select (name, event, position, enabled, accept_status, max_in_flight, updated_at) on webhook.channels to webhook_reader',
-    'grant select (only_row, offline_mode, auth, document_base_url, instance_id, updated_at) on webhook.settings to webhook_reader',
-    'grant execute on function webhook.explain(bigint), webhook.hint(int, text), webhook.url_host(text), webhook.schema_version() to webhook_reader, webhook_admin',
+    'grant select (only_row, offline_mode, auth, instance_id, updated_at) on webhook.settings to webhook_reader',
+    'grant execute on function webhook.explain(bigint), webhook.hint(int, text), webhook.url_host(text), webhook.url_problem(text), webhook.channel_problem(webhook.channels, webhook.settings), webhook.schema_version() to webhook_reader, webhook_admin',
     -- The worker: what its statements touch. It locks the switches in share mode, which PostgreSQL counts as an update.
     'grant select, update on webhook.outbox to webhook_worker',
     'grant select, insert, update, delete on webhook.attempts to webhook_worker',
     'grant select, update (updated_at) on webhook.channels, webhook.settings to webhook_worker',
     'grant select on webhook.schema_versions, webhook.status to webhook_worker',
-    'grant execute on function webhook.schema_version(), webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.prune(interval, int), webhook.explain(bigint) to webhook_worker',
+    'grant execute on function webhook.schema_version(), webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(int, text) to webhook_worker',
     -- A person in charge: the settings, and the functions that act on events.
     'grant select, update (url, enabled, accept_status, max_in_flight) on webhook.channels to webhook_admin',
     'grant select, update (offline_mode, auth, bearer_token, document_base_url) on webhook.settings to webhook_admin',

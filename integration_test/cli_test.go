@@ -1,0 +1,401 @@
+package integration_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/recordengine/webhooks/cli"
+	"github.com/recordengine/webhooks/outbox/fixtures"
+)
+
+// nowhere is a DSN of a server that is not there: what is tested fails before it is called.
+const nowhere = "postgres://u:geheim@127.0.0.1:1/db?sslmode=disable"
+
+func TestAMalformedSettingIsNamedWithExitStatus2(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, value string }{
+		{"WEBHOOK_POLL_INTERVAL", "20"}, {"WEBHOOK_POLL_INTERVAL", "0s"}, {"WEBHOOK_POLL_INTERVAL", "-1s"}, {"WEBHOOK_POLL_INTERVAL", "soon"},
+		{"WEBHOOK_TIMEOUT", "30"}, {"WEBHOOK_TIMEOUT", "0"}, {"WEBHOOK_TIMEOUT", "30 s"},
+		{"WEBHOOK_LEASE", "1.5.2s"}, {"WEBHOOK_LEASE", "-90s"},
+		{"WEBHOOK_RETENTION", "30d"}, {"WEBHOOK_RETENTION", "0h"},
+		{"WEBHOOK_ALLOW_NETWORKS", "10.0.0.0/33"}, {"WEBHOOK_ALLOW_NETWORKS", "localhost"}, {"WEBHOOK_ALLOW_NETWORKS", "10.1.2.3/8"}, {"WEBHOOK_ALLOW_NETWORKS", "127.0.0.0/8,x"},
+		{"WEBHOOK_LOG_LEVEL", "loud"}, {"WEBHOOK_LOG_LEVEL", "INFO"},
+		{"WEBHOOK_LOG_FORMAT", "xml"},
+	} {
+		_, errs, status := runProgram(t, settings{"DATABASE_URL": nowhere, c.name: c.value}, nil, "run")
+		if status != 2 || !strings.Contains(errs, c.name) || !strings.Contains(errs, strings.Split(c.value, ",")[len(strings.Split(c.value, ","))-1]) {
+			t.Errorf("%s=%s: exit status %d: %s", c.name, c.value, status, errs)
+		}
+	}
+}
+
+func TestEveryMalformedSettingIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, errs, status := runProgram(t, settings{"WEBHOOK_TIMEOUT": "x", "WEBHOOK_LOG_LEVEL": "y", "DATABASE_URL": nowhere}, nil, "run")
+	if status != 2 || !strings.Contains(errs, "WEBHOOK_TIMEOUT") || !strings.Contains(errs, "WEBHOOK_LOG_LEVEL") {
+		t.Errorf("exit status %d: %s", status, errs)
+	}
+}
+
+func TestTheDatabaseURLIsNamedButNeverShown(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		env  settings
+		want string
+	}{
+		{"missing", settings{}, "DATABASE_URL is not set"},
+		{"empty", settings{"DATABASE_URL": ""}, "DATABASE_URL is not set"},
+		{"a file that is not there", settings{"DATABASE_URL_FILE": "/nowhere/secret"}, "DATABASE_URL_FILE"},
+		{"an empty file", settings{"DATABASE_URL_FILE": "/dev/null"}, "DATABASE_URL is not set"},
+		{"no URL at all", settings{"DATABASE_URL": "postgres://u:geheim@h:port/db"}, "DATABASE_URL"},
+		{"an unknown parameter value", settings{"DATABASE_URL": "postgres://u:geheim@h/db?sslmode=perhaps"}, "sslmode"},
+		{"no DSN", settings{"DATABASE_URL": "geheim"}, "DATABASE_URL"},
+		{"a scheme that is mistyped", settings{"DATABASE_URL": "postgress://u:geheim@h/db"}, "DATABASE_URL"},
+		{"a password with an unescaped slash", settings{"DATABASE_URL": "postgres://u:geheim/1@h/db"}, "DATABASE_URL"},
+		{"a URL with a line break", settings{"DATABASE_URL": "postgres://u:geheim\n@h/db"}, "DATABASE_URL"},
+	} {
+		for _, command := range []string{"run", "migrate", "status"} {
+			_, errs, status := runProgram(t, c.env, nil, command)
+			if status != 2 || !strings.Contains(errs, c.want) {
+				t.Errorf("%s, %s: exit status %d: %s", c.name, command, status, errs)
+			}
+			if strings.Contains(errs, "geheim") {
+				t.Errorf("%s, %s: the password is shown: %s", c.name, command, errs)
+			}
+		}
+	}
+}
+
+func TestTheDatabaseURLMayStandInAFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(path, []byte(newDatabase(t)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, status := runProgram(t, settings{"DATABASE_URL_FILE": path}, nil, "migrate", "--check"); status != 0 {
+		t.Errorf("exit status %d: %s %s", status, out, errs)
+	}
+}
+
+func TestWhatCannotConnectSaysWhyWithoutThePassword(t *testing.T) {
+	t.Parallel()
+	sound, err := url.Parse(newDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(u *url.URL){
+		"no such role":     func(u *url.URL) { u.User = url.UserPassword("nobody_of_this_name", "geheim-5ecret") },
+		"no such database": func(u *url.URL) { u.Path = "/no_database_of_this_name" },
+		"a wrong password": func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "geheim-5ecret") },
+	} {
+		u := *sound
+		change(&u)
+		password, _ := u.User.Password()
+		for _, args := range [][]string{{"run"}, {"run", "--once"}, {"migrate"}, {"status"}} {
+			if name == "a wrong password" && !asksForPasswords(t, u.String()) {
+				continue // the server of TEST_DATABASE_URL trusts everybody
+			}
+			out, errs, status := runProgram(t, quick(u.String()), nil, args...)
+			if status != 1 || len(errs) < 20 {
+				t.Errorf("%s, %v: exit status %d: %s %s", name, args, status, out, errs)
+			}
+			if password != "" && strings.Contains(out+errs, password) {
+				t.Errorf("%s, %v: the password is shown: %s", name, args, errs)
+			}
+		}
+	}
+}
+
+func asksForPasswords(t *testing.T, wrong string) bool {
+	return open(t, wrong).Ping() != nil
+}
+
+func TestWrongUsageIsNamedWithExitStatus2(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args string
+		want string
+	}{
+		{"", "a command is missing"},
+		{"deliver", `unknown command "deliver"`},
+		{"--verbose", `unknown command "--verbose"`},
+		{"run --fast", "-fast"},
+		{"run now", `unexpected argument "now"`},
+		{"run --timeout", "-timeout"},
+		{"run --timeout 30", "timeout"},
+		{"run --timeout=1s --lease=2s", "WEBHOOK_LEASE: 2s is too short for WEBHOOK_TIMEOUT 1s: at least 3s"},
+		{"run --lease 60s", "WEBHOOK_LEASE: 1m0s is too short for WEBHOOK_TIMEOUT 30s: at least 1m1s"},
+		{"run --allow-networks 1.2.3.4/8", "allow-networks"},
+		{"run --once=perhaps", "once"},
+		{"migrate --force", "-force"},
+		{"migrate 7", `unexpected argument "7"`},
+		{"status all", `unexpected argument "all"`},
+		{"render", "expected EVENT"},
+		{"render contact.created twice", `unexpected argument "twice"`},
+		{"receive --status 700", `"700" is no HTTP status`},
+		{"receive --status 503x", `"" is no number of times`},
+		{"receive --status 503x0", `"0" is no number of times`},
+		{"receive --status 200,,", "no HTTP status"},
+		{"receive --delay slow", "delay"},
+		{"version 2", `unexpected argument "2"`},
+		{"demo --now", "-now"},
+	} {
+		_, errs, status := runProgram(t, settings{"DATABASE_URL": nowhere}, nil, strings.Fields(c.args)...)
+		if status != 2 || !strings.Contains(errs, c.want) {
+			t.Errorf("webhooks %s: exit status %d: %s", c.args, status, errs)
+		}
+	}
+}
+
+func TestAnUnknownWebhookVariableIsOnlyAWarning(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	env := quick(db.address)
+	env["WEBHOOK_SERVICE_HOST"], env["WEBHOOK_POLL_INTERVALL"], env["OTHER"] = "10.0.0.1", "geheim", "x"
+	_, errs, status := runProgram(t, env, nil, "run", "--once")
+	if status != 0 || !strings.Contains(errs, "WEBHOOK_SERVICE_HOST") || !strings.Contains(errs, "WEBHOOK_POLL_INTERVALL") {
+		t.Errorf("exit status %d: %s", status, errs)
+	}
+	if strings.Contains(errs, "geheim") || strings.Contains(errs, "OTHER") || strings.Contains(errs, "WEBHOOK_TIMEOUT") {
+		t.Errorf("it warns of more than it should: %s", errs)
+	}
+}
+
+func TestAFlagOverridesTheEnvironment(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	db.publish("contact.created", `{}`)
+	env := quick(nowhere)
+	env["WEBHOOK_ALLOW_NETWORKS"], env["WEBHOOK_LOG_LEVEL"] = "192.0.2.0/24", "error"
+	_, errs, status := runProgram(t, env, nil, "run", "--once", "--database-url", db.address, "--allow-networks", "127.0.0.0/8", "--log-level=debug")
+	if status != 0 || len(rcv.all()) != 1 || !strings.Contains(errs, `"debug"`) {
+		t.Errorf("exit status %d, %d requests: %s", status, len(rcv.all()), errs)
+	}
+}
+
+func TestHelpListsEveryCommandAndEverySetting(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"help", "--help", "-h"} {
+		out, errs, status := runProgram(t, nil, nil, word)
+		if status != 0 || errs != "" {
+			t.Errorf("%s: exit status %d: %s", word, status, errs)
+		}
+		for _, name := range []string{
+			"run", "migrate", "check", "status", "show", "send-test", "render", "receive", "demo", "version",
+			"DATABASE_URL", "DATABASE_URL_FILE", "WEBHOOK_POLL_INTERVAL", "WEBHOOK_ALLOW_NETWORKS", "WEBHOOK_TIMEOUT",
+			"WEBHOOK_LEASE", "WEBHOOK_RETENTION", "WEBHOOK_LOG_LEVEL", "WEBHOOK_LOG_FORMAT", "exit status",
+		} {
+			if !regexp.MustCompile(`(?m)(^| )` + name + `\b`).MatchString(out) {
+				t.Errorf("%s does not name %s", word, name)
+			}
+		}
+	}
+}
+
+func TestEveryCommandHasHelpOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for command, flags := range map[string]string{
+		"run": "-migrate -once -poll-interval -timeout -lease -retention -log-level -log-format -allow-networks -database-url", "migrate": "-print -check -database-url",
+		"status": "-database-url", "render": "-occurred-at -base-url", "receive": "-listen -status -delay -token", "demo": "", "version": "",
+		"check": "", "show": "", "send-test": "",
+	} {
+		out, errs, status := runProgram(t, nil, nil, command, "--help")
+		if status != 0 || errs != "" || !strings.Contains(out, "usage: webhooks "+command) {
+			t.Errorf("%s: exit status %d: %s %s", command, status, out, errs)
+		}
+		for _, f := range strings.Fields(flags) {
+			if !strings.Contains(out, "  "+f) {
+				t.Errorf("%s --help does not name %s", command, f)
+			}
+		}
+	}
+}
+
+func TestVersionIsThatOfTheUserAgent(t *testing.T) {
+	t.Parallel()
+	if out, _, status := runProgram(t, nil, nil, "version"); status != 0 || out != "webhooks "+cli.Version+"\n" {
+		t.Errorf("exit status %d: %q", status, out)
+	}
+}
+
+func TestRenderPrintsTheBytesOrTheErrorOfEveryCase(t *testing.T) {
+	t.Parallel()
+	cases, err := fixtures.Load("../outbox/testdata/cases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range cases {
+		if i%4 != 0 && !strings.HasPrefix(c.Name, "bare/") {
+			continue // a process a case: a quarter of them will do, outbox has them all
+		}
+		out, errs, status := runProgram(t, nil, c.Facts, "render", "--occurred-at", c.OccurredAt, "--base-url", c.BaseURL, c.Event)
+		wantStatus, wantErrors := 0, ""
+		if c.WantError != "" {
+			wantStatus, wantErrors = 1, "webhooks: "+c.WantError+"\n"
+		}
+		if status != wantStatus || out != string(c.Want) || errs != wantErrors {
+			t.Errorf("%s: exit status %d\n got %s%s\nwant %s%s", c.Name, status, out, errs, c.Want, wantErrors)
+		}
+	}
+}
+
+func TestReceiveAnswersAsProgrammed(t *testing.T) {
+	t.Parallel()
+	cmd := program(t, nil, "receive", "--listen", "127.0.0.1:0", "--status", "503x2,404,200", "--token", "tok_1")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	lines := bufio.NewScanner(stdout)
+	next := func() string {
+		if !lines.Scan() {
+			t.Fatal("it has ended")
+		}
+		return lines.Text()
+	}
+	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(next())
+	post := func(method, token string) int {
+		req, err := http.NewRequestWithContext(t.Context(), method, address+"/hook", strings.NewReader(`{"event":"contact.created"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("webhook-id", "abc-7")
+		answer, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if line := next(); !strings.Contains(line, fmt.Sprint(answer.StatusCode)) || !strings.Contains(line, "/hook  abc-7") || !strings.Contains(line, "contact.created") {
+			t.Errorf("it says %q", line)
+		}
+		return answer.StatusCode
+	}
+	var got []int
+	for _, c := range []struct{ method, token string }{
+		{"POST", "tok_1"}, {"POST", "wrong"}, {"GET", "tok_1"}, {"POST", "tok_1"}, {"POST", "tok_1"}, {"POST", "tok_1"}, {"POST", "tok_1"}, {"POST", "tok_1"},
+	} {
+		got = append(got, post(c.method, c.token))
+	}
+	if want := "[503 401 405 503 404 200 200 200]"; fmt.Sprint(got) != want {
+		t.Errorf("it answered %v, want %s", got, want)
+	}
+}
+
+func TestReceiveSaysThatItsAddressIsTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, errs, status := runProgram(t, nil, nil, "receive", "--listen", l.Addr().String())
+	if status != 1 || !strings.Contains(errs, "address already in use") {
+		t.Errorf("exit status %d: %s", status, errs)
+	}
+}
+
+func TestStatusShowsEachChannelAndWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "http://user:geheim@hooks.example:8443/geheim")
+	db.exec(`update webhook.channels set url = null where name = 'cases'`)
+	db.exec(`update webhook.channels set enabled = false where name = 'rules'`)
+	db.document("42")
+	out, errs, status := runProgram(t, settings{"DATABASE_URL": db.address}, nil, "status")
+	if status != 0 || strings.Contains(out, "geheim") {
+		t.Errorf("exit status %d: %s %s", status, out, errs)
+	}
+	for _, want := range []string{
+		`(?m)^documents +on +hooks\.example:8443 +1 `, `(?m)^contacts +on +hooks\.example:8443 +0 `, `(?m)^folders +on `, `(?m)^cases +on +- `,
+		`(?m)^notifications +on `, `(?m)^rules +off `, `(?m)^audit_log +on `, `(?m)^! cases waits: it has no URL`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("nothing matches %s in\n%s", want, out)
+		}
+	}
+	db.exec(`update webhook.settings set offline_mode = true`)
+	if out, _, _ := runProgram(t, settings{"DATABASE_URL": db.address}, nil, "status"); !strings.Contains(out, "Offline Mode is on") {
+		t.Errorf("Offline Mode is not mentioned:\n%s", out)
+	}
+}
+
+func TestRunOnceDeliversWhatIsDueNowAndExits(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, func(r receipt) int {
+		if strings.Contains(r.body, `"id":"refused"`) {
+			return 503
+		}
+		return 200
+	})
+	db := ready(t, rcv.URL)
+	db.exec(`update webhook.channels set enabled = false where name = 'rules'`)
+	db.exec(`insert into webhook.outbox (event, data) select 'contact.created', '{}' from generate_series(1, 300)`) // more than the lane holds
+	refused := db.document(`"refused"`)
+	skipped := db.publish("rule.executed", `{}`)
+	var later int64
+	if err := db.Get(&later, `insert into webhook.outbox (event, data, due_at) values ('contact.created', '{}', now() + interval '1 hour') returning id`); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, status := runProgram(t, quick(db.address), nil, "run", "--once"); status != 0 {
+		t.Fatalf("exit status %d: %s", status, errs)
+	}
+	if n := db.count(`select count(*) from webhook.outbox where event = 'contact.created' and status = 'sent'`); n != 300 {
+		t.Errorf("%d of 300 are sent", n)
+	}
+	if r := db.row(refused); r.Status != "pending" || r.Attempts < 1 || r.LeasedUntil != nil {
+		t.Errorf("the refused document: %+v", r)
+	}
+	if db.status(skipped) != "skipped" || db.status(later) != "pending" || db.row(later).Attempts != 0 {
+		t.Errorf("of the channel that is off: %s; what is due later: %s", db.status(skipped), db.status(later))
+	}
+	if n := db.count(`select count(*) from webhook.outbox where leased_until is not null`); n != 0 {
+		t.Errorf("%d rows are still held", n)
+	}
+}
+
+func TestRunMigratesWhenItIsTold(t *testing.T) {
+	t.Parallel()
+	db := open(t, emptyDatabase(t))
+	for range 2 {
+		if _, errs, status := runProgram(t, quick(db.address), nil, "run", "--migrate", "--once"); status != 0 {
+			t.Fatalf("exit status %d: %s", status, errs)
+		}
+	}
+	db.publish("contact.created", `{}`)
+}
+
+func TestTheDemoIsTrue(t *testing.T) {
+	t.Parallel()
+	out, errs, status := runProgram(t, nil, nil, "demo")
+	if status != 0 {
+		t.Fatalf("exit status %d: %s\n%s", status, errs, out)
+	}
+	for _, event := range oneAttempts() {
+		if !strings.Contains(out, event) {
+			t.Errorf("it does not show %s", event)
+		}
+	}
+	for _, want := range []string{"503", "rolled back", "document.exported"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not show %q", want)
+		}
+	}
+	if strings.Contains(out, "\x1b[") {
+		t.Error("it is coloured although it is no terminal")
+	}
+}

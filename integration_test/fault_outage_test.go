@@ -1,0 +1,173 @@
+package integration_test
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The two lines of the log that frame an outage.
+const (
+	saidDown = "the database does not answer as it should"
+	saidUp   = "the database answers again"
+)
+
+func (w *worker) said(text string) int { return strings.Count(w.log.String(), text) }
+
+// TestWorkerStartedWhileTheDatabaseIsAwayWaits: nobody listens, then connections
+// break. The worker waits, says so once, and goes on by itself.
+func TestWorkerStartedWhileTheDatabaseIsAwayWaits(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	publishBoth(db, 1)
+
+	p := newProxy(t, db.address)
+	p.setMode(closed)
+	w := startWorker(t, patient(p.address))
+	eventually(t, "the worker says that it waits", func() bool { return w.said("the database cannot be reached yet") == 1 })
+	p.setMode(cutting)
+	eventually(t, "the worker goes on trying", func() bool { return p.turnedAway() >= 3 })
+	p.heal()
+
+	finished(t, db)
+	checkEachSentOnce(t, db, rcv)
+	if n := w.said("the database cannot be reached yet"); n != 1 {
+		t.Errorf("it was said %d times that the database cannot be reached", n)
+	}
+}
+
+// TestDatabaseAwayLater: the database goes away and comes back, twice. One line
+// in the log for each way; then deliveries resume.
+func TestDatabaseAwayLater(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	p := newProxy(t, db.address)
+	w := startWorker(t, patient(p.address))
+	publishBoth(db, 1)
+	finished(t, db)
+
+	for outage := 1; outage <= 2; outage++ {
+		before := p.turnedAway()
+		p.away()
+		publishBoth(db, 2)
+		eventually(t, "the worker goes on trying", func() bool { return p.turnedAway() >= before+4 })
+		p.heal()
+		finished(t, db)
+		if down, up := w.said(saidDown), w.said(saidUp); down != outage || up != outage {
+			t.Errorf("after %d outages the log says %d times that the database is away and %d times that it is back", outage, down, up)
+		}
+	}
+	checkEachSentOnce(t, db, rcv)
+}
+
+// named gives the worker's sessions a name by which the database knows them.
+func named(t testing.TB, address string) string {
+	t.Helper()
+	return withParameter(t, address, "application_name", "the worker")
+}
+
+func withParameter(t testing.TB, address, name, value string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set(name, value)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+const terminateWorker = `select count(pg_terminate_backend(pid)) from pg_stat_activity
+                          where datname = current_database() and application_name = 'the worker'`
+
+// TestTerminatedConnectionsUnderTraffic: an administrator ends all of the
+// worker's sessions, again and again, wherever they are in their statements. The
+// worker lives on, so nothing is interrupted: every event is delivered, no
+// one-attempt event twice.
+func TestTerminatedConnectionsUnderTraffic(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	startWorker(t, patient(named(t, db.address)))
+
+	books, stop := &ledger{}, make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() { books.produce(db, stop) })
+	terminated := 0
+	for range 40 {
+		before := len(rcv.all())
+		eventually(t, "traffic flows between two storms", func() bool { return len(rcv.all()) >= before+20 })
+		terminated += db.count(terminateWorker)
+	}
+	close(stop)
+	writing.Wait()
+
+	finished(t, db)
+	checkBooks(t, db, rcv, books)
+	if n := db.count(`select count(*) from webhook.outbox where status <> 'sent'`); n != 0 {
+		t.Errorf("%d events were not delivered, although their worker lived on", n)
+	}
+	if terminated < 40 {
+		t.Errorf("only %d sessions were ended", terminated)
+	}
+}
+
+// TestReadOnlyDatabaseIsWaitedFor: every new session is read-only, as on a
+// standby. The worker waits, says so once, and goes on when that is over.
+func TestReadOnlyDatabaseIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	w := startWorker(t, patient(named(t, db.address)))
+	publishBoth(db, 1)
+	finished(t, db)
+
+	name := db.address[strings.LastIndexByte(db.address, '/')+1:]
+	name, _, _ = strings.Cut(name, "?")
+	application := open(t, withParameter(t, db.address, "default_transaction_read_only", "off"))
+	application.exec(`alter database ` + name + ` set default_transaction_read_only = on`)
+	application.count(terminateWorker)
+	eventually(t, "the worker says that it waits", func() bool { return w.said(saidDown) == 1 })
+	publishBoth(application, 2)
+	application.exec(`alter database ` + name + ` reset default_transaction_read_only`)
+
+	finished(t, application)
+	checkEachSentOnce(t, application, rcv)
+	if down, up := w.said(saidDown), w.said(saidUp); down != 1 || up != 1 {
+		t.Errorf("the log says %d times that the database is away and %d times that it is back", down, up)
+	}
+}
+
+// TestSessionsThatBecomeReadOnlyAreDropped: after a failover the worker's open
+// sessions are on a server that was demoted, while new ones reach the new
+// primary. Nobody ends the old ones; the worker does.
+func TestSessionsThatBecomeReadOnlyAreDropped(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	p := newProxy(t, db.address)
+	startWorker(t, patient(p.address))
+	publishBoth(db, 1)
+	finished(t, db)
+
+	old := map[*link]bool{}
+	for _, l := range p.all() {
+		old[l] = true
+	}
+	p.onRequest(func(x *exchange) action {
+		if old[x.link] {
+			x.run(`set default_transaction_read_only = on`)
+		}
+		return pass
+	})
+	publishBoth(db, 3)
+	finished(t, db)
+	checkEachSentOnce(t, db, rcv)
+	if len(old) == 0 {
+		t.Error("the worker had no sessions")
+	}
+}

@@ -1,0 +1,376 @@
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/store"
+)
+
+func containsOnce(text, part string) bool { return strings.Count(text, part) == 1 }
+
+// gate is a receiver's answer that waits until the test opens it.
+type gate struct {
+	once sync.Once
+	open chan struct{}
+}
+
+func newGate(t testing.TB) *gate {
+	g := &gate{open: make(chan struct{})}
+	t.Cleanup(g.release) // or the receiver could not be closed
+	return g
+}
+
+func (g *gate) release() { g.once.Do(func() { close(g.open) }) }
+
+// blockedReceiver answers 200, once the gate is open.
+func blockedReceiver(t testing.TB) (*receiver, *gate) {
+	var g *gate
+	rcv := newReceiver(t, func(receipt) int { <-g.open; return 200 })
+	g = newGate(t)
+	return rcv, g
+}
+
+func inFlight(t *testing.T, rcv *receiver, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d requests are under way", n), func() bool { return len(rcv.all()) == n })
+}
+
+// TestOutcomeReplyLostIsHarmless: the database has taken an outcome and its
+// answer is lost. The write is repeated and changes nothing.
+func TestOutcomeReplyLostIsHarmless(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	publishBoth(db, 1)
+
+	p := newProxy(t, db.address)
+	var lost once
+	var after []row
+	repeated := make(chan struct{})
+	var again once
+	p.onAnswer(func(x *exchange) action {
+		if !x.runs(recordStatement) {
+			return pass
+		}
+		if lost.first() {
+			after = db.rows()
+			return cut
+		}
+		if again.first() {
+			close(repeated)
+		}
+		return pass
+	})
+	startWorker(t, patient(p.address))
+
+	awaitClosed(t, "the write is repeated", repeated)
+	finished(t, db)
+	checkEachSentOnce(t, db, rcv)
+	for i, r := range db.rows() {
+		if after[i].FinishedAt != nil && !after[i].FinishedAt.Equal(*r.FinishedAt) {
+			t.Errorf("event %d was finished at %v, and after the repetition at %v", r.ID, after[i].FinishedAt, r.FinishedAt)
+		}
+	}
+}
+
+// TestOutcomeThatNeverReachedTheServerIsRepeated: the connection breaks before
+// the write arrives, three times.
+func TestOutcomeThatNeverReachedTheServerIsRepeated(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	publishBoth(db, 2)
+
+	p := newProxy(t, db.address)
+	var mu sync.Mutex
+	writes := 0
+	p.onRequest(func(x *exchange) action {
+		if !x.runs(recordStatement) {
+			return pass
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if writes++; writes <= 3 {
+			return cut
+		}
+		return pass
+	})
+	startWorker(t, patient(p.address))
+
+	finished(t, db)
+	checkEachSentOnce(t, db, rcv)
+	mu.Lock()
+	defer mu.Unlock()
+	if writes < 4 {
+		t.Errorf("outcomes were written %d times", writes)
+	}
+}
+
+// TestOutcomeHeldThroughAnOutageIsRecorded: the database goes away between POST
+// and record, for longer than the lease. The outcomes are recorded when it is
+// back; the worker that holds them does not sweep them first.
+func TestOutcomeHeldThroughAnOutageIsRecorded(t *testing.T) {
+	t.Parallel()
+	rcv, g := blockedReceiver(t)
+	db := ready(t, rcv.URL)
+	publishBoth(db, 1)
+
+	p := newProxy(t, db.address)
+	env := quick(p.address)
+	env["WEBHOOK_TIMEOUT"] = "1s"
+	startWorker(t, env)
+	inFlight(t, rcv, 2)
+	p.away()
+	g.release()
+	eventually(t, "the leases run out", func() bool {
+		return db.count(`select count(*) from webhook.outbox where leased_until < clock_timestamp()`) == 2
+	})
+	eventually(t, "the worker has tried in vain", func() bool { return p.turnedAway() >= 3 })
+	p.heal()
+
+	finished(t, db)
+	checkEachSentOnce(t, db, rcv)
+}
+
+// TestOutcomeOfADisownedAttemptChangesNothing: while the POSTs are under way,
+// one event is swept, and another claimed by somebody else.
+func TestOutcomeOfADisownedAttemptChangesNothing(t *testing.T) {
+	t.Parallel()
+	rcv, g := blockedReceiver(t)
+	db := ready(t, rcv.URL)
+	contact := db.publish("contact.created", `{"contact_id": 7}`)
+	swept, taken := db.document("1"), db.document("2")
+
+	w := startWorker(t, patient(db.address))
+	inFlight(t, rcv, 3)
+	db.exec(`update webhook.outbox set status = 'failed', finished_at = clock_timestamp(), leased_until = null, error = 'interrupted: outcome unknown' where id = $1`, contact)
+	db.exec(`update webhook.outbox set leased_until = null, due_at = 'infinity', error = 'interrupted: outcome unknown' where id = $1`, swept)
+	db.exec(`update webhook.outbox set attempt_id = gen_random_uuid(), claimed_by = 'another', attempts = 2 where id = $1`, taken)
+	before := fmt.Sprint(asText(db, contact), asText(db, swept), asText(db, taken))
+	g.release()
+	w.terminate()
+	if status := w.exit(t); status != 0 {
+		t.Errorf("exit status %d: an outcome that the database has disowned is settled", status)
+	}
+	if after := fmt.Sprint(asText(db, contact), asText(db, swept), asText(db, taken)); after != before {
+		t.Errorf("the rows were\n%s\nand are now\n%s", before, after)
+	}
+}
+
+// asText is a whole row, to be compared.
+func asText(db *database, id int64) (text string) {
+	db.t.Helper()
+	if err := db.Get(&text, `select to_json(o)::text from webhook.outbox o where id = $1`, id); err != nil {
+		db.t.Fatal(err)
+	}
+	return text
+}
+
+// TestAnswersThatNoTextColumnHolds: whatever bytes a receiver answers with, the
+// outcome is recorded, and what is stored can be read.
+func TestAnswersThatNoTextColumnHolds(t *testing.T) {
+	t.Parallel()
+	var controls bytes.Buffer
+	for i := range 64 << 10 {
+		controls.WriteByte(byte(i % 32))
+	}
+	bodies := map[string][]byte{
+		"contacts":      []byte("a\x00b\x00"),
+		"folders":       []byte("\xff\xfe\xc3(\xed\xa0\x80\xf0\x9f\x98"),
+		"cases":         controls.Bytes(),
+		"notifications": bytes.Repeat([]byte("界"), 30_000),
+		"rules":         []byte(`{"a": "\u0000", "b": "\\x00", "c": "{,\"}"}` + "\u2028\u0085\u200b"),
+		"audit_log":     nil,
+		"documents":     []byte("\x00"),
+	}
+	for _, status := range []int{200, 500} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			rcv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(status)
+				_, _ = w.Write(bodies[strings.TrimPrefix(r.URL.Path, "/")])
+			}))
+			t.Cleanup(rcv.Close)
+			db := ready(t, rcv.URL)
+			for _, event := range append(oneAttemptEvents, "document.exported") {
+				db.publish(event, `{"id": 1, "status": "Export"}`)
+			}
+			startWorker(t, quick(db.address))
+			eventually(t, "every outcome is recorded", func() bool {
+				return db.count(`select count(*) from webhook.outbox where http_status = $1 and leased_until is null`, status) == 7
+			})
+			for _, r := range db.rows() {
+				text := value(r.Response)
+				if !utf8.ValidString(text) || len(text) > 2048 || strings.ContainsFunc(text, unicode.IsControl) {
+					t.Errorf("%s: the response %q was stored", r.Event, text)
+				}
+			}
+		})
+	}
+}
+
+// workerStore is the database as a worker has it.
+func workerStore(t *testing.T, address string) *store.Store {
+	t.Helper()
+	pool, err := store.Open(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close() })
+	return store.New(pool, time.Minute)
+}
+
+// TestAnOutcomeThatPostgreSQLRefusesIsNamed: a NUL byte is no text (22021), and
+// none of the batch is written.
+func TestAnOutcomeThatPostgreSQLRefusesIsNamed(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "http://receiver.example")
+	publishBoth(db, 1)
+	s := workerStore(t, db.address)
+	attemptID := uuid.NewString()
+	events, err := s.Claim(t.Context(), attemptID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
+	if err != nil || len(events) != 2 {
+		t.Fatalf("claimed %d events, %v", len(events), err)
+	}
+	for _, result := range []outbox.Result{{Status: 500, Error: "a\x00b"}, {Status: 500, Error: "x", Response: "\xff"}} {
+		outcomes := []outbox.Outcome{
+			{EventID: events[0].ID, AttemptID: attemptID, Verdict: outbox.Sent, Result: outbox.Result{Delivered: true, Status: 200}},
+			{EventID: events[1].ID, AttemptID: attemptID, Verdict: outbox.Later, Result: result},
+		}
+		if err := s.Record(t.Context(), outcomes); !errors.Is(err, outbox.ErrRefused) {
+			t.Errorf("%+v: error %v, ErrRefused was expected", result, err)
+		}
+	}
+	if n := db.count(`select count(*) from webhook.outbox where leased_until is not null`); n != 2 {
+		t.Errorf("%d of 2 rows are still held", n)
+	}
+}
+
+// rudeSender makes no request: it says what it was told to.
+type rudeSender func(outbox.Request) outbox.Result
+
+func (rudeSender) Check(string, string) error { return nil }
+
+func (s rudeSender) Send(_ context.Context, r outbox.Request) outbox.Result { return s(r) }
+
+// TestARefusedOutcomeIsRecordedWithoutItsTexts: should a text ever get past the
+// sender that PostgreSQL refuses, it blocks no other outcome, and its own event
+// is recorded without it.
+func TestARefusedOutcomeIsRecordedWithoutItsTexts(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "http://receiver.example")
+	publishBoth(db, 10)
+	rude := db.publish("rule.executed", `{}`)
+	rudeDocument := db.document("99")
+	refuse := rudeSender(func(r outbox.Request) outbox.Result {
+		switch {
+		case strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rude)), strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rudeDocument)):
+			return outbox.Result{Status: 500, Error: "a\x00b", Response: "\xff"}
+		}
+		return outbox.Result{Status: 200, Delivered: true, Response: "fine"}
+	})
+	d := outbox.New(workerStore(t, db.address), refuse, zap.NewNop(),
+		outbox.Options{PollInterval: time.Millisecond, Timeout: 20 * time.Second, Lease: 2 * time.Minute})
+	if err := d.Once(t.Context(), t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range db.rows() {
+		switch r.ID {
+		case rude, rudeDocument:
+			want := map[int64]string{rude: "failed", rudeDocument: "pending"}[r.ID]
+			if r.Status != want || r.LeasedUntil != nil || value(r.HTTPStatus) != 500 || r.Response != nil || !strings.Contains(value(r.Error), "could not be stored") {
+				t.Errorf("the event whose texts are refused: %s", asText(db, r.ID))
+			}
+		default:
+			if r.Status != "sent" || value(r.Response) != "fine" {
+				t.Errorf("event %d beside it: %s", r.ID, asText(db, r.ID))
+			}
+		}
+	}
+}
+
+// TestALockedRowHoldsUpNoOtherOutcome: somebody's open transaction holds the lock
+// of one event whose POST is under way. The outcomes of all others are recorded
+// meanwhile, and its own when the lock is gone.
+func TestALockedRowHoldsUpNoOtherOutcome(t *testing.T) {
+	t.Parallel()
+	rcv, g := blockedReceiver(t)
+	db := ready(t, rcv.URL)
+	publishBoth(db, 5)
+	w := startWorker(t, patient(db.address))
+	inFlight(t, rcv, 10)
+
+	lock := db.MustBegin()
+	defer lock.Rollback()
+	var locked int64
+	if err := lock.Get(&locked, `select id from webhook.outbox where event = 'contact.created' order by id limit 1 for update`); err != nil {
+		t.Fatal(err)
+	}
+	g.release()
+	eventually(t, "the nine others are recorded while the lock is held", func() bool {
+		return db.count(`select count(*) from webhook.outbox where status = 'sent'`) == 9
+	})
+	if err := lock.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	finished(t, db)
+	checkEachSentOnce(t, db, rcv)
+	w.terminate()
+	if status := w.exit(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestManyLockedRowsHoldUpNoOtherOutcome: the open transaction has locked a whole
+// channel's events. Were each of them waited for in turn, the leases of the others
+// would run out meanwhile, and what was delivered would be sent again.
+func TestManyLockedRowsHoldUpNoOtherOutcome(t *testing.T) {
+	t.Parallel()
+	rcv, g := blockedReceiver(t)
+	db := ready(t, rcv.URL)
+	publishBoth(db, 30)
+	env := quick(db.address)
+	env["WEBHOOK_TIMEOUT"], env["WEBHOOK_LEASE"] = "10s", "25s"
+	startWorker(t, env)
+	inFlight(t, rcv, 60)
+
+	lock := db.MustBegin()
+	defer lock.Rollback()
+	if _, err := lock.Exec(`select from webhook.outbox where event = 'contact.created' for update`); err != nil {
+		t.Fatal(err)
+	}
+	g.release()
+	eventually(t, "the documents are recorded while the lock is held", func() bool {
+		return db.count(`select count(*) from webhook.outbox where event = 'document.exported' and status = 'sent'`) == 30
+	})
+	for _, r := range db.rows() {
+		if n := len(rcv.of(r.ID)); r.Event == "document.exported" && (r.Attempts != 1 || n != 1) {
+			t.Errorf("document event %d was claimed %d times and received %d times", r.ID, r.Attempts, n)
+		}
+	}
+}
+
+// awaitClosed waits for an event of the test's own.
+func awaitClosed(t testing.TB, what string, ch <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ch:
+	case <-time.After(patience):
+		t.Fatalf("not within %s: %s", patience, what)
+	}
+}

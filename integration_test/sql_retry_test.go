@@ -1,0 +1,481 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/store"
+)
+
+func TestRetrySendsAFinishedEventAgainWhateverItBecame(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	document := func(state string) int64 {
+		return db.inState(state, "document.exported", fmt.Sprintf(`{"id": "D-%s", "status": "Export"}`, state))
+	}
+	superseded := document("superseded")
+	db.inState("cancelled", "document.exported", `{"id": "D-superseded", "status": "Export"}`) // the later one was withdrawn
+	ids := map[string]int64{"document superseded": superseded, "document sent": document("sent"), "document cancelled": document("cancelled")}
+	for _, state := range []string{"sent", "failed", "unknown", "skipped", "cancelled"} {
+		ids[state] = db.inState(state, "contact.created", `{}`)
+	}
+	test := insertTest(db, "document.exported")
+	db.become(test, states["failed"])
+	ids["test"] = test
+
+	for name, id := range ids {
+		before := db.row(id)
+		said := db.ask(`select webhook.retry($1)`, id)
+		if said != db.ask(`select webhook.explain($1)`, id) {
+			t.Errorf("%s: retry says %s", name, said)
+		}
+		with(t, name, said, "is due since", "Sent again by "+db.user(), "before that it was "+before.Status)
+		r := db.row(id)
+		if r.Status != "pending" || r.FinishedAt != nil || r.SyncedAt != nil || r.Error != nil || r.HTTPStatus != nil || r.Response != nil || r.Attempts != before.Attempts {
+			t.Errorf("%s: after retry it is %+v", name, r)
+		}
+		want := fmt.Sprintf("retry by %s: was %s (%s, %s)", db.user(), before.Status, number(before.HTTPStatus), value(before.Error))
+		if got := db.trace(id); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: the trace is %q, want %q", name, got, want)
+		}
+	}
+	db.once()
+	for name, id := range ids {
+		if got := db.row(id); got.Status != "sent" || len(rcv.of(id)) != 1 {
+			t.Errorf("%s: %s, received %d times", name, got.Status, len(rcv.of(id)))
+		}
+	}
+}
+
+func number(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return fmt.Sprint(*n)
+}
+
+func TestRetryIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	pending := db.publish("contact.created", `{}`)
+	sending := db.inState("sending", "contact.created", `{}`)
+	leased := db.inState("leased", "document.exported", `{"id": 7}`)
+	lease := "worker host:7 holds it until " + db.row(leased).LeasedUntil.UTC().Format("2006-01-02 15:04:05Z")
+	for name, c := range map[string]struct {
+		id    any
+		parts []string
+	}{
+		"no such event": {987654321, []string{"ERROR P0002", "event 987654321 does not exist", "pruned"}},
+		"null":          {nil, []string{"ERROR P0002", "event null does not exist"}},
+		"pending":       {pending, []string{"ERROR 55000", fmt.Sprintf("event %d is pending already, due at 20", pending), "webhook.explain"}},
+		"held":          {sending, []string{"ERROR 55006", "cannot be sent again: worker host:7 holds it until 20"}},
+		"held document": {leased, []string{"ERROR 55006", lease}},
+	} {
+		before := db.everything()
+		with(t, name, db.ask(`select webhook.retry($1)`, c.id), c.parts...)
+		if db.everything() != before {
+			t.Errorf("%s: something has changed", name)
+		}
+	}
+}
+
+func TestRetryRefusesAnExportThatALaterOneHasFollowed(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	for _, state := range []string{"pending", "refused", "leased", "sent", "superseded"} {
+		facts := fmt.Sprintf(`{"id": "D-%s"}`, state)
+		older := db.inState("sent", "document.exported", facts)
+		later := db.inState(state, "document.exported", facts)
+		with(t, state, db.ask(`select webhook.retry($1)`, older), "ERROR 55000",
+			fmt.Sprintf("event %d is not sent again: event %d is a later export of document D-%s", older, later, state))
+		if db.status(older) != "sent" || len(db.trace(older)) != 0 {
+			t.Errorf("%s: the older export has changed", state)
+		}
+	}
+}
+
+func TestTwoSessionsThatRetryOneEventAtOnceSendItOnce(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	id := db.inState("failed", "contact.created", `{}`)
+	tx := db.MustBegin()
+	tx.MustExec(`select webhook.retry($1)`, id)
+	second := make(chan string, 1)
+	go func() { second <- db.ask(`select webhook.retry($1)`, id) }()
+	db.waitsForLock()
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	with(t, "the second session", <-second, "is pending already")
+	if got := db.trace(id); len(got) != 1 {
+		t.Errorf("the trace is %q", got)
+	}
+}
+
+// waitsForLock waits until a session of this database waits for another's transaction.
+func (db *database) waitsForLock() {
+	db.t.Helper()
+	eventually(db.t, "a session waits", func() bool {
+		return db.count(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) > 0
+	})
+}
+
+func TestRetryAndCancelRefuseARowWhoseClaimCommitsMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"retry", "cancel"} {
+		db := ready(t, "https://re.example")
+		id := db.publish("contact.created", `{}`)
+		claim := db.MustBegin()
+		claim.MustExec(`update webhook.outbox set status = 'sending', attempts = 1, attempt_id = gen_random_uuid(), claimed_by = 'host:8',
+			claimed_at = now(), leased_until = now() + interval '90 seconds' where id = $1`, id)
+		said := make(chan string, 1)
+		go func() { said <- db.ask(`select webhook.`+verb+`($1)`, id) }()
+		db.waitsForLock()
+		if err := claim.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		with(t, verb, <-said, "ERROR 55006", "worker host:8 holds it until")
+		if db.status(id) != "sending" || len(db.trace(id)) != 0 {
+			t.Errorf("%s changed a row that a worker holds", verb)
+		}
+	}
+}
+
+func TestARetryThatHasNotCommittedIsNotClaimed(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	id := db.inState("failed", "contact.created", `{}`)
+	tx := db.MustBegin()
+	tx.MustExec(`select webhook.retry($1)`, id)
+	db.once()
+	if len(rcv.of(id)) != 0 {
+		t.Error("it was sent although the retry has not committed")
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	db.once()
+	if db.status(id) != "failed" || len(rcv.of(id)) != 0 || len(db.trace(id)) != 0 {
+		t.Errorf("rolled back, it is %s, received %d times, trace %q", db.status(id), len(rcv.of(id)), db.trace(id))
+	}
+}
+
+func TestAFinishedRowIsChangedByNothingButItsResend(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	for _, state := range []string{"sent", "failed", "skipped", "cancelled"} {
+		db.inState(state, "contact.created", `{}`)
+	}
+	for _, state := range []string{"sent", "superseded", "cancelled"} {
+		db.inState(state, "document.exported", fmt.Sprintf(`{"id": "D-%s"}`, state))
+	}
+	before := db.everything()
+	for _, r := range db.rows() {
+		for _, set := range []string{`status = 'pending', finished_at = null, synced_at = null, error = null`, `status = 'cancelled', synced_at = null`, `finished_at = now()`,
+			`data = '{}'`, `error = null`, `attempts = 0`, `due_at = now()`, `http_status = 204`, `response = null`, `is_test = true`, `claimed_by = 'x'`} {
+			got := db.ask(`update webhook.outbox set `+set+` where id = $1 returning id`, r.ID)
+			with(t, r.Status+", "+set, got, "ERROR 23001", "is finished ("+r.Status+"), it does not change", fmt.Sprintf("select webhook.retry(%d)", r.ID))
+		}
+	}
+	if db.everything() != before {
+		t.Error("something has changed")
+	}
+}
+
+// The guard is told by a variable, and asks for the rights of the table's owner, too.
+func TestAnybodyWhoMaySetAVariableStillCannotChangeAFinishedRow(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	id := db.inState("sent", "contact.created", `{}`)
+	role := loginRole(t, db)
+	db.exec(`grant usage on schema webhook to ` + role.name + `; grant select, update on webhook.outbox to ` + role.name + `; grant execute on function webhook.document_id(json) to ` + role.name)
+	with(t, "the update", role.ask(`set webhook.resending = 'on'; update webhook.outbox set status = 'pending', finished_at = null`), "ERROR 23001")
+	if db.status(id) != "sent" {
+		t.Error("it was changed")
+	}
+}
+
+func TestNoStatementOfAWorkerChangesAFinishedRow(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	pool, err := store.Open(db.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	s := store.New(pool, time.Hour)
+	id := db.publish("contact.created", `{}`)
+	attempt := uuid.NewString()
+	if _, err := s.Claim(t.Context(), attempt, []outbox.Lane{{Channel: "contacts"}}); err != nil {
+		t.Fatal(err)
+	}
+	outcome := func(v outbox.Verdict) []outbox.Outcome {
+		return []outbox.Outcome{{EventID: id, AttemptID: attempt, Verdict: v, Result: outbox.Result{Status: 500, Error: "HTTP 500"}}}
+	}
+	if err := s.Record(t.Context(), outcome(outbox.Failed)); err != nil {
+		t.Fatal(err)
+	}
+	before := db.everything()
+	for _, v := range []outbox.Verdict{outbox.Sent, outbox.Failed, outbox.Later, outbox.Back} {
+		if err := s.Record(t.Context(), outcome(v)); err != nil {
+			t.Errorf("%s: %v", v, err)
+		}
+	}
+	for name, do := range map[string]func(context.Context) (int, error){
+		"sweep": s.Sweep, "skip": s.Skip,
+		"give back": func(ctx context.Context) (int, error) { return s.GiveBack(ctx, []string{attempt}) },
+		"prune":     func(ctx context.Context) (int, error) { return s.Prune(ctx, time.Hour) },
+	} {
+		if n, err := do(t.Context()); n != 0 || err != nil {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+	}
+	if db.everything() != before {
+		t.Error("something has changed")
+	}
+}
+
+// failures are finished rows that retry_failed tells apart, an hour between one and the next, oldest first.
+func failures(db *database) map[string]int64 {
+	ids := map[string]int64{}
+	for i, f := range []struct{ name, event, columns string }{
+		{"contact 500", "contact.created", states["failed"]},
+		{"contact 503", "contact.created", states["failed"] + `, http_status = 503, error = 'HTTP 503 Service Unavailable from https://a_b.example'`},
+		{"audit 503", "audit.log", states["failed"] + `, http_status = 503, error = 'HTTP 503 Service Unavailable from https://axb.example'`},
+		{"dns", "folder.created", states["failed"] + `, http_status = null, error = 'dns: no such host as that of https://x.example; nothing was sent'`},
+		{"interrupted", "contact.created", states["unknown"]},
+		{"timed out", "case.created", states["unknown"] + `, error = 'timed out: 30s ran out while waiting for the answer of https://x.example; outcome unknown'`},
+		{"not recorded", "case.created", states["unknown"] + `, error = null`},
+		{"not connected", "case.created", states["unknown"] + `, error = 'timed out: 30s ran out while connecting to https://x.example; nothing was sent'`},
+	} {
+		id := db.publish(f.event, `{}`)
+		db.become(id, f.columns+fmt.Sprintf(`, finished_at = date_trunc('hour', now()) - interval '%d hours'`, 20-i))
+		ids[f.name] = id
+	}
+	for _, state := range []string{"pending", "sending", "sent", "skipped", "cancelled"} { // never touched
+		db.inState(state, "contact.created", `{}`)
+	}
+	db.inState("refused", "document.exported", `{"id": 42}`)
+	test := insertTest(db, "contact.created")
+	db.become(test, states["failed"])
+	return ids
+}
+
+func TestRetryFailedPicksWhatItsFiltersSay(t *testing.T) {
+	t.Parallel()
+	const at = `date_trunc('hour', now()) - interval `
+	for args, want := range map[string]string{
+		``:                      "contact 500, contact 503, audit 503, dns, not connected",
+		`channel => 'contacts'`: "contact 500, contact 503",
+		`channel => 'contacts', include_unknown => true`:               "contact 500, contact 503, interrupted",
+		`include_unknown => true`:                                      "contact 500, contact 503, audit 503, dns, interrupted, timed out, not recorded, not connected",
+		`include_unknown => null`:                                      "contact 500, contact 503, audit 503, dns, not connected",
+		`http_status => 503`:                                           "contact 503, audit 503",
+		`http_status => 200`:                                           "",
+		`error_like => 'dns:%'`:                                        "dns",
+		`error_like => '%a\_b%'`:                                       "contact 503",
+		`error_like => 'timed out%'`:                                   "not connected",
+		`error_like => 'HTTP 503'`:                                     "", // a pattern, not a part
+		`since => ` + at + `'18 hours'`:                                "audit 503, dns, not connected",
+		`until => ` + at + `'18 hours'`:                                "contact 500, contact 503",
+		`since => ` + at + `'19 hours', until => ` + at + `'17 hours'`: "contact 503, audit 503",
+		`since => now(), until => now() - interval '1 day'`:            "",
+		`max_rows => 2`:                                                "contact 500, contact 503", // the oldest first, over all channels
+		`max_rows => 0`:                                                "",
+		`channel => 'notifications'`:                                   "",
+		`channel => 'documents', include_unknown => true`:              "",
+		`'contacts', null, null, 503, '%503%', false, 10, false`:       "contact 503",
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			db := ready(t, "https://re.example")
+			ids := failures(db)
+			wanted := len(strings.FieldsFunc(want, func(r rune) bool { return r == ',' }))
+			before := db.everything()
+			dry := `dry_run => true`
+			if args != "" {
+				dry = args + ", " + dry
+			}
+			if strings.HasSuffix(args, "false") {
+				dry = strings.TrimSuffix(args, "false") + "true"
+			}
+			if n := db.readOnly(`select webhook.retry_failed(` + dry + `)`); n != wanted || db.everything() != before {
+				t.Errorf("a dry run says %d, want %d; changed anything: %t", n, wanted, db.everything() != before)
+			}
+			if n := db.number(`select webhook.retry_failed(` + args + `)`); n != wanted {
+				t.Errorf("it says %d, want %d", n, wanted)
+			}
+			if got := db.retried(ids); got != want {
+				t.Errorf("sent again: %s\nwant %s", got, want)
+			}
+			if n := db.count(`select count(*) from webhook.outbox where id = any(array(select outbox_id from webhook.interventions))
+				and (status <> 'pending' or finished_at is not null or error is not null or http_status is not null or response is not null or due_at > clock_timestamp())`); n != 0 {
+				t.Errorf("%d of the rows are not as new", n)
+			}
+		})
+	}
+}
+
+// retried names the events that have the trace of a resend and are pending, oldest first.
+func (db *database) retried(ids map[string]int64) string {
+	db.t.Helper()
+	var again []int64
+	if err := db.Select(&again, `
+		select o.id from webhook.interventions i join webhook.outbox o on o.id = i.outbox_id
+		 where i.action = 'retry' and i.was_status = 'failed' and i.was_finished_at < now() and i.actor = session_user and o.status = 'pending'
+		 order by o.id`); err != nil {
+		db.t.Fatal(err)
+	}
+	names := map[int64]string{}
+	for name, id := range ids {
+		names[id] = name
+	}
+	var all []string
+	for _, id := range again {
+		all = append(all, names[id])
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestRetryFailedIsRepeatedUntilItReturnsZero(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	for range 25 {
+		db.inState("failed", "contact.created", `{}`)
+		db.inState("failed", "audit.log", `{}`)
+	}
+	var returned []int
+	for {
+		n := db.number(`select webhook.retry_failed(max_rows => 20)`)
+		returned = append(returned, n)
+		if n == 0 {
+			break
+		}
+	}
+	if !slices.Equal(returned, []int{20, 20, 10, 0}) {
+		t.Errorf("it returned %v", returned)
+	}
+	db.once()
+	if n := db.count(`select count(*) from webhook.outbox where status = 'sent'`); n != 50 || len(rcv.all()) != 50 {
+		t.Errorf("%d sent, %d received", n, len(rcv.all()))
+	}
+}
+
+func TestFunctionsOverManyRowsLeaveOutWhatAnotherSessionHasLocked(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ state, event, call string }{
+		"retry_failed": {"failed", "contact.created", `select webhook.retry_failed()`},
+		"discard":      {"pending", "contact.created", `select webhook.discard()`},
+		"prune":        {"sent", "contact.created", `select webhook.prune('0')`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := ready(t, "https://re.example")
+			first := db.inState(c.state, c.event, `{}`)
+			db.inState(c.state, c.event, `{}`)
+			db.inState(c.state, c.event, `{}`)
+			release := db.locked(`select from webhook.outbox where id = $1 for update`, first)
+			// Whoever waited for the lock would wait for ever.
+			if n := db.number(c.call); n != 2 {
+				t.Errorf("%d of three rows, one of them locked", n)
+			}
+			if got := db.status(first); got != c.state {
+				t.Errorf("the locked row is %s", got)
+			}
+			if n := db.count(`select count(*) from webhook.outbox where status = $1`, c.state); n != 1 {
+				t.Errorf("%d rows are as before", n)
+			}
+			release()
+			if n := db.number(c.call); n != 1 {
+				t.Errorf("%d after the lock is gone", n)
+			}
+		})
+	}
+}
+
+func TestALockedRowTakesNobodysPlace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ state, call string }{
+		{"failed", `select webhook.retry_failed(max_rows => 1)`},
+		{"pending", `select webhook.discard(max_rows => 1)`},
+		{"sent", `select webhook.prune('0', 1)`},
+	} {
+		db := ready(t, "https://re.example")
+		first := db.inState(c.state, "contact.created", `{}`)
+		db.inState(c.state, "contact.created", `{}`)
+		release := db.locked(`select from webhook.outbox where id = $1 for update`, first)
+		if n := db.number(c.call); n != 1 {
+			t.Errorf("%s: %d while the first row is locked", c.call, n)
+		}
+		release()
+	}
+}
+
+func TestNonsenseArgumentsAreAnErrorAndChangeNothing(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	failures(db)
+	db.exec(`update webhook.outbox set due_at = now() - interval '1 hour' where finished_at is null`)
+	before := db.everything()
+	for call, part := range map[string]string{
+		`webhook.retry_failed(channel => 'contact')`:      `unknown channel "contact"`,
+		`webhook.retry_failed(channel => '')`:             `unknown channel ""`,
+		`webhook.retry_failed(channel => 'Contacts')`:     `unknown channel "Contacts"`,
+		`webhook.retry_failed(max_rows => -1)`:            `max_rows is -1, a number from 0 was expected`,
+		`webhook.retry_failed(max_rows => null)`:          `max_rows is null`,
+		`webhook.retry_failed(dry_run => null)`:           `dry_run is null`,
+		`webhook.discard(channel => 'contact.created')`:   `unknown channel "contact.created"`,
+		`webhook.discard(max_rows => -5)`:                 `max_rows is -5`,
+		`webhook.discard(max_rows => null)`:               `max_rows is null`,
+		`webhook.discard(dry_run => null)`:                `dry_run is null`,
+		`webhook.prune(null)`:                             `older_than is null, an interval from 0 was expected`,
+		`webhook.prune('-1 second')`:                      `an interval from 0 was expected`,
+		`webhook.prune('1 month -40 days')`:               `an interval from 0 was expected`,
+		`webhook.prune('30 days', -1)`:                    `max_rows is -1`,
+		`webhook.prune('0', null)`:                        `max_rows is null`,
+		`webhook.prune('300000 years')`:                   `out of range`,
+		`webhook.send_test('contact')`:                    `unknown channel "contact"`,
+		`webhook.send_test(null)`:                         `unknown channel`,
+		`webhook.cancel(null)`:                            `event null does not exist`,
+		`webhook.cancel(-1)`:                              `event -1 does not exist`,
+		`webhook.retry(null)`:                             `event null does not exist`,
+		`webhook.publish('contact.deleted', '{}')::text`:  `unknown event "contact.deleted"`,
+		`webhook.publish(null, '{}')::text`:               `null value in column "event"`,
+		`webhook.publish('contact.created', null)::text`:  `null value in column "data"`,
+		`webhook.publish('contact.created', '[]')::text`:  `data is a JSON array`,
+		`webhook.publish('contact.created', '{x}')::text`: `invalid input syntax for type json`,
+	} {
+		got := db.ask(`select ` + call)
+		with(t, call, got, "ERROR", part)
+	}
+	if db.everything() != before {
+		t.Error("something has changed")
+	}
+}
+
+func TestRetryFailedWarnsOfChannelsThatAreOffAndADryRunSaysWhatItWouldDo(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	failures(db)
+	db.exec(`update webhook.channels set enabled = false where name = 'audit_log'`)
+	loud, said := noticing(t, db.address)
+	if _, err := loud.Exec(`select webhook.retry_failed(dry_run => true)`); err != nil {
+		t.Fatal(err)
+	}
+	with(t, "the dry run", said(), "would send 5 failed events again: 2 of contacts, 1 of folders, 1 of cases, 1 of audit_log", "off, and become skipped unless they are turned on first: audit_log")
+	db.publish("contact.created", `{}`)
+	if _, err := loud.Exec(`select webhook.discard(dry_run => true)`); err != nil {
+		t.Fatal(err)
+	}
+	with(t, "the dry run", said(), "would cancel 3 pending events: 1 of documents, 2 of contacts")
+}

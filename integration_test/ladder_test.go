@@ -170,7 +170,7 @@ const expiring = `docker-entrypoint.sh "$@" & server=$!; (sleep 3600; kill -INT 
 
 // runContainer starts a container and waits until its PostgreSQL answers.
 func runContainer(ctx context.Context, pool *dockertest.Pool, image string) (*server, error) {
-	const password = "webhooks"
+	const password = "only-for-tests-5ecret"
 	repository, tag, _ := strings.Cut(image, ":")
 	container, err := pool.RunWithOptions(&dockertest.RunOptions{
 		Repository: repository,

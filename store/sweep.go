@@ -62,12 +62,13 @@ func (s *Store) Prune(ctx context.Context, olderThan time.Duration) (int, error)
 	return s.repeat(ctx, "prune", `select webhook.prune($2 * interval '1 second', $1)`, olderThan.Seconds())
 }
 
-// repeat runs a statement whose $1 bounds its rows until it finds no more.
+// repeat runs a statement whose $1 bounds its rows until it finds fewer: what
+// is written meanwhile waits for the next cycle.
 func (s *Store) repeat(ctx context.Context, doing, query string, args ...any) (int, error) {
 	for total := 0; ; {
 		n, err := s.count(ctx, doing, query, append([]any{sweepBatch}, args...)...)
 		total += n
-		if err != nil || n == 0 {
+		if err != nil || n < sweepBatch {
 			return total, err
 		}
 	}

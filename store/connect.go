@@ -19,7 +19,7 @@ import (
 // any statement may take, so that it strikes only when the network is dead.
 const (
 	statementTimeout = 15 * time.Second
-	lockTimeout      = 200 * time.Millisecond // every lock the worker waits for is held for an instant, or by a forgotten session
+	lockTimeout      = 500 * time.Millisecond // every lock the worker waits for is held for an instant, or by a forgotten session
 	dialTimeout      = 5 * time.Second
 	networkTimeout   = 20 * time.Second
 	maxConnections   = 6

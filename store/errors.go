@@ -46,7 +46,7 @@ func refused(err error) bool {
 // document apart.
 func conflicting(err error) bool {
 	switch code(err) {
-	case "23505", "40001", "40P01":
+	case "23505", "40001", "40P01", "55P03":
 		return true
 	}
 	return false

@@ -572,7 +572,7 @@ $fn$;
 comment on function webhook.followed_by(webhook.outbox) is 'The next later export of the same document that was not cancelled, or null.';
 
 create or replace function webhook.retry(id bigint) returns text
-  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set webhook.resending = 'on'
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
   as $fn$
 declare
   e webhook.outbox;
@@ -592,9 +592,11 @@ begin
   end if;
   insert into webhook.interventions (outbox_id, action, was_status, was_finished_at, was_http_status, was_error)
   values ($1, 'retry', e.status, e.finished_at, e.http_status, e.error);
+  perform set_config('webhook.resending', 'on', true); -- not as a clause of the function: only a superuser may write that
   update webhook.outbox o
      set status = 'pending', due_at = clock_timestamp(), finished_at = null, synced_at = null, http_status = null, error = null, response = null
    where o.id = $1;
+  perform set_config('webhook.resending', 'off', true);
   return webhook.explain($1);
 end $fn$;
 comment on function webhook.retry(bigint) is
@@ -642,7 +644,7 @@ create or replace function webhook.retry_failed(
     channel text default null, since timestamptz default null, until timestamptz default null, http_status int default null,
     error_like text default null, include_unknown boolean default false, max_rows int default 10000, dry_run boolean default false)
   returns bigint
-  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set webhook.resending = 'on'
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
   as $fn$
 declare
   only_event text := case when $1 is not null then webhook.event_of($1) end;
@@ -683,9 +685,11 @@ begin
   end if;
   insert into webhook.interventions (outbox_id, action, was_status, was_finished_at, was_http_status, was_error)
   select o.id, 'retry', o.status, o.finished_at, o.http_status, o.error from webhook.outbox o where o.id = any (ids);
+  perform set_config('webhook.resending', 'on', true);
   update webhook.outbox o
      set status = 'pending', due_at = clock_timestamp(), finished_at = null, http_status = null, error = null, response = null
    where o.id = any (ids);
+  perform set_config('webhook.resending', 'off', true);
   return cardinality(ids);
 end $fn$;
 comment on function webhook.retry_failed(text, timestamptz, timestamptz, int, text, boolean, int, boolean) is

@@ -385,8 +385,7 @@ func TestFunctionsOverManyRowsLeaveOutWhatAnotherSessionHasLocked(t *testing.T) 
 			db.inState(c.state, c.event, `{}`)
 			db.inState(c.state, c.event, `{}`)
 			release := db.locked(`select from webhook.outbox where id = $1 for update`, first)
-			// Whoever waited for the lock would wait for ever.
-			if n := db.number(c.call); n != 2 {
+			if n := db.impatient("20s").number(c.call); n != 2 {
 				t.Errorf("%d of three rows, one of them locked", n)
 			}
 			if got := db.status(first); got != c.state {
@@ -414,7 +413,7 @@ func TestALockedRowTakesNobodysPlace(t *testing.T) {
 		first := db.inState(c.state, "contact.created", `{}`)
 		db.inState(c.state, "contact.created", `{}`)
 		release := db.locked(`select from webhook.outbox where id = $1 for update`, first)
-		if n := db.number(c.call); n != 1 {
+		if n := db.impatient("20s").number(c.call); n != 1 {
 			t.Errorf("%s: %d while the first row is locked", c.call, n)
 		}
 		release()

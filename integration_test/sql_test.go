@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -150,6 +151,19 @@ func (db *database) locked(statement string, args ...any) (release func()) {
 	tx := db.MustBegin()
 	tx.MustExec(statement, args...)
 	return func() { _ = tx.Rollback() }
+}
+
+// impatient is the database in sessions that give up on a lock, and say so.
+func (db *database) impatient(lockTimeout string) *database {
+	db.t.Helper()
+	u, err := url.Parse(db.address)
+	if err != nil {
+		db.t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("lock_timeout", lockTimeout)
+	u.RawQuery = q.Encode()
+	return open(db.t, u.String())
 }
 
 // readOnly runs a query that gives a number in a transaction that may write nothing.

@@ -1,0 +1,185 @@
+package integration_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/store"
+)
+
+// millions are many finished rows, for a database that must not look at them:
+// 180,000 here, of any number the statements must find their few by an index.
+func millions(db *database) {
+	db.t.Helper()
+	db.exec(`insert into webhook.outbox (event, data, status, http_status, error, attempts, finished_at, occurred_at)
+		select event, '{}', status, case status when 'sent' then 200 when 'failed' then 500 end, case status when 'failed' then 'HTTP 500' end, 1, at, at
+		  from (select e.event, case when n % 500 = 0 then 'failed' when e.event = 'audit.log' then 'skipped' else 'sent' end as status,
+		               now() - interval '20 days' + n * interval '10 seconds' as at
+		          from generate_series(1, 70000) n cross join (values ('contact.created'), ('audit.log')) e (event)) x`)
+	db.exec(`insert into webhook.outbox (event, data, status, http_status, attempts, finished_at, synced_at)
+		select 'document.exported', json_build_object('id', n % 20000), 'sent', 200, 1, now() - interval '1 day', now() - interval '1 day' from generate_series(1, 40000) n`)
+	for range 20 {
+		db.inState("pending", "contact.created", `{}`)
+		db.inState("pending", "audit.log", `{}`)
+		db.inState("refused", "document.exported", fmt.Sprintf(`{"id": "W-%s"}`, uuid.NewString()))
+	}
+	db.exec(`vacuum analyze webhook.outbox`)
+}
+
+// touched is what a session has read of the outbox, and has not handed in to the statistics yet.
+type touched struct {
+	SeqScans int64 `db:"seq_scan"`
+	Rows     int64
+}
+
+func touchedBy(t *testing.T, tx *sqlx.Tx) (is touched) {
+	t.Helper()
+	if err := tx.Get(&is, `select seq_scan, coalesce(idx_tup_fetch, 0) + seq_tup_read as rows from pg_stat_xact_user_tables where relid = 'webhook.outbox'::regclass`); err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
+func TestNothingThatAPersonAsksWalksOverFinishedRows(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	millions(db)
+	contact := db.count(`select max(id) from webhook.outbox where event = 'contact.created' and status = 'failed'`)
+	document := db.count(`select max(id) from webhook.outbox where event = 'document.exported' and status = 'sent'`)
+	pending := db.count(`select max(id) from webhook.outbox where event = 'audit.log' and status = 'pending'`)
+	for _, c := range []struct {
+		statement string
+		most      int64 // rows that may be fetched
+	}{
+		{fmt.Sprintf(`select webhook.explain(%d)`, contact), 10},
+		{fmt.Sprintf(`select webhook.explain(%d)`, document), 10},
+		{fmt.Sprintf(`select webhook.explain(%d)`, pending), 10},
+		{fmt.Sprintf(`select webhook.retry(%d)`, contact), 20},
+		{fmt.Sprintf(`select webhook.cancel(%d)`, pending), 20},
+		{`select * from webhook.status`, 400},
+		{`select * from webhook.problems`, 400},
+		{`select * from webhook.problems where channel = 'contacts' limit 5`, 100},
+		{`select webhook.retry_failed(dry_run => true, max_rows => 10)`, 100},
+		{`select webhook.retry_failed(max_rows => 10)`, 200},
+		{`select webhook.retry_failed('contacts', since => now() - interval '20 days', http_status => 500)`, 1000},
+		{`select webhook.retry_failed('audit_log', error_like => 'dns:%')`, 300},
+		{`select webhook.discard(dry_run => true)`, 200},
+		{`select webhook.discard(max_rows => 10)`, 100},
+		{`select webhook.discard('documents')`, 200},
+		{`select webhook.prune('30 days')`, 100},
+		{`select webhook.prune('19 days', 100)`, 1500},
+		{`select webhook.prune('1 hour', 100)`, 1500},
+		{`select webhook.send_test('cases')`, 0},
+		{`select webhook.publish('contact.created', '{}')`, 0},
+		{`select status, synced_at from webhook.outbox where document_id = '42' order by id desc limit 1`, 5},
+	} {
+		for _, planning := range []string{"auto", "force_generic_plan"} {
+			tx := db.MustBegin()
+			tx.MustExec(`set local plan_cache_mode = ` + planning)
+			before := touchedBy(t, tx)
+			tx.MustExec(c.statement)
+			after := touchedBy(t, tx)
+			if after.SeqScans != before.SeqScans || after.Rows-before.Rows > c.most {
+				t.Errorf("%s (%s): %d sequential scans, %d rows were fetched, at most %d were expected", c.statement, planning, after.SeqScans-before.SeqScans, after.Rows-before.Rows, c.most)
+			}
+			if err := tx.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestVolumeReadsOneIndex(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	millions(db)
+	db.exec(`update webhook.outbox set due_at = now() where status = 'pending'; delete from webhook.outbox where finished_at > now() - interval '13 days'`)
+	db.exec(`vacuum analyze webhook.outbox`)
+	tx := db.MustBegin()
+	defer tx.Rollback()
+	before := touchedBy(t, tx)
+	tx.MustExec(`select * from webhook.volume`)
+	if after := touchedBy(t, tx); after.SeqScans != before.SeqScans || after.Rows-before.Rows > 200 {
+		t.Errorf("from %+v to %+v, although all finished rows are older than seven days", before, after)
+	}
+}
+
+func TestNoStatementOfAWorkerWalksOverFinishedRows(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	millions(db)
+	db.exec(`update webhook.channels set enabled = false where name = 'audit_log'`)
+	totals := func() (is struct {
+		touched
+		Updated int64
+	}) {
+		err := db.Get(&is, `select seq_scan, coalesce(idx_tup_fetch, 0) + seq_tup_read as rows, n_tup_upd as updated from pg_stat_user_tables where relid = 'webhook.outbox'::regclass`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	db.exec(`update webhook.outbox set due_at = now() where status = 'pending'`)
+	seen := int64(60 + 20) // inState updates a row, this the pending ones again
+	eventually(t, "the statistics have arrived", func() bool { return totals().Updated >= seen })
+	before := totals()
+
+	pool, err := store.Open(db.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := store.New(pool, time.Millisecond)
+	var outcomes []outbox.Outcome
+	for range 30 { // most of them find nothing
+		attempt := uuid.NewString()
+		var lanes []outbox.Lane
+		for _, c := range outbox.Channels() {
+			lanes = append(lanes, outbox.Lane{Channel: c.Name})
+		}
+		events, err := s.Claim(t.Context(), attempt, lanes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, AttemptID: attempt, Verdict: outbox.Failed, Result: outbox.Result{Status: 500, Error: "HTTP 500"}})
+			if e.Channel == "documents" {
+				outcomes[len(outcomes)-1].Verdict = outbox.Later
+			}
+		}
+	}
+	if len(outcomes) != 40 {
+		t.Fatalf("%d events were claimed", len(outcomes))
+	}
+	if err := s.Record(t.Context(), outcomes[:30]); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if _, err := s.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Skip(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Claimed(t.Context(), uuid.NewString()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.GiveBack(t.Context(), []string{uuid.NewString()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	pool.Close() // a session hands in its statistics at the latest when it ends
+	eventually(t, "the statistics have arrived", func() bool { return totals().Updated >= before.Updated+40+40+20 })
+	after := totals()
+	if after.SeqScans != before.SeqScans {
+		t.Errorf("%d sequential scans", after.SeqScans-before.SeqScans)
+	}
+	if rows := after.Rows - before.Rows; rows > 5000 {
+		t.Errorf("%d rows were fetched for 60 events", rows)
+	}
+}

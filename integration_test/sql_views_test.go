@@ -1,0 +1,198 @@
+package integration_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/recordengine/webhooks/outbox"
+)
+
+// scattered fills a database with events of every channel in every state, some
+// of them tests, some too old to be counted.
+func scattered(db *database) {
+	db.t.Helper()
+	random := rand.New(rand.NewPCG(3, 3)) //nolint:gosec // the same on every run
+	var names []string
+	for _, c := range outbox.Channels() {
+		for name := range states {
+			oneAttemptOnly := name == "sending" || name == "died" || name == "failed" || name == "unknown" || name == "skipped"
+			documentOnly := name == "leased" || name == "expired" || name == "superseded" || name == "refused"
+			if c.RetriesForever && oneAttemptOnly || !c.RetriesForever && documentOnly {
+				continue
+			}
+			names = append(names, c.Event+" "+name)
+		}
+	}
+	for n := range 400 {
+		event, state, _ := strings.Cut(names[random.IntN(len(names))], " ")
+		columns := states[state]
+		if strings.Contains(columns, "finished_at") {
+			columns += fmt.Sprintf(`, finished_at = now() - interval '%d minutes'`, random.IntN(9*24*60))
+		}
+		columns += fmt.Sprintf(`, due_at = now() - interval '%d minutes', occurred_at = now() - interval '%d minutes'`, random.IntN(9*24*60), random.IntN(9*24*60))
+		id := db.publish(event, fmt.Sprintf(`{"id": "D-%d"}`, n))
+		if n%10 == 0 && state != "leased" && state != "expired" && state != "superseded" && state != "refused" {
+			columns += `, is_test = true`
+		}
+		db.become(id, columns)
+	}
+}
+
+// differences is what two queries of the same columns do not have in common.
+func (db *database) differences(one, other string) (all []string) {
+	db.t.Helper()
+	err := db.Select(&all, `
+		(select 'only the view: ' || v::text from (`+one+`) v except select 'only the view: ' || w::text from (`+other+`) w)
+		union all
+		(select 'missing: ' || w::text from (`+other+`) w except select 'missing: ' || v::text from (`+one+`) v)`)
+	if err != nil {
+		db.t.Fatal(err)
+	}
+	return all
+}
+
+func TestTheNumbersOfTheViewsAreThoseOfTheOutbox(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	scattered(db)
+	for view, c := range map[string]struct{ has, want string }{
+		"status": {`select channel, pending, oldest_pending, in_flight, last_success from webhook.status`, `
+			select c.name, count(*) filter (where o.status = 'pending' and o.leased_until is null),
+			       min(o.occurred_at) filter (where o.status = 'pending' and o.leased_until is null),
+			       count(*) filter (where o.leased_until is not null), max(o.finished_at) filter (where o.status = 'sent')
+			  from webhook.channels c left join webhook.outbox o on o.event = c.event group by c.name`},
+		"status, the newest error": {`select channel, last_error, last_error_at from webhook.status where channel <> 'documents'`, `
+			select c.name, o.error, o.finished_at from webhook.channels c
+			  left join webhook.outbox o on o.event = c.event and o.status = 'failed'
+			   and o.finished_at = (select max(finished_at) from webhook.outbox n where n.event = c.event and n.status = 'failed')
+			 where c.name <> 'documents'`},
+		"volume": {`select channel, hour, status, events from webhook.volume`, `
+			select c.name, date_trunc('hour', coalesce(o.finished_at, o.due_at)), o.status, count(*)
+			  from webhook.outbox o join webhook.channels c on c.event = o.event
+			 where not o.is_test and (o.leased_until is not null or coalesce(o.finished_at, o.due_at) > date_trunc('hour', now()) - interval '7 days')
+			 group by 1, 2, 3`},
+		"problems": {`select kind, channel, id, since, problem, hint from webhook.problems`, `
+			select 'event', c.name, o.id, coalesce(o.finished_at, o.occurred_at), o.error, webhook.hint(o.http_status, o.error)
+			  from webhook.outbox o join webhook.channels c on c.event = o.event
+			 where not o.is_test and (o.status = 'failed' and o.finished_at > now() - interval '7 days'
+			                          or o.status = 'pending' and o.leased_until is null and o.error is not null)`},
+	} {
+		for _, d := range db.differences(c.has, c.want) {
+			t.Errorf("%s: %s", view, d)
+		}
+	}
+	if n := db.count(`select sum(events) from webhook.volume`); n < 200 {
+		t.Errorf("only %d events were counted", n)
+	}
+}
+
+func TestStatusHasARowForEachChannelInTheirOrderAlsoOfAnEmptyOutbox(t *testing.T) {
+	t.Parallel()
+	db := open(t, newDatabase(t))
+	got := query[string](t, db.address, `select string_agg(concat_ws(' ', channel, enabled, offline_mode, host, problem, pending, oldest_pending, in_flight, last_success, last_error), ', ') from webhook.status`)
+	var want []string
+	for _, c := range outbox.Channels() {
+		want = append(want, c.Name+" f f 0 0")
+	}
+	if got != strings.Join(want, ", ") {
+		t.Errorf("it is %s", got)
+	}
+	for _, view := range []string{"problems", "volume"} {
+		if n := db.count(`select count(*) from webhook.` + view); n != 0 {
+			t.Errorf("%s has %d rows", view, n)
+		}
+	}
+}
+
+func TestStatusSurvivesAnInfiniteTime(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	db.exec(`update webhook.settings set offline_mode = true`)
+	db.exec(`insert into webhook.outbox (event, data, occurred_at) values ('contact.created', '{}', '-infinity'), ('contact.created', '{}', '2026-03-22T08:30:00Z'),
+		('folder.created', '{}', 'infinity'), ('case.created', '{}', '294276-01-01Z'), ('audit.log', '{}', '0044-03-15 BC')`)
+	out, errs, status := runProgram(t, quick(db.address), nil, "status")
+	if status != 0 {
+		t.Fatalf("exit status %d: %s %s", status, out, errs)
+	}
+	with(t, "status", out, "2026-03-22 08:30:00Z")
+}
+
+func TestProblemsNamesChannelsThatAreOnButCannotBeCalled(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	db.exec(`update webhook.channels set url = null where name in ('contacts', 'cases'); update webhook.channels set enabled = false where name = 'cases'`)
+	got := query[string](t, db.address, `select string_agg(concat_ws('|', kind, channel, id, problem, hint), e'\n') from webhook.problems`)
+	with(t, "problems", got, "channel|contacts|it has no URL: update webhook.channels set url = ", "|Its events wait until this is mended.")
+	if strings.Count(got, "\n") != 0 {
+		t.Errorf("more than that: %s", got)
+	}
+}
+
+// hostile are URLs that the database takes, and whose secrets must not be seen.
+var hostile = []string{
+	"https://user:geheim@re.example/geheim?key=geheim#geheim", "https://user:ge/geheim@re.example/", "https://user:p?geheim@re.example/", "https://geheim:p#x@re.example/",
+	"https://user:geheim", "https://user:geheim/", "https://geheim@", "https://:geheim@re.example", "https://a@geheim@re.example/x", "http://geheim:80:90@re.example/",
+	"https://re.example?geheim", "https://re.example#geheim", "https://re.example/geheim%zz", "https://us er:geheim@re.example/", "https://[::1/geheim", "https://[geheim]/",
+	`https://re.example\geheim`, `https://re.example\@geheim`, "https://re.example:geheim/", "https://re.example;geheim/", "https:///geheim", "https://%67eheim:geheim@re.example/",
+	"https://user:geheim\n@re.example/", "HTTPS://USER:geheim@RE.EXAMPLE/geheim",
+}
+
+func TestNoViewShowsMoreOfAURLThanItsHost(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	db.exec(`update webhook.settings set auth = 'bearer', bearer_token = '` + secret + `', document_base_url = 'https://` + secret + `@re.example'`)
+	id := db.inState("failed", "contact.created", `{}`)
+	waiting := db.document("42")
+	sent := db.inState("sent", "contact.created", `{}`)
+	hosts := map[string]bool{}
+	for _, url := range hostile {
+		db.exec(`update webhook.channels set url = $1`, url)
+		var shown []string
+		if err := db.Select(&shown, `
+			select s::text from webhook.status s union all select p::text from webhook.problems p union all select v::text from webhook.volume v
+			union all select webhook.explain(id) from unnest(array[$1, $2, $3]::bigint[]) id`, id, waiting, sent); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, _ := runProgram(t, quick(db.address), nil, "status")
+		for _, text := range append(shown, out, errs) {
+			if strings.Contains(strings.ToLower(text), secret) || strings.Contains(text, "user") || strings.Contains(text, "USER") {
+				t.Errorf("%q shows\n%s", url, text)
+			}
+		}
+		host := query[string](t, db.address, `select coalesce(max(host), '') from webhook.status`)
+		hosts[host] = true
+		problem := query[string](t, db.address, `select coalesce(max(problem), '') from webhook.status where channel = 'contacts'`)
+		if (host == "") != (problem != "") {
+			t.Errorf("%q: host %q, problem %q", url, host, problem)
+		}
+	}
+	for _, host := range []string{"re.example", "RE.EXAMPLE", ""} {
+		if !hosts[host] {
+			t.Errorf("no URL has the host %q: %v", host, hosts)
+		}
+	}
+}
+
+func TestEachHintIsASentenceAndNullWhereNothingWentWrong(t *testing.T) {
+	t.Parallel()
+	db := open(t, newDatabase(t))
+	for args, want := range map[string]string{`null, null`: "", `200, null`: "", `204, null`: "", `202, null`: ""} {
+		if got := db.ask(`select webhook.hint(` + args + `)`); got != want {
+			t.Errorf("%s: %q", args, got)
+		}
+	}
+	for status := 100; status <= 999; status++ {
+		if status/100 == 2 {
+			continue
+		}
+		hint := db.ask(`select webhook.hint($1::int, 'HTTP')`, status)
+		if hint == "" || !strings.HasSuffix(hint, ".") || status < 600 && strings.Contains(hint, "See the worker's log") {
+			t.Errorf("%d: %q", status, hint)
+		}
+		if without := db.ask(`select webhook.hint($1, null)`, status); without != hint {
+			t.Errorf("%d without an error: %q", status, without)
+		}
+	}
+}

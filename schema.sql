@@ -1,4 +1,4 @@
--- RecordEngine webhooks: everything the database knows. Schema version 2.
+-- RecordEngine webhooks: everything the database knows. Schema version 3.
 --
 -- Apply it with `webhooks migrate`, or with psql (`psql -v ON_ERROR_STOP=1 -f schema.sql`). It is safe to run
 -- again on a live system: every step reads the version stamp first and returns at once where it has nothing to do,
@@ -321,23 +321,34 @@ begin
     using errcode = 'restrict_violation', hint = format('To send it again: select webhook.retry(%s)', old.id);
 end $fn$;
 comment on function webhook.refuse_change() is 'Keeps finished rows as they are. Internal.';
--- Asked, since this step may have been completed by a migration that was killed before the next one.
-if not exists (select from pg_catalog.pg_trigger t
-                where t.tgrelid = 'webhook.outbox'::regclass and t.tgname = 'finished_rows_never_change') then
-  create trigger finished_rows_never_change before update on webhook.outbox
-    for each row when (old.finished_at is not null) execute function webhook.refuse_change();
-  comment on trigger finished_rows_never_change on webhook.outbox is 'A finished row changes only by webhook.retry and webhook.retry_failed.';
-end if;
-
 revoke all on all tables    in schema webhook from public;
 revoke all on all functions in schema webhook from public;
 end $step$;
 
 
--- Step 3: the functions and views, and the stamp. None of this locks a table.
+-- Step 3, since version 3: the guard looks after the update.
 do $step$ begin
 perform pg_advisory_xact_lock(hashtext('webhook.schema'));
-if webhook.schema_version() >= 2 then return; end if;
+if webhook.schema_version() >= 3 then return; end if;
+perform set_config('lock_timeout', '2s', true);
+
+-- After, not before: where a table has a trigger before update, PostgreSQL computes the generated document_id anew on
+-- each update, and parses the whole of data for it.
+-- Asked, since this step may have been completed by a migration that was killed before the next one.
+if not exists (select from pg_catalog.pg_trigger t
+                where t.tgrelid = 'webhook.outbox'::regclass and t.tgname = 'finished_rows_never_change' and t.tgtype & 2 = 0) then
+  drop trigger if exists finished_rows_never_change on webhook.outbox;
+  create trigger finished_rows_never_change after update on webhook.outbox
+    for each row when (old.finished_at is not null) execute function webhook.refuse_change();
+  comment on trigger finished_rows_never_change on webhook.outbox is 'A finished row changes only by webhook.retry and webhook.retry_failed.';
+end if;
+end $step$;
+
+
+-- Step 4: the functions and views, and the stamp. None of this locks a table.
+do $step$ begin
+perform pg_advisory_xact_lock(hashtext('webhook.schema'));
+if webhook.schema_version() >= 3 then return; end if;
 perform set_config('lock_timeout', '2s', true);
 
 create or replace function webhook.publish(event text, data json, occurred_at timestamptz default now()) returns bigint
@@ -1073,5 +1084,5 @@ comment on function webhook.create_roles(boolean) is
 
 revoke all on all tables    in schema webhook from public;
 revoke all on all functions in schema webhook from public;
-insert into webhook.schema_versions (version) values (2);
+insert into webhook.schema_versions (version) values (3);
 end $step$;

@@ -183,6 +183,10 @@ func TestAFinishedRowIsChangedByNothingButItsResend(t *testing.T) {
 		for _, set := range []string{`status = 'pending', finished_at = null, synced_at = null, error = null`, `status = 'cancelled', synced_at = null`, `finished_at = now()`,
 			`data = '{}'`, `error = null`, `attempts = 0`, `due_at = now()`, `http_status = 204`, `response = null`, `is_test = true`, `claimed_by = 'x'`} {
 			got := db.ask(`update webhook.outbox set `+set+` where id = $1 returning id`, r.ID)
+			if r.Status == "superseded" && set == `is_test = true` { // a CHECK is quicker: no test event is superseded
+				with(t, r.Status+", "+set, got, "ERROR 23514", "outbox_only_a_document_is_superseded")
+				continue
+			}
 			with(t, r.Status+", "+set, got, "ERROR 23001", "is finished ("+r.Status+"), it does not change", fmt.Sprintf("select webhook.retry(%d)", r.ID))
 		}
 	}
@@ -197,7 +201,7 @@ func TestAnybodyWhoMaySetAVariableStillCannotChangeAFinishedRow(t *testing.T) {
 	db := ready(t, "https://re.example")
 	id := db.inState("sent", "contact.created", `{}`)
 	role := loginRole(t, db)
-	db.exec(`grant usage on schema webhook to ` + role.name + `; grant select, update on webhook.outbox to ` + role.name + `; grant execute on function webhook.document_id(json) to ` + role.name)
+	db.exec(`grant usage on schema webhook to ` + role.name + `; grant select, update on webhook.outbox to ` + role.name + `; grant execute on function webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json) to ` + role.name)
 	with(t, "the update", role.ask(`set webhook.resending = 'on'; update webhook.outbox set status = 'pending', finished_at = null`), "ERROR 23001")
 	if db.status(id) != "sent" {
 		t.Error("it was changed")

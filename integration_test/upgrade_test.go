@@ -77,14 +77,14 @@ func TestAnUpgradeLeavesEveryRowAndEverySettingAsItWas(t *testing.T) {
 			(select s::text from webhook.settings s) || pg_relation_filenode('webhook.outbox') from webhook.outbox o`)
 	}
 	before := rows()
-	with(t, "--check before", migrate(db, "--check"), "1 ", "this database has version 1 and this binary needs 2; run: webhooks migrate")
+	with(t, "--check before", migrate(db, "--check"), "1 ", "this database has version 1 and this binary needs 3; run: webhooks migrate")
 	with(t, "migrate", migrate(db), "0 schema.sql is applied")
 	with(t, "--check after", migrate(db, "--check"), "0 the schema is up to date")
 	with(t, "migrate again", migrate(db), "0 nothing to do")
 	if after := rows(); after != before {
 		t.Errorf("something has changed, or was rewritten:\n%s\n%s", before, after)
 	}
-	if got := query[string](t, db.address, `select string_agg(version || ' ' || applied_by, ', ' order by version) from webhook.schema_versions`); got != "1 "+db.user()+", 2 "+db.user() {
+	if got := query[string](t, db.address, `select string_agg(version || ' ' || applied_by, ', ' order by version) from webhook.schema_versions`); got != "1 "+db.user()+", 3 "+db.user() {
 		t.Errorf("the versions are %s", got)
 	}
 
@@ -278,8 +278,8 @@ func TestTwoUpgradesAtOnceBothSucceed(t *testing.T) {
 			t.Errorf("one ended with %s", said)
 		}
 	}
-	if n := db.count(`select count(*) from webhook.schema_versions where version = 2`); n != 1 {
-		t.Errorf("version 2 was stamped %d times", n)
+	if n := db.count(`select count(*) from webhook.schema_versions where version = 3`); n != 1 {
+		t.Errorf("version 3 was stamped %d times", n)
 	}
 }
 
@@ -364,7 +364,7 @@ func TestAnUpgradeUnderAHundredTransactionsDisturbsNone(t *testing.T) {
 		t.Fatal(err)
 	default:
 	}
-	if n := db.count(`select webhook.schema_version()`); n != 2 {
+	if n := db.count(`select webhook.schema_version()`); n != 3 {
 		t.Errorf("it is version %d", n)
 	}
 }
@@ -405,12 +405,12 @@ func deliver(s *store.Store) (int, error) {
 func TestANewerVersionIsRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	db := open(t, newDatabase(t))
-	db.exec(`insert into webhook.schema_versions (version) values (3)`)
+	db.exec(`insert into webhook.schema_versions (version) values (4)`)
 	before := db.catalog()
 	for _, args := range [][]string{{}, {"--check"}, {"--roles"}} {
-		with(t, fmt.Sprint(args), migrate(db, args...), "1 ", "this database has version 3, newer than the 2 this binary knows; use the newer binary")
+		with(t, fmt.Sprint(args), migrate(db, args...), "1 ", "this database has version 4, newer than the 3 this binary knows; use the newer binary")
 	}
 	text, _ := schemaText(t)
 	db.exec(text) // psql asks nobody, but the steps themselves do
-	sameCatalog(t, "after schema.sql of version 2", db.catalog(), before)
+	sameCatalog(t, "after schema.sql of version 3", db.catalog(), before)
 }

@@ -108,4 +108,4 @@ func checkToken(token string) error {
 }
 
 // Check is the package's Check, for the dispatcher.
-func (s *Sender) Check(rawURL, token string) error { return Check(rawURL, token) }
+func (s *Sender) Check(rawURL, token string) error { return s.endpoint(rawURL, token).err }

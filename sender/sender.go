@@ -51,7 +51,7 @@ type Sender struct {
 	agent     string
 	dialer    *dialer
 	transport *http.Transport
-	hidden    sync.Map // [2]string{URL, token} to secrets; one entry for each setting a channel had
+	endpoints sync.Map // setting to *endpoint; one entry for each setting a channel had
 }
 
 // New returns a Sender. It opens nothing before the first Send.
@@ -88,33 +88,44 @@ func (s *Sender) Send(ctx context.Context, req outbox.Request) outbox.Result {
 
 // attempt is Send without the stopwatch.
 func (s *Sender) attempt(ctx context.Context, req outbox.Request) outbox.Result {
-	target, err := check(req.URL, req.Token)
-	if err != nil {
-		return outbox.Result{Error: message(err.Error())}
+	to := s.endpoint(req.URL, req.Token)
+	if to.err != nil {
+		return outbox.Result{Error: message(to.err.Error())}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
 	defer cancel()
 
-	hidden := s.secretsFor(target, req)
-	answer, went, err := s.post(ctx, target, req)
+	answer, went, err := s.post(ctx, to.target, req)
 	if err != nil {
-		f := failure{err: err, cause: context.Cause(ctx), origin: originOf(target), timeout: s.timeout, trail: went, hidden: hidden}
+		f := failure{err: err, cause: context.Cause(ctx), origin: originOf(to.target), timeout: s.timeout, trail: went, hidden: to.hidden}
 		return outbox.Result{Error: message(f.text())}
 	}
 	defer answer.Body.Close()
-	return verdict(req, target, answer, hidden)
+	return verdict(req, to.target, answer, to.hidden)
 }
 
-// secretsFor remembers what secretsOf finds: it takes longer than the rest of
-// an attempt's own work, and always finds the same.
-func (s *Sender) secretsFor(target *url.URL, req outbox.Request) secrets {
-	key := [2]string{req.URL, req.Token}
-	if known, ok := s.hidden.Load(key); ok {
-		return known.(secrets)
+// setting is how a channel is configured to be called.
+type setting struct{ url, token string }
+
+// endpoint is what a setting comes to. Working it out takes longer than the
+// rest of an attempt's own work and gives the same each time, so it is kept.
+type endpoint struct {
+	target *url.URL
+	hidden secrets
+	err    error // why it cannot be called; then the others are nil
+}
+
+func (s *Sender) endpoint(url, token string) *endpoint {
+	key := setting{url, token}
+	if known, ok := s.endpoints.Load(key); ok {
+		return known.(*endpoint)
 	}
-	found := secretsOf(target, req.Token)
-	s.hidden.Store(key, found)
-	return found
+	to := &endpoint{}
+	if to.target, to.err = check(url, token); to.err == nil {
+		to.hidden = secretsOf(to.target, token)
+	}
+	s.endpoints.Store(key, to)
+	return to
 }
 
 // originOf returns scheme://host[:port], all that may be shown of a URL.

@@ -70,7 +70,7 @@ func destination(target *url.URL, answer *http.Response, hidden secrets) string 
 // readable returns the part of the answer's body that is stored. A body of 101
 // is no body but the connection itself, and would last until the timeout.
 func readable(answer *http.Response, hidden secrets) string {
-	if answer.StatusCode == http.StatusSwitchingProtocols {
+	if answer.StatusCode == http.StatusSwitchingProtocols || answer.Body == http.NoBody {
 		return ""
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxRead))

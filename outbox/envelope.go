@@ -46,7 +46,7 @@ func Render(ev Event) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts, err := readFacts(ev.Data)
+	facts, err := readFacts(ev.Data, ev.Parsed)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ type Event struct {
 	Name       string          // "document.exported", "contact.created", …
 	Channel    string          // "documents", "contacts", …
 	Data       json.RawMessage // the facts, exactly as the application wrote them
+	Parsed     bool            // Data comes from a column of type json: it is valid JSON
+	DueAt      string          // PostgreSQL's ISO text, in UTC
 	OccurredAt string          // RFC 3339 or PostgreSQL's ISO text; Render judges it
 	Attempts   int             // claims committed, this one included
 	IsTest     bool
@@ -25,6 +27,7 @@ type Endpoint struct {
 	URL             string
 	Token           string // bearer token; empty sends no Authorization header
 	AcceptStatus    []int  // the HTTP statuses that count as delivered
+	MaxInFlight     int    // slots of the channel's lane
 	DocumentBaseURL string // prefix of doc_url
 	InstanceID      string // prefix of the webhook-id header, a UUID
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -13,15 +14,21 @@ import (
 const maxNesting = 9_999
 
 // readFacts checks what the application wrote and takes it apart. Only the
-// space between tokens is lost: json.Compact keeps escapes, numbers and "<" as
-// they are, and every later step copies parts of its output. So a value reaches
-// the receiver byte for byte, and no number meets a float.
-func readFacts(data []byte) (object, error) {
+// space between tokens is lost: escapes, numbers and "<" stay as they are, and
+// every later step copies parts of the outcome. So a value reaches the receiver
+// byte for byte, and no number meets a float.
+//
+// What PostgreSQL has parsed is valid JSON and is not parsed again, which would
+// be half of the work of rendering.
+func readFacts(data []byte, parsed bool) (object, error) {
 	if !utf8.Valid(data) {
 		return nil, &RenderError{"facts", "invalid UTF-8 was found, a JSON object was expected"}
 	}
 	if depth := nesting(data); depth > maxNesting {
 		return nil, &RenderError{"facts", fmt.Sprintf("%d levels of nesting were found, at most %d were expected", depth, maxNesting)}
+	}
+	if parsed {
+		return objectOf("facts", withoutSpace(string(data)))
 	}
 	var compact bytes.Buffer
 	compact.Grow(len(data))
@@ -30,6 +37,30 @@ func readFacts(data []byte) (object, error) {
 	}
 	return objectOf("facts", token(compact.String()))
 }
+
+// withoutSpace is json.Compact for what is known to be valid.
+func withoutSpace(data string) token {
+	var out strings.Builder
+	out.Grow(len(data))
+	for from := 0; from < len(data); {
+		n := from
+		for n < len(data) && !isSpace(data[n]) {
+			if data[n] == '"' {
+				n = stringEnd(data, n)
+			} else {
+				n++
+			}
+		}
+		out.WriteString(data[from:n])
+		for n < len(data) && isSpace(data[n]) {
+			n++
+		}
+		from = n
+	}
+	return token(out.String())
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // nesting counts the levels of brackets in a text that may not be JSON at all.
 // Of a text with too few brackets to matter it only says how many there are.

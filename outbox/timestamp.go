@@ -13,15 +13,23 @@ var zoneLayouts = []string{
 	"2006-01-02T15:04:05Z07:00:00",
 }
 
+const (
+	workerLayout = "2006-01-02 15:04:05+00" // as PostgreSQL writes to the worker, whose sessions are in UTC
+	sentLayout   = "2006-01-02T15:04:05Z"
+)
+
 // timestamp turns occurred_at, RFC 3339 or PostgreSQL's ISO text, into the
 // envelope's timestamp: UTC, cut (not rounded) to whole seconds, "Z". What
 // RFC 3339 cannot say (infinity, a year before 1 or after 9999) is an error.
 func timestamp(occurredAt string) (string, error) {
+	if at, err := time.Parse(workerLayout, occurredAt); err == nil && at.Year() >= 1 {
+		return at.Format(sentLayout), nil
+	}
 	text := strings.ToUpper(strings.Replace(occurredAt, " ", "T", 1))
 	for _, layout := range zoneLayouts {
 		at, err := time.Parse(layout, text)
 		if utc := at.UTC(); err == nil && utc.Year() >= 1 && utc.Year() <= 9999 {
-			return utc.Format("2006-01-02T15:04:05Z"), nil
+			return utc.Format(sentLayout), nil
 		}
 	}
 	return "", &RenderError{

@@ -128,7 +128,7 @@ func (t token) next(i int) int {
 func (t token) end(i int) int {
 	switch t[i] {
 	case '"':
-		return t.stringEnd(i)
+		return stringEnd(string(t), i)
 	case '{', '[':
 		return t.containerEnd(i)
 	default:
@@ -136,13 +136,19 @@ func (t token) end(i int) int {
 	}
 }
 
-func (t token) stringEnd(i int) int {
-	for i++; t[i] != '"'; i++ {
-		if t[i] == '\\' {
-			i++
+// stringEnd returns the index after the string that starts at i: it ends at the
+// first quote with an even number of backslashes before it.
+func stringEnd(t string, i int) int {
+	for start := i + 1; ; start = i + 1 {
+		i = start + strings.IndexByte(t[start:], '"')
+		escapes := 0
+		for i-escapes > start && t[i-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i + 1
 		}
 	}
-	return i + 1
 }
 
 // containerEnd counts brackets instead of recursing: depth costs no stack.
@@ -150,7 +156,7 @@ func (t token) containerEnd(i int) int {
 	for depth := 0; ; i++ {
 		switch t[i] {
 		case '"':
-			i = t.stringEnd(i) - 1
+			i = stringEnd(string(t), i) - 1
 		case '{', '[':
 			depth++
 		case '}', ']':

@@ -204,7 +204,7 @@ create table webhook.channels (
                   cardinality(accept_status) > 0 and array_ndims(accept_status) = 1
                   and array_position(accept_status, null) is null
                   and 200 <= all (accept_status) and 299 >= all (accept_status)),
-  max_in_flight int not null default 64
+  max_in_flight int not null default 128
                 constraint channels_max_in_flight_is_1_to_1000 check (max_in_flight between 1 and 1000),
   updated_at    timestamptz not null default now()
 );
@@ -326,7 +326,7 @@ revoke all on all functions in schema webhook from public;
 end $step$;
 
 
--- Step 3, since version 3: the guard looks after the update.
+-- Step 3, since version 3: the guard looks after the update; larger lanes.
 do $step$ begin
 perform pg_advisory_xact_lock(hashtext('webhook.schema'));
 if webhook.schema_version() >= 3 then return; end if;
@@ -342,6 +342,9 @@ if not exists (select from pg_catalog.pg_trigger t
     for each row when (old.finished_at is not null) execute function webhook.refuse_change();
   comment on trigger finished_rows_never_change on webhook.outbox is 'A finished row changes only by webhook.retry and webhook.retry_failed.';
 end if;
+
+-- For new databases only: what stands in the rows of an older one may have been chosen.
+alter table webhook.channels alter column max_in_flight set default 128;
 end $step$;
 
 

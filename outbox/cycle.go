@@ -10,11 +10,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// Cycle is what happens every ten seconds beside the polling: leases that ran
-// out are swept, events of channels that are off are skipped, claims that were
+// Cycle is what happens every ten seconds beside the polling: each lane looks
+// from its start again, leases that ran out are swept, events of channels that are off are skipped, claims that were
 // given up are given back, and channels that cannot be called are named. Each
 // part stands alone; one that fails is logged and comes round again.
 func (d *Dispatcher) Cycle(ctx context.Context) {
+	d.lanes.cycle()
 	d.giveBackLost(ctx)
 	d.sweep(ctx)
 	d.count(ctx, "skipped: the channel is off", d.store.Skip)

@@ -12,12 +12,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// Options are the dispatcher's times. All of them are measured on this
+// Options are the dispatcher's settings. Its times are measured on this
 // process's monotonic clock; the database's clock decides what is due.
 type Options struct {
 	PollInterval time.Duration // how often an idle worker looks
 	Timeout      time.Duration // the longest attempt
 	Lease        time.Duration // how long a claim lasts, as the Store was told
+	LaneBytes    int64         // how many bytes of facts a lane may hold at once; 0 means no limit
 }
 
 // beginAtMost is how long after a claim its POST may still be begun.
@@ -39,6 +40,7 @@ type Dispatcher struct {
 	lost        lostClaims
 	problems    problemLog
 
+	senders   chan claimed   // where a sender that has finished its event waits for another
 	open      sync.WaitGroup // events claimed and not yet settled
 	openCount atomic.Int64   // the same, as a number for the log
 }
@@ -58,7 +60,8 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 		opts:        opts,
 		now:         time.Now,
 		beginWithin: min(beginAtMost, opts.Lease-2*opts.Timeout),
-		lanes:       newLanes(Channels()),
+		lanes:       newLanes(Channels(), opts.LaneBytes),
+		senders:     make(chan claimed),
 	}
 	d.health = &health{log: log, now: d.now}
 	d.problems = problemLog{log: log}
@@ -156,11 +159,33 @@ func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	}
 	d.openCount.Add(int64(len(batch)))
 	for _, c := range batch {
-		d.lanes.take(c.event)
 		d.open.Add(1)
-		go d.deliver(ctx, c)
+		d.hand(ctx, c)
 	}
 	return len(batch), nil
+}
+
+// hand gives an event to a sender that is free, or to a new one. Senders are
+// kept: a fresh goroutine would grow its stack anew for each event, which is a
+// tenth of all the work.
+func (d *Dispatcher) hand(ctx context.Context, c claimed) {
+	select {
+	case d.senders <- c:
+	default:
+		go d.deliverAll(ctx, c)
+	}
+}
+
+// deliverAll is a sender: it delivers one event after the other until ctx ends.
+func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
+	for {
+		d.deliver(ctx, c)
+		select {
+		case c = <-d.senders:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // deliver is the way of one claimed event. Its slot is free again as soon as
@@ -172,7 +197,7 @@ func (d *Dispatcher) deliver(ctx context.Context, c claimed) {
 	case d.recorder.waiting <- out:
 	case <-ctx.Done():
 	}
-	d.lanes.free(c.event)
+	d.lanes.free(c.event, out.Verdict)
 }
 
 // settled is called by the recorder for outcomes that are in the database.
@@ -185,8 +210,8 @@ func (d *Dispatcher) settled(n int) {
 // reply was lost is looked up by its attempt id: what is found was committed,
 // and is ours to send.
 func (d *Dispatcher) claim(ctx context.Context) ([]claimed, error) {
-	at, attemptID := d.now(), uuid.NewString()
-	events, err := d.store.Claim(ctx, attemptID, d.lanes.snapshot())
+	at, attemptID, told := d.now(), uuid.NewString(), d.lanes.snapshot()
+	events, err := d.store.Claim(ctx, attemptID, told)
 	if errors.Is(err, ErrReplyLost) {
 		d.health.down("claim", err)
 		events, err = d.lookUp(ctx, attemptID)
@@ -196,6 +221,7 @@ func (d *Dispatcher) claim(ctx context.Context) ([]claimed, error) {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
 	d.health.up()
+	d.lanes.claimed(told, events)
 	batch := make([]claimed, len(events))
 	for i, ev := range events {
 		batch[i] = claimed{event: ev, at: at}
@@ -247,18 +273,27 @@ func (d *Dispatcher) drain(ctx context.Context) error {
 
 // logOutcome is the one place where an attempt is logged.
 func (d *Dispatcher) logOutcome(ev Event, out Outcome) {
+	level, message := zap.WarnLevel, ""
+	switch out.Verdict {
+	case Sent:
+		level, message = zap.DebugLevel, "sent"
+	case Failed:
+		message = "failed"
+	case Later:
+		message = "not delivered, tried again on the next cycle"
+	case Back:
+		message = "given back: this worker was held up between claim and POST"
+	}
+	entry := d.log.Check(level, message)
+	if entry == nil {
+		return
+	}
 	fields := []zap.Field{
 		zap.Int64("id", ev.ID), zap.String("event", ev.Name), zap.Int("attempt", ev.Attempts),
 		zap.Int("http_status", out.Result.Status), zap.Duration("took", out.Result.Took),
 	}
-	switch out.Verdict {
-	case Sent:
-		d.log.Debug("sent", fields...)
-	case Failed:
-		d.log.Warn("failed", append(fields, zap.String("error", out.Result.Error))...)
-	case Later:
-		d.log.Warn("not delivered, tried again on the next cycle", append(fields, zap.String("error", out.Result.Error))...)
-	case Back:
-		d.log.Warn("given back: this worker was held up between claim and POST", fields...)
+	if out.Result.Error != "" {
+		fields = append(fields, zap.String("error", out.Result.Error))
 	}
+	entry.Write(fields...)
 }

@@ -1,19 +1,37 @@
 package outbox
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
-// lanes counts the sender slots in use, a lane a channel. How many a lane has
-// is written in webhook.channels.max_in_flight and applied by the claim itself.
+// maxFailedRetries bounds what a receiver that refuses everything costs: so many
+// attempts of documents that had been tried before may fail in a cycle, without
+// a success in between, until the rest waits for the next one.
+const maxFailedRetries = 10_000
+
+// lanes counts what is in use, a lane a channel. How many slots a lane has is
+// written in webhook.channels.max_in_flight and applied by the claim itself.
 type lanes struct {
-	mu    sync.Mutex
-	lanes []Lane
-	freed chan struct{} // holds a token when a slot became free since the last claim
+	mu       sync.Mutex
+	lanes    []lane
+	maxBytes int64         // of facts in a lane; 0 means no limit
+	freed    chan struct{} // holds a token when a slot became free since the last claim
 }
 
-func newLanes(channels []Channel) *lanes {
-	l := &lanes{freed: make(chan struct{}, 1)}
+type lane struct {
+	channel  string
+	busy     int
+	retrying int
+	bytes    int64
+	failed   int   // retries that failed since the last success or cycle
+	floor    Floor // see claimed
+}
+
+func newLanes(channels []Channel, maxBytes int64) *lanes {
+	l := &lanes{maxBytes: maxBytes, freed: make(chan struct{}, 1)}
 	for _, c := range channels {
-		l.lanes = append(l.lanes, Lane{Channel: c.Name})
+		l.lanes = append(l.lanes, lane{channel: c.Name})
 	}
 	return l
 }
@@ -22,28 +40,98 @@ func newLanes(channels []Channel) *lanes {
 func (l *lanes) snapshot() []Lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]Lane(nil), l.lanes...)
+	told := make([]Lane, len(l.lanes))
+	for i, n := range l.lanes {
+		told[i] = Lane{Channel: n.channel, Busy: n.busy, Retrying: n.retrying,
+			GivenUp: n.failed >= maxFailedRetries, Room: l.room(n), Floor: n.floor}
+	}
+	return told
 }
 
-func (l *lanes) take(ev Event) { l.add(ev, 1) }
+func (l *lanes) room(n lane) int64 {
+	switch left := l.maxBytes - n.bytes; {
+	case l.maxBytes > 0 && left > 0:
+		return left
+	case l.maxBytes > 0:
+		return -1
+	}
+	return 0
+}
 
-func (l *lanes) free(ev Event) {
-	l.add(ev, -1)
+// claimed takes the slots of a batch, and sets each lane's floor. A claim that
+// filled its lane will be followed by another at once. That one starts behind
+// what this one has taken, since the index still holds dead entries of all that,
+// for as long as some transaction might see them. What committed late, with an
+// earlier place in the order, is found as soon as a claim does not fill the lane,
+// and at the latest in the next cycle.
+func (l *lanes) claimed(told []Lane, batch []Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.lanes {
+		n, taken := &l.lanes[i], 0
+		n.floor = Floor{}
+		var last Floor
+		slots := math.MaxInt
+		for _, ev := range batch {
+			if ev.Channel != n.channel {
+				continue
+			}
+			taken++
+			slots = ev.Endpoint.MaxInFlight
+			n.add(ev, 1)
+			if at := (Floor{ev.DueAt, ev.ID}); ev.Attempts == 1 && !ev.IsTest && at.after(last) {
+				last = at
+			}
+		}
+		if taken > 0 && taken >= slots-told[i].Busy {
+			n.floor = last
+		}
+	}
+}
+
+// after compares places. PostgreSQL's ISO texts in UTC sort like the times they
+// stand for, in the years 1 to 9999.
+func (f Floor) after(other Floor) bool {
+	if f.DueAt != other.DueAt {
+		return f.DueAt > other.DueAt
+	}
+	return f.ID > other.ID
+}
+
+// free gives back the slot of an event, and notes what became of a retry.
+func (l *lanes) free(ev Event, verdict Verdict) {
+	l.mu.Lock()
+	for i := range l.lanes {
+		if n := &l.lanes[i]; n.channel == ev.Channel {
+			n.add(ev, -1)
+			switch {
+			case verdict == Sent:
+				n.failed = 0
+			case verdict == Later && ev.Attempts > 1:
+				n.failed++
+			}
+		}
+	}
+	l.mu.Unlock()
 	select {
 	case l.freed <- struct{}{}:
 	default:
 	}
 }
 
-func (l *lanes) add(ev Event, n int) {
+// cycle lets every lane look from its start again.
+func (l *lanes) cycle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.lanes {
-		if l.lanes[i].Channel == ev.Channel {
-			l.lanes[i].Busy += n
-			if ev.Attempts > 1 {
-				l.lanes[i].Retrying += n
-			}
-		}
+		l.lanes[i].failed, l.lanes[i].floor = 0, Floor{}
+	}
+}
+
+func (n *lane) add(ev Event, by int) {
+	n.busy += by
+	n.bytes += int64(by * len(ev.Data))
+	if ev.Attempts > 1 {
+		n.retrying += by
 	}
 }

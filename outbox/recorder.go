@@ -8,8 +8,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// A flush takes what has gathered while the one before it was under way.
+// A flush takes what has gathered while the one before it was under way, and
+// what comes within a few milliseconds: a statement costs as much as the
+// outcomes of twenty events.
 const (
+	gatherFor  = 3 * time.Millisecond
 	maxFlush   = 500  // outcomes a statement
 	maxWaiting = 1000 // outcomes that wait for a flush; beyond it senders wait too
 )
@@ -36,20 +39,24 @@ func (r *recorder) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-r.waiting:
-			if n := r.settle(ctx, r.gather(first)); n > 0 {
+			if n := r.settle(ctx, r.gather(ctx, first)); n > 0 {
 				r.done(n)
 			}
 		}
 	}
 }
 
-func (r *recorder) gather(first Outcome) []Outcome {
+func (r *recorder) gather(ctx context.Context, first Outcome) []Outcome {
 	batch := []Outcome{first}
+	enough := time.NewTimer(gatherFor)
+	defer enough.Stop()
 	for len(batch) < maxFlush {
 		select {
 		case o := <-r.waiting:
 			batch = append(batch, o)
-		default:
+		case <-enough.C:
+			return batch
+		case <-ctx.Done():
 			return batch
 		}
 	}

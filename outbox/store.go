@@ -54,11 +54,21 @@ type Store interface {
 	Problems(ctx context.Context) (map[string]string, error)
 }
 
-// Lane is what one channel's share of this worker holds at the moment of a claim.
+// Lane is what one channel's share of this worker is at the moment of a claim.
 type Lane struct {
 	Channel  string
-	Busy     int // slots in use
-	Retrying int // of these, by events that had been claimed before
+	Busy     int   // slots in use
+	Retrying int   // of these, by events that had been claimed before
+	GivenUp  bool  // no more documents are tried again before the next cycle
+	Room     int64 // bytes of facts: no event is taken behind so many; 0 means no limit, below 0 none
+	Floor    Floor // fresh events up to here need not be looked at
+}
+
+// Floor is a place in the order in which a lane's fresh events are claimed. The
+// zero value is before all of them.
+type Floor struct {
+	DueAt string // as Event.DueAt
+	ID    int64
 }
 
 // Sender makes one HTTP attempt. It returns within its own time limit, never

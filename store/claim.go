@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"fmt"
@@ -64,9 +65,9 @@ func (s *Store) closeClaim() {
 // claimOnce runs the claim. Any error but one that the server itself reports
 // leaves it open whether the claim was committed.
 func (s *Store) claimOnce(ctx context.Context, attemptID string, lanes []outbox.Lane) ([]outbox.Event, error) {
-	channels, busy, retrying := laneArrays(lanes)
-	rows, err := s.claim.QueryxContext(ctx, attemptID,
-		pq.Array(channels), pq.Array(busy), pq.Array(retrying), s.worker, s.lease.Milliseconds())
+	a := laneArrays(lanes)
+	rows, err := s.claim.QueryxContext(ctx, attemptID, s.worker, s.lease.Milliseconds(),
+		pq.Array(a.channels), pq.Array(a.busy), pq.Array(a.retrying), pq.Array(a.givenUp), pq.Array(a.room), pq.Array(a.floorDue), pq.Array(a.floorID))
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +77,9 @@ func (s *Store) claimOnce(ctx context.Context, attemptID string, lanes []outbox.
 // claimSQL is the claim itself.
 //
 // Which rows: for each lane the tests, then what was claimed before, then what
-// is fresh, each in the order they became due, until the lane is full. Retries
-// of documents get at most half of their lane.
+// is fresh, each in the order they became due, until the lane is full: by its
+// slots, or by the bytes of the facts it holds. Retries of documents get at most
+// half of their lane. Fresh rows are looked for from the lane's floor on.
 //
 // Its locks:
 //   - "for update skip locked" on the rows: two workers never get the same one.
@@ -96,9 +98,10 @@ func (s *Store) claimOnce(ctx context.Context, attemptID string, lanes []outbox.
 // end, and so arrives after it.
 const claimSQL = `
 		with lane as (
-		  select * from unnest($2::text[], $3::int[], $4::int[]) as lane (channel, busy, retrying)
+		  select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[], $9::timestamptz[], $10::bigint[])
+		             as lane (channel, busy, retrying, given_up, room, floor_due, floor_id)
 		), picked as (
-		  select p.id, p.followed_by, c.name as channel, ` + endpointColumns + `
+		  select p.id, p.followed_by, c.name as channel, c.max_in_flight, ` + endpointColumns + `
 		    from lane
 		    join webhook.channels c on c.name = lane.channel
 		   cross join webhook.settings s
@@ -107,26 +110,31 @@ const claimSQL = `
 		                (select later.id from webhook.outbox later
 		                  where later.document_id = due.document_id and later.id > due.id and later.status <> 'cancelled'
 		                  order by later.id limit 1) as followed_by,
-		                due.is_test
+		                due.is_test,
+		                sum(due.bytes) over (rows between unbounded preceding and 1 preceding) as bytes_before
 		           from (select * from (
-		                   select id, document_id, is_test from webhook.outbox o
-		                    where ` + claimable + ` and ` + turn + ` = 0
-		                    order by due_at, id for update skip locked) tests
-		                  union all
-		                 select * from (
-		                   select id, document_id, is_test from webhook.outbox o
-		                    where ` + claimable + ` and ` + turn + ` = 1 and c.enabled
-		                    order by due_at, id
-		                    limit case when c.name = 'documents' then greatest(greatest(1, c.max_in_flight / 2) - lane.retrying, 0) end
-		                      for update skip locked) again
-		                  union all
-		                 select * from (
-		                   select id, document_id, is_test from webhook.outbox o
-		                    where ` + claimable + ` and ` + turn + ` = 2 and c.enabled
-		                    order by due_at, id for update skip locked) fresh
-		                ) due
-		          limit greatest(c.max_in_flight - lane.busy, 0)) p
+		                   select * from (
+		                     select ` + dueColumns + ` from webhook.outbox o
+		                      where ` + claimable + ` and ` + turn + ` = 0
+		                      order by due_at, id for update skip locked) tests
+		                    union all
+		                   select * from (
+		                     select ` + dueColumns + ` from webhook.outbox o
+		                      where ` + claimable + ` and ` + turn + ` = 1 and c.enabled
+		                      order by due_at, id
+		                      limit case when c.name = 'documents'
+		                                 then case when lane.given_up then 0 else greatest(greatest(1, c.max_in_flight / 2) - lane.retrying, 0) end end
+		                        for update skip locked) again
+		                    union all
+		                   select * from (
+		                     select ` + dueColumns + ` from webhook.outbox o
+		                      where ` + claimable + ` and ` + turn + ` = 2 and c.enabled
+		                        and (o.due_at, o.id) > (lane.floor_due, lane.floor_id)
+		                      order by due_at, id for update skip locked) fresh
+		                   ) due
+		                  limit greatest(c.max_in_flight - lane.busy, 0)) due) p
 		   where (c.enabled or p.is_test) and not s.offline_mode and webhook.channel_problem(c, s) is null
+		     and (lane.room = 0 or coalesce(p.bytes_before, 0) < lane.room)
 		     for share of s, c skip locked
 		), superseded as (
 		  update webhook.outbox o
@@ -140,9 +148,9 @@ const claimSQL = `
 		   set status       = case when o.event = 'document.exported' and not o.is_test then 'pending' else 'sending' end,
 		       attempts     = o.attempts + 1,
 		       attempt_id   = $1,
-		       claimed_by   = $5,
+		       claimed_by   = $2,
 		       claimed_at   = clock_timestamp(),
-		       leased_until = clock_timestamp() + $6 * interval '1 millisecond'
+		       leased_until = clock_timestamp() + $3 * interval '1 millisecond'
 		  from picked p
 		 where o.id = p.id and p.followed_by is null
 		returning ` + eventColumns
@@ -151,8 +159,11 @@ const claimSQL = `
 // instant at which this statement began, and unlike clock_timestamp() bounds the
 // index scan: rows that are due later are not even looked at.
 const claimable = `o.event = c.event and o.status = 'pending' and o.leased_until is null and o.due_at <= now()
-		                      and not exists (select from webhook.outbox held
-		                                       where held.document_id = o.document_id and held.leased_until is not null)`
+		                        and not exists (select from webhook.outbox held
+		                                         where held.document_id = o.document_id and held.leased_until is not null)`
+
+// dueColumns: octet_length reads the size of a large value without fetching it.
+const dueColumns = `id, document_id, is_test, octet_length(data::text) as bytes`
 
 // turn is the second column of the index outbox_pending: 0 a test event, 1 what
 // was claimed before, 2 what is fresh.
@@ -165,7 +176,7 @@ func (s *Store) Claimed(ctx context.Context, attemptID string) ([]outbox.Event, 
 	rows, err := s.db.QueryxContext(ctx, `
 		select `+eventColumns+`
 		  from webhook.outbox o
-		  join (select c.name as channel, c.event, `+endpointColumns+`
+		  join (select c.name as channel, c.event, c.max_in_flight, `+endpointColumns+`
 		          from webhook.channels c cross join webhook.settings s) p on p.event = o.event
 		 where o.attempt_id = $1 and o.leased_until is not null`, attemptID)
 	if err != nil {
@@ -182,39 +193,70 @@ func (s *Store) Claimed(ctx context.Context, attemptID string) ([]outbox.Event, 
 const endpointColumns = `coalesce(c.url, '') as url, c.accept_status, s.instance_id, coalesce(s.document_base_url, '') as document_base_url,
 		         case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end as token`
 
-// … and the event o beside it. occurred_at comes as text: Go cannot hold an
+// … and the event o beside it. The times come as text: Go cannot hold an
 // infinite one or a year of five digits, and one such row must not fail a claim.
 const eventColumns = `o.id, o.event, p.channel, o.data, o.occurred_at::text, o.attempts, o.is_test,
+		          o.due_at::text, p.max_in_flight,
 		          p.url, p.token, p.accept_status, p.document_base_url, p.instance_id`
 
 // scanEvents reads to the very end: the statement has committed only once the
-// server has said so.
+// server has said so. The rows of a channel come with the same accept_status,
+// which is parsed once.
 func scanEvents(rows *sqlx.Rows, attemptID string) ([]outbox.Event, error) {
 	defer rows.Close()
 	var events []outbox.Event
+	var accept acceptStatus
 	for rows.Next() {
-		ev := outbox.Event{AttemptID: attemptID}
-		var data []byte
-		var accept pq.Int64Array
-		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, &data, &ev.OccurredAt, &ev.Attempts, &ev.IsTest,
-			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
+		ev := outbox.Event{AttemptID: attemptID, Parsed: true}
+		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.Attempts, &ev.IsTest,
+			&ev.DueAt, &ev.Endpoint.MaxInFlight, &ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
 		if err != nil {
 			return nil, fmt.Errorf("scan: %w", err)
 		}
-		ev.Data = data
-		for _, status := range accept {
-			ev.Endpoint.AcceptStatus = append(ev.Endpoint.AcceptStatus, int(status))
-		}
+		ev.Endpoint.AcceptStatus = accept.parsed
 		events = append(events, ev)
 	}
 	return events, rows.Err()
 }
 
-func laneArrays(lanes []outbox.Lane) (channels []string, busy, retrying []int64) {
-	for _, l := range lanes {
-		channels = append(channels, l.Channel)
-		busy = append(busy, int64(l.Busy))
-		retrying = append(retrying, int64(l.Retrying))
+// acceptStatus scans an int[] and remembers what the text before it came to.
+type acceptStatus struct {
+	text   string
+	parsed []int
+}
+
+// Scan implements sql.Scanner.
+func (a *acceptStatus) Scan(src any) error {
+	text, ok := src.([]byte)
+	if ok && string(text) == a.text {
+		return nil
 	}
-	return channels, busy, retrying
+	var all pq.Int64Array
+	if err := all.Scan(src); err != nil {
+		return err
+	}
+	a.text, a.parsed = string(text), make([]int, len(all))
+	for i, status := range all {
+		a.parsed[i] = int(status)
+	}
+	return nil
+}
+
+type laneColumns struct {
+	channels, floorDue            []string
+	busy, retrying, room, floorID []int64
+	givenUp                       []bool
+}
+
+func laneArrays(lanes []outbox.Lane) (a laneColumns) {
+	for _, l := range lanes {
+		a.channels = append(a.channels, l.Channel)
+		a.busy = append(a.busy, int64(l.Busy))
+		a.retrying = append(a.retrying, int64(l.Retrying))
+		a.givenUp = append(a.givenUp, l.GivenUp)
+		a.room = append(a.room, l.Room)
+		a.floorDue = append(a.floorDue, cmp.Or(l.Floor.DueAt, "-infinity"))
+		a.floorID = append(a.floorID, l.Floor.ID)
+	}
+	return a
 }

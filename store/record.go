@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"slices"
+	"sync"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/recordengine/webhooks/outbox"
@@ -20,22 +22,56 @@ import (
 // The failures of documents are kept as runs, see recordRuns.
 func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) error {
 	a := outcomeArrays(outcomes)
-	query := recordSQL
+	statement, query := &s.record, recordSQL
 	if slices.Contains(a.verdicts, string(outbox.Later)) {
-		query = `with recorded as (` + recordSQL + `
-			returning o.id, r.verdict, o.http_status, o.error
-		), failure as (
-		  select id, http_status, error from recorded where verdict = 'later' and error is not null
-		)` + recordRuns + `
-		select count(*) from recorded`
+		statement, query = &s.recordWithRuns, recordWithRunsSQL
 	}
-	_, err := s.db.ExecContext(ctx, query,
+	err := statement.exec(ctx, s.db, query,
 		pq.Array(a.ids), pq.Array(a.attempts), pq.Array(a.verdicts), pq.Array(a.statuses), pq.Array(a.errors), pq.Array(a.responses))
 	if err != nil {
 		return s.failed("record outcomes", err)
 	}
 	return nil
 }
+
+// prepared is a statement that is planned once a connection. A plan costs as
+// much as recording twenty outcomes.
+type prepared struct {
+	mu   sync.Mutex
+	stmt *sqlx.Stmt
+}
+
+// exec may run the statement twice where a reply is lost: see outbox.Store.Record.
+func (p *prepared) exec(ctx context.Context, db *sqlx.DB, query string, args ...any) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stmt == nil {
+		stmt, err := db.PreparexContext(ctx, query)
+		if err != nil {
+			return err
+		}
+		p.stmt = stmt
+	}
+	_, err := p.stmt.ExecContext(ctx, args...)
+	return err
+}
+
+// close gives the statement up.
+func (p *prepared) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stmt != nil {
+		_ = p.stmt.Close()
+		p.stmt = nil
+	}
+}
+
+const recordWithRunsSQL = `with recorded as (` + recordSQL + `
+			returning o.id, r.verdict, o.http_status, o.error
+		), failure as (
+		  select id, http_status, error from recorded where verdict = 'later' and error is not null
+		)` + recordRuns + `
+		select count(*) from recorded`
 
 const recordSQL = `
 		update webhook.outbox o

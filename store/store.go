@@ -22,6 +22,8 @@ type Store struct {
 	claiming  sync.Mutex // held by the one claim that may run at a time
 	claimConn *sqlx.Conn // pinned; nil until the first claim, and after a failed one
 	claim     *sqlx.Stmt // prepared on it
+
+	record, recordWithRuns prepared // on the pool
 }
 
 // New is the database as a worker sees it. A claim lasts for lease.
@@ -40,6 +42,8 @@ func (s *Store) Close() {
 	if s.claim != nil {
 		s.closeClaim()
 	}
+	s.record.close()
+	s.recordWithRuns.close()
 }
 
 // Problems names the channels that are on but cannot be called as configured.

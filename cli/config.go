@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ var environment = []struct{ name, about string }{
 	{"WEBHOOK_POLL_INTERVAL", "how often an idle worker looks for events (20ms)"},
 	{"WEBHOOK_TIMEOUT", "the longest attempt, from name look-up to the last byte read (30s)"},
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},
+	{"WEBHOOK_LANE_BYTES", "how many bytes of facts a channel's events under way may hold, such as 512KiB or 32MiB (32MiB)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
 	{"WEBHOOK_RETENTION", "how long finished events are kept (720h)"},
 	{"WEBHOOK_LOG_LEVEL", "debug, info, warn or error (info)"},
@@ -121,6 +123,35 @@ func (f *flags) duration(flagName, envName string, preset time.Duration, about s
 	return d
 }
 
+// sizes are the units of a setting in bytes, the longest first.
+var sizes = []struct {
+	unit  string
+	bytes int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"B", 1}, {"", 1}}
+
+// bytes is a setting like 512KiB or 32MiB that must be above zero.
+func (f *flags) bytes(flagName, envName, preset, about string) *int64 {
+	size := new(int64)
+	set := func(text string) error {
+		for _, s := range sizes {
+			number, ok := strings.CutSuffix(text, s.unit)
+			if !ok {
+				continue
+			}
+			if v, err := strconv.ParseInt(number, 10, 32); err == nil && v > 0 {
+				*size = v * s.bytes
+				return nil
+			}
+			break
+		}
+		return fmt.Errorf("%q is no size above zero, such as 65536, 512KiB, 32MiB or 1GiB", text)
+	}
+	_ = set(preset) // our own
+	f.fromEnv(envName, set)
+	f.Func(flagName, fmt.Sprintf("%s (%s, default %s)", about, envName, preset), set)
+	return size
+}
+
 // choice is a setting with a few words to choose from.
 func (f *flags) choice(flagName, envName, preset, about string, words ...string) *string {
 	s := new(string)
@@ -186,6 +217,7 @@ func (f *flags) unknownSettings() []string {
 // workerConfig are the settings of `webhooks run`.
 type workerConfig struct {
 	pollInterval, timeout, lease, retention *time.Duration
+	laneBytes                               *int64
 	logLevel, logFormat                     *string
 	networks                                networks
 }
@@ -196,6 +228,7 @@ func (f *flags) worker() *workerConfig {
 		timeout:      f.duration("timeout", "WEBHOOK_TIMEOUT", 30*time.Second, "the longest attempt"),
 		lease:        f.duration("lease", "WEBHOOK_LEASE", 90*time.Second, "how long a claim lasts"),
 		retention:    f.duration("retention", "WEBHOOK_RETENTION", 720*time.Hour, "how long finished events are kept"),
+		laneBytes:    f.bytes("lane-bytes", "WEBHOOK_LANE_BYTES", "32MiB", "how many bytes of facts a channel's events under way may hold"),
 		logLevel:     f.choice("log-level", "WEBHOOK_LOG_LEVEL", "info", "what is logged", "debug", "info", "warn", "error"),
 		logFormat:    f.choice("log-format", "WEBHOOK_LOG_FORMAT", presetFormat(f.p.Stderr), "how it is logged", "json", "console"),
 	}

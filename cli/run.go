@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 		}
 		return err
 	}
+	collectSeldom(f)
 	w := newWorker(db, log, cfg)
 	if *once {
 		return w.Once(ctx, stop)
@@ -59,8 +61,21 @@ func newWorker(db *sqlx.DB, log *zap.Logger, cfg *workerConfig) *outbox.Dispatch
 		store.New(db, *cfg.lease),
 		sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, Version: Version}),
 		log,
-		outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease},
+		outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease, LaneBytes: *cfg.laneBytes},
 	)
+}
+
+// collectSeldom lets the heap grow further between two garbage collections: a
+// worker holds a few megabytes, and by default would spend a sixth of its time on
+// collecting them again and again. Beyond the limit it collects as often as it must.
+// GOGC and GOMEMLIMIT, where they are set, win.
+func collectSeldom(f *flags) {
+	if f.env("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if f.env("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(256 << 20)
+	}
 }
 
 // work runs the dispatcher and its ten-second cycle until it is told to stop.

@@ -57,6 +57,9 @@ func (g *turnstile) peak(key string) int {
 // open lets all requests go, now and from now on.
 func (g *turnstile) open() { g.opened.Do(func() { close(g.release) }) }
 
+// slots is the default of max_in_flight.
+const slots = 128
+
 func TestADeadEndpointCostsTheOtherSixNothing(t *testing.T) {
 	for _, dead := range outbox.Channels() {
 		t.Run(dead.Name, func(t *testing.T) {
@@ -72,7 +75,7 @@ func TestADeadEndpointCostsTheOtherSixNothing(t *testing.T) {
 			db := ready(t, rcv.URL)
 			db.exec(`insert into webhook.outbox (event, data) select $1, json_build_object('id', n, 'status', 'Export') from generate_series(1, 200) n`, dead.Event)
 			startWorker(t, longAttempts(db.address))
-			eventually(t, "the dead endpoint has all it can take", func() bool { return g.now("/"+dead.Name) == 64 })
+			eventually(t, "the dead endpoint has all it can take", func() bool { return g.now("/"+dead.Name) == slots })
 			db.exec(`insert into webhook.outbox (event, data) select event, json_build_object('id', n, 'status', 'Export')
 			           from webhook.channels, generate_series(1, 100) n where event <> $1`, dead.Event)
 			eventually(t, "the other six deliver all of theirs", func() bool {
@@ -100,13 +103,13 @@ func TestABacklogOfADeadChannelStandsInNobodysWay(t *testing.T) {
 	           from generate_series(1, 10000) n, unnest(array['document.exported', 'audit.log']) event`)
 	db.exec(`analyze webhook.outbox`)
 	startWorker(t, longAttempts(db.address))
-	eventually(t, "both dead lanes are full", func() bool { return g.now("/documents") == 64 && g.now("/audit_log") == 64 })
+	eventually(t, "both dead lanes are full", func() bool { return g.now("/documents") == slots && g.now("/audit_log") == slots })
 	db.exec(`insert into webhook.outbox (event, data) select event, '{}' from webhook.channels, generate_series(1, 50)
 	          where name not in ('documents', 'audit_log')`)
 	eventually(t, "the other five deliver all of theirs", func() bool {
 		return db.count(`select count(*) from webhook.outbox where status = 'sent'`) == 250
 	})
-	if documents, audits := g.peak("/documents"), g.peak("/audit_log"); documents > 64 || audits > 64 {
+	if documents, audits := g.peak("/documents"), g.peak("/audit_log"); documents > slots || audits > slots {
 		t.Errorf("%d documents and %d audit entries were in flight at once", documents, audits)
 	}
 }

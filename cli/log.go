@@ -3,11 +3,17 @@ package cli
 import (
 	"io"
 	"os"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 )
+
+// A receiver that is down fails thousands of events a second. Each stands in the
+// database; of the same line the log has the first hundred of a second, and then
+// every hundredth.
+const firstOfASecond, thenEvery = 100, 100
 
 // newLogger writes to w, one line an entry. Times are RFC 3339 in UTC.
 func newLogger(w io.Writer, level, format string) *zap.Logger {
@@ -20,7 +26,8 @@ func newLogger(w io.Writer, level, format string) *zap.Logger {
 		enc.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(enc)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), lvl))
+	core := zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), lvl)
+	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, firstOfASecond, thenEvery))
 }
 
 var utcTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")

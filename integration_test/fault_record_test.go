@@ -374,3 +374,31 @@ func awaitClosed(t testing.TB, what string, ch <-chan struct{}) {
 		t.Fatalf("not within %s: %s", patience, what)
 	}
 }
+
+// TestAnOutcomeThatARuleOfTheOwnerDeniesHoldsUpNoOther: somebody's trigger lets
+// one event not be finished, or a right is missing. The others are recorded, and
+// this one is as soon as the rule is gone.
+func TestAnOutcomeThatARuleOfTheOwnerDeniesHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	db.exec(`create function public.deny() returns trigger language plpgsql as $$ begin raise exception 'not on my watch'; end $$`)
+	db.exec(`create trigger deny before update on webhook.outbox for each row
+	         when (new.status = 'sent' and new.data ->> 'name' = 'denied') execute function public.deny()`)
+	denied := db.publish("contact.created", `{"name": "denied"}`)
+	db.exec(`insert into webhook.outbox (event, data) select 'contact.created', '{}' from generate_series(1, 50)`)
+	worker := startWorker(t, patient(db.address))
+
+	eventually(t, "the other fifty are recorded", func() bool {
+		return db.count(`select count(*) from webhook.outbox where status = 'sent'`) == 50
+	})
+	eventually(t, "the log says what stands in the way", func() bool { return strings.Contains(worker.log.String(), "not on my watch") })
+	if db.status(denied) != "sending" {
+		t.Fatalf("the denied event is %s", db.status(denied))
+	}
+	db.exec(`drop trigger deny on webhook.outbox`)
+	eventually(t, "it is recorded once it may be", func() bool { return db.status(denied) == "sent" })
+	if n := len(rcv.of(denied)); n != 1 {
+		t.Errorf("it was received %d times", n)
+	}
+}

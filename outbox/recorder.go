@@ -64,9 +64,9 @@ func (r *recorder) gather(ctx context.Context, first Outcome) []Outcome {
 }
 
 // settle repeats a batch until it is taken, and returns how many outcomes are
-// settled. A batch of which the database refuses a value, or of which somebody
-// holds a row, is written row by row: no receiver's answer and no forgotten
-// transaction keeps the others from being recorded.
+// settled. A batch of which the database refuses a row, or of which somebody
+// holds one, is written row by row: no receiver's answer, no trigger and no
+// forgotten transaction keeps the others from being recorded.
 func (r *recorder) settle(ctx context.Context, batch []Outcome) (settled int) {
 	err := r.repeat(ctx, batch)
 	switch {
@@ -84,7 +84,7 @@ func (r *recorder) settle(ctx context.Context, batch []Outcome) (settled int) {
 }
 
 // settleOne writes one outcome, without its texts if those are refused. One
-// whose row is locked queues again.
+// whose row is locked, or may not be written, queues again.
 func (r *recorder) settleOne(ctx context.Context, o Outcome) bool {
 	err := r.repeat(ctx, []Outcome{o})
 	if errors.Is(err, ErrRefused) {
@@ -97,6 +97,10 @@ func (r *recorder) settleOne(ctx context.Context, o Outcome) bool {
 		return true
 	case errors.Is(err, ErrLocked):
 		r.log.Warn("somebody's open transaction locks the event; its outcome is recorded afterwards", zap.Int64("id", o.EventID))
+		go r.queueAgain(ctx, o)
+		return false
+	case errors.Is(err, ErrDenied):
+		r.log.Error("the database does not let an outcome be recorded; it is tried again until its lease runs out, and after that too", zap.Int64("id", o.EventID), zap.Error(err))
 		go r.queueAgain(ctx, o)
 		return false
 	}
@@ -121,11 +125,11 @@ func (r *recorder) queueAgain(ctx context.Context, o Outcome) {
 }
 
 // repeat writes until the database answers: nil, or an error that wraps
-// ErrRefused or ErrLocked. Repeating is harmless, see Store.Record.
+// ErrRefused, ErrLocked or ErrDenied. Repeating is harmless, see Store.Record.
 func (r *recorder) repeat(ctx context.Context, batch []Outcome) error {
 	for try := 0; ; try++ {
 		err := r.store.Record(ctx, batch)
-		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrLocked) {
+		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrLocked) || errors.Is(err, ErrDenied) {
 			r.health.up()
 			return err
 		}

@@ -18,6 +18,11 @@ var ErrRefused = errors.New("the database refused the values")
 // write needs. Nothing was written.
 var ErrLocked = errors.New("a row is locked by another transaction")
 
+// ErrDenied says that the database has refused a write for a reason that lies
+// neither in its values nor in the connection: a missing privilege, a trigger of
+// somebody's. Nothing was written, and it may pass for one row and not for another.
+var ErrDenied = errors.New("the database denied the write")
+
 // Store is the database as the dispatcher sees it. Every method is one
 // statement, atomic, on the database's clock.
 type Store interface {
@@ -34,7 +39,8 @@ type Store interface {
 
 	// Record writes outcomes. An outcome whose event is no longer held under its
 	// attempt changes nothing and is no error: it was recorded before, or the
-	// attempt was disowned. So it may be repeated. ErrRefused and ErrLocked: none was written.
+	// attempt was disowned. So it may be repeated. ErrRefused, ErrLocked and ErrDenied:
+	// none was written.
 	Record(ctx context.Context, outcomes []Outcome) error
 
 	// GiveBack returns to pending whatever is held under these attempts.

@@ -41,6 +41,13 @@ func refused(err error) bool {
 	return len(c) == 5 && (c[:2] == "22" || c[:2] == "23")
 }
 
+// denied: rights or a rule of the database's owner are at fault (42, access rule
+// violation; P0, an exception of PL/pgSQL; 2F and 38, of another function).
+func denied(err error) bool {
+	c := code(err)
+	return len(c) == 5 && (c[:2] == "42" || c[:2] == "P0" || c[:2] == "2F" || c[:2] == "38")
+}
+
 // conflicting: another transaction was quicker; the same statement may well
 // succeed now. 23505 is the unique index that keeps two attempts of one
 // document apart.
@@ -64,6 +71,9 @@ func (s *Store) failed(doing string, err error) error {
 	}
 	if refused(err) {
 		err = fmt.Errorf("%w: %w", outbox.ErrRefused, err)
+	}
+	if denied(err) {
+		err = fmt.Errorf("%w: %w", outbox.ErrDenied, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -76,17 +76,21 @@ func setDocURL(facts *object, baseURL string) error {
 	return nil
 }
 
-// maxIDLength is the longest id, in characters, that is given as a string.
+// maxIDLength is the longest id, in characters: what webhook.document_id in
+// schema.sql takes, which keeps the exports of one document in order.
 const maxIDLength = 200
 
 // documentID returns the text of an id, a number as it was written or a string.
 // "." and ".." are refused: a browser takes them, escaped or not, for steps in
 // the path.
 func documentID(id token) (string, error) {
+	want := fmt.Sprintf("a number or a string of 1 to %d characters", maxIDLength)
+	if id.isNumber() && len(id) > maxIDLength {
+		return "", &RenderError{"id", fmt.Sprintf("a number of %d characters was found, %s was expected", len(id), want)}
+	}
 	if id.isNumber() {
 		return string(id), nil
 	}
-	want := fmt.Sprintf("a number or a string of 1 to %d characters", maxIDLength)
 	if !id.isString() {
 		return "", unexpected("id", id, want)
 	}

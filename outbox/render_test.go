@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -247,6 +248,38 @@ func TestAnErrorShowsLittleOfALargeValue(t *testing.T) {
 			_, err := renderDocument(facts)
 			if err == nil || len(err.Error()) > 300 {
 				t.Errorf("error %.400v, a short one was expected", err)
+			}
+		})
+	}
+}
+
+// An item without members grows seventy-fold. What does not fit is refused early,
+// and what fits costs a few times its envelope.
+func TestAListOfEmptyItemsGrowsToALimit(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		items int
+		want  string // the error
+	}{
+		{"four hundred thousand", 400_000, ""},
+		{"5 MB", 1_700_000, "render: line_items: the first 472598 items alone take more than 64 MiB with all their fields, a shorter list was expected"},
+		{"100 MB", 34_000_000, "render: line_items: the first 472598 items alone take more than 64 MiB with all their fields, a shorter list was expected"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			facts := []byte(`{"id":1,"status":"Export","line_items":[` + strings.TrimSuffix(strings.Repeat("{},", tt.items), ",") + `]}`)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			got, err := outbox.Render(eventOf("document.exported", "https://re.example", exampleTime, facts))
+			runtime.ReadMemStats(&after)
+			if text := fmt.Sprint(err); tt.want != "" && text != tt.want || tt.want == "" && err != nil {
+				t.Errorf("error %s, %q was expected", text, tt.want)
+			}
+			if tt.want == "" && !bytes.HasSuffix(got, fmt.Appendf(nil, `"line_items_count":%d,"line_items_total":0}`, tt.items)) {
+				t.Error("items are missing")
+			}
+			most := uint64(700<<20 + 4*len(facts))
+			if used := after.TotalAlloc - before.TotalAlloc; used > most {
+				t.Errorf("%d MiB were allocated in all, at most %d were expected", used>>20, most>>20)
 			}
 		})
 	}

@@ -88,6 +88,26 @@ func TestTheNumbersOfTheViewsAreThoseOfTheOutbox(t *testing.T) {
 	}
 }
 
+// On the worst of days problems stays a list that a person can load, and says that it is not the whole.
+func TestProblemsListsTenThousandOfAKindAndSaysThatThereAreMore(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	db.exec(`insert into webhook.outbox (event, data, status, http_status, error, attempts, finished_at)
+		select e, '{}', 'failed', 500, 'HTTP 500', 1, now() - n * interval '1 second' from generate_series(1, 10001) n, unnest(array['contact.created', 'audit.log']) e where n <= 10000 or e = 'audit.log'`)
+	db.exec(`insert into webhook.outbox (event, data, http_status, error, attempts) select 'document.exported', json_build_object('id', n), 503, 'HTTP 503', 1 from generate_series(1, 10050) n`)
+	got := query[string](t, db.address, `select string_agg(concat_ws(' ', kind, channel, n, problem), e'\n' order by kind, channel)
+		from (select kind, channel, count(*) as n, case kind when 'more' then min(problem) end as problem from webhook.problems group by 1, 2) x`)
+	want := "event audit_log 10000\nevent contacts 10000\nevent documents 10000\n" +
+		"more audit_log 1 more than 10000 events failed in the last seven days: the newest 10000 are listed\n" +
+		"more documents 1 more than 10000 events wait with an error: 10000 are listed"
+	if got != want {
+		t.Errorf("it lists\n%s\nwant\n%s", got, want)
+	}
+	if n := db.count(`select count(*) from webhook.problems where channel = 'audit_log' and since <= now() - interval '10001 seconds' and kind = 'event'`); n != 0 {
+		t.Error("the oldest is listed, not the newest")
+	}
+}
+
 func TestStatusHasARowForEachChannelInTheirOrderAlsoOfAnEmptyOutbox(t *testing.T) {
 	t.Parallel()
 	db := open(t, newDatabase(t))

@@ -507,6 +507,8 @@ create or replace function webhook.hint(http_status int, error text) returns tex
       then 'A later export of the same document is sent instead. Nothing to do.'
     when $2 like 'render: status%'
       then 'The document is not in Export status. Set it to Export and publish it again, or mend data of this row.'
+    when $2 like 'render: occurred_at:%'
+      then 'The application wrote a time that the payload cannot hold. Mend it: in the application for future events, in occurred_at of this row for a pending document.'
     when $2 like 'render:%'
       then 'The facts that the application wrote cannot be rendered. Mend the named field: in the application for future events, in data of this row for a pending document.'
     when $2 like 'cannot call:%'
@@ -546,7 +548,7 @@ create or replace function webhook.hint(http_status int, error text) returns tex
     when $1 = 400
       then 'The receiver does not accept the payload. Check what it expects; it may want another format than schema 2.0.'
     when $1 = 401
-      then 'The endpoint requires authentication: add a bearer token in the settings.'
+      then 'The endpoint requires authentication: add a bearer token in the settings (update webhook.settings set auth = ''bearer'', bearer_token = ''…'').'
     when $1 = 403
       then 'The token is incorrect, or the worker''s IP address is blocked.'
     when $1 = 404
@@ -554,7 +556,7 @@ create or replace function webhook.hint(http_status int, error text) returns tex
     when $1 = 405
       then 'The URL exists but takes no POST. Check that it is the webhook''s URL.'
     when $1 = 408
-      then 'The receiver waited too long for the request. It may be overloaded; documents are tried again by themselves.'
+      then 'The receiver waited too long for the request. It may be overloaded. Documents are tried again by themselves, other events are not.'
     when $1 = 410
       then 'The webhook was deleted in the receiving tool. Create a new one there and set its URL, or turn the channel off.'
     when $1 = 413
@@ -568,7 +570,7 @@ create or replace function webhook.hint(http_status int, error text) returns tex
     when $1 between 400 and 499
       then 'The receiver refuses the request. Its answer, in response, may say why.'
     when $1 >= 500
-      then 'The receiving server is down or overloaded for now. Documents are tried again by themselves.'
+      then 'The receiving server is down or overloaded for now. Documents are tried again by themselves, other events are not.'
     when $1 between 200 and 299
       then 'The receiver answered with a success that is not counted. If it is one, add the status to accept_status of the channel, as the error says.'
     else 'See the worker''s log.'
@@ -924,8 +926,8 @@ begin
     when e.due_at > clock_timestamp()
       then format(' was not attempted yet; it is due at %s.', webhook.utc(e.due_at))
     when under_way > 0
-      then format(' is due since %s and waits for a free slot: %s attempts of the channel are under way, a worker makes at most %s at once (max_in_flight).',
-                  webhook.utc(e.due_at), under_way, c.max_in_flight)
+      then format(' is due since %s and waits for a free slot: %s under way on the channel, a worker makes at most %s at once (max_in_flight).',
+                  webhook.utc(e.due_at), case under_way when 1 then 'one attempt is' else under_way || ' attempts are' end, c.max_in_flight)
     when e.due_at > clock_timestamp() - interval '30 seconds'
       then format(' is due since %s and waits for a worker. If it stays so, check that one is running (webhooks run).', webhook.utc(e.due_at))
     else format(' is due since %s, and no worker takes it up: none seems to be running. Start one (webhooks run), or look into its log.', webhook.utc(e.due_at))
@@ -995,6 +997,8 @@ begin
     what := what || case
       when later is not null
         then format(' It cannot be sent again: event %s is a later export of the same document (select webhook.explain(%s)).', later, later)
+      when e.status = 'failed' and e.error like 'render:%'
+        then ' Sent again as it is, it would fail in the same way: publish it anew once the application is mended.'
       when c.enabled or e.is_test
         then format(' To send it again: select webhook.retry(%s).', e.id)
       else format(' To send it again, turn the channel on (update webhook.channels set enabled = true where name = %L), then: select webhook.retry(%s).', c.name, e.id)

@@ -56,7 +56,7 @@ func TestExplainSaysWhatAPendingEventWaitsFor(t *testing.T) {
 		"no base URL, not needed":   {`update webhook.settings set document_base_url = null`, "contact.created", ``, []string{"is due since"}},
 		"its time, never attempted": {``, "contact.created", `due_at = now() + interval '1 hour'`, []string{"was not attempted yet; it is due at 20"}},
 		"its time":                  {``, "document.exported", states["refused"] + `, attempts = 3, due_at = now() + interval '1 hour'`, []string{"was not delivered yet, after 3 attempts; the next attempt is due at 20", "HTTP 503"}},
-		"a free slot":               {`insert into webhook.outbox (event, data) values ('contact.created', '{}'); update webhook.outbox set status = 'sending', ` + held, "contact.created", ``, []string{"1 attempts of the channel are under way", "at most 128 at once (max_in_flight)"}},
+		"a free slot":               {`insert into webhook.outbox (event, data) values ('contact.created', '{}'); update webhook.outbox set status = 'sending', ` + held, "contact.created", ``, []string{"one attempt is under way on the channel", "at most 128 at once (max_in_flight)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

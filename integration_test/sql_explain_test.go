@@ -67,7 +67,11 @@ func TestExplainSaysWhatEachFailureMeansAndWhatToDo(t *testing.T) {
 			db.exec(`update webhook.outbox set `+columns+`, http_status = nullif($2, 0), error = $3 where id = $1`, id, f.result.Status, f.result.Error)
 			parts := append([]string{strings.TrimRight(f.result.Error, ".")}, f.parts...)
 			if event == "contact.created" {
-				parts = append(parts, "will not be sent again by itself", fmt.Sprintf("To send it again: select webhook.retry(%d).", id))
+				again := fmt.Sprintf("To send it again: select webhook.retry(%d).", id)
+				if strings.HasPrefix(f.result.Error, "render:") {
+					again = "Sent again as it is, it would fail in the same way"
+				}
+				parts = append(parts, "will not be sent again by itself", again)
 			} else {
 				parts = append(parts, "was not delivered yet, after one attempt; the next attempt is due at 20")
 			}
@@ -133,7 +137,7 @@ func statusFailures(t *testing.T) (all []failing) {
 		415: {"application/json"},
 		422: {"refuses its content"},
 		429: {"called too often", "Lower max_in_flight"},
-		500: {"down or overloaded", "Documents are tried again by themselves"},
+		500: {"down or overloaded", "Documents are tried again by themselves, other events are not"},
 		503: {"down or overloaded"},
 		504: {"down or overloaded"},
 		101: {"does not speak proper HTTP"},
@@ -219,7 +223,8 @@ func renderFailures(t *testing.T) (all []failing) {
 		}
 		all = append(all, failing{err.Error(), outbox.Result{Error: err.Error()}, parts})
 	}
-	return all
+	_, err := outbox.Render(outbox.Event{Name: "contact.created", Data: json.RawMessage(`{}`), OccurredAt: "infinity"})
+	return append(all, failing{err.Error(), outbox.Result{Error: err.Error()}, []string{"render: occurred_at", "in occurred_at of this row"}})
 }
 
 // tlsServer has a certificate for a name and a time, signed by itself, and gives its address.

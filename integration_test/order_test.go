@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -81,6 +82,62 @@ func TestASentExportSupersedesWhatTurnsUpOlder(t *testing.T) {
 	eventually(t, "the older export is finished", func() bool { return db.row(older).FinishedAt != nil })
 	if db.status(older) != "superseded" || len(rcv.of(older)) != 0 {
 		t.Errorf("the older export is %s, received %d times", db.status(older), len(rcv.of(older)))
+	}
+}
+
+// An application that does not change the document's row first may commit a
+// lower id after a higher one. Wherever the newer export stands by then, the
+// older is never sent after it.
+func TestALowerIDThatCommitsLaterIsNeverSentAfterTheNewer(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, newer string // the state of the newer export when the older commits
+		answer      int
+	}{
+		{"while the newer waits for its next attempt", "refused", 503},
+		{"while the newer is being sent", "leased", 200},
+		{"while the newer is pending", "pending", 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g := newTurnstile()
+			defer g.open()
+			var answered atomic.Bool
+			rcv := newReceiver(t, func(receipt) int {
+				if c.newer == "leased" {
+					g.hold("42")
+				}
+				if answered.Swap(true) {
+					return 200
+				}
+				return c.answer
+			})
+			db := ready(t, rcv.URL)
+			tx := db.MustBegin()
+			defer tx.Rollback()
+			var older int64
+			if err := tx.Get(&older, `select webhook.publish('document.exported', '{"id": 42, "status": "Export", "notes": "old"}')`); err != nil {
+				t.Fatal(err)
+			}
+			newer := db.document("42")
+			if c.newer != "pending" {
+				startWorker(t, longAttempts(db.address))
+				eventually(t, "the newer is "+c.newer, func() bool {
+					return c.newer == "leased" && g.now("42") == 1 || c.newer == "refused" && db.row(newer).Error != nil
+				})
+			}
+			if err := tx.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if c.newer == "pending" {
+				startWorker(t, longAttempts(db.address))
+			}
+			g.open()
+			eventually(t, "both are finished", func() bool { return db.row(older).FinishedAt != nil && db.row(newer).FinishedAt != nil })
+			if db.status(older) != "superseded" || len(rcv.of(older)) != 0 || db.status(newer) != "sent" {
+				t.Errorf("the older export is %s and was received %d times, the newer is %s", db.status(older), len(rcv.of(older)), db.status(newer))
+			}
+		})
 	}
 }
 

@@ -1,34 +1,43 @@
 package integration_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
-
-	"github.com/google/uuid"
-
-	"github.com/recordengine/webhooks/outbox"
-	"github.com/recordengine/webhooks/store"
 )
 
-// versionOne is a database with the schema of version 1, all channels on and pointing at url.
-func versionOne(t testing.TB, url string) *database {
+// earlier are the versions that a database may have, before this binary's.
+var earlier = []int{1, 2}
+
+// fromEach runs a test from each earlier version, beside the others.
+func fromEach(t *testing.T, test func(t *testing.T, version int)) {
+	t.Parallel()
+	for _, version := range earlier {
+		t.Run(fmt.Sprintf("from version %d", version), func(t *testing.T) {
+			t.Parallel()
+			test(t, version)
+		})
+	}
+}
+
+// atVersion is a database with the schema of an earlier version, all channels
+// on and pointing at url; of version 0, an empty one.
+func atVersion(t testing.TB, version int, url string) *database {
 	t.Helper()
-	schema, err := os.ReadFile("testdata/schema_v1.sql")
+	db := open(t, emptyDatabase(t))
+	if version == 0 {
+		return db
+	}
+	schema, err := os.ReadFile(fmt.Sprintf("testdata/schema_v%d.sql", version))
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := open(t, emptyDatabase(t))
 	db.exec(string(schema))
 	db.exec(`update webhook.channels set url = $1 || '/' || name, enabled = true`, url)
 	db.exec(`update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai', auth = 'bearer', bearer_token = 'kept'`)
-	if n := db.count(`select webhook.schema_version()`); n != 1 {
+	if n := db.count(`select webhook.schema_version()`); n != version {
 		t.Fatalf("it is version %d", n)
 	}
 	return db
@@ -68,23 +77,34 @@ func inEveryState(db *database) map[string]int64 {
 }
 
 func TestAnUpgradeLeavesEveryRowAndEverySettingAsItWas(t *testing.T) {
-	t.Parallel()
+	fromEach(t, leavesEveryRowAsItWas)
+}
+
+func leavesEveryRowAsItWas(t *testing.T, version int) {
 	rcv := newReceiver(t, nil)
-	db := versionOne(t, rcv.URL)
+	db := atVersion(t, version, rcv.URL)
 	ids := inEveryState(db)
+	beside := `''` // the tables that came with version 2
+	if version >= 2 {
+		db.exec(`insert into webhook.attempts (outbox_id, run, http_status, error, first_at, last_at, attempts) values ($1, 1, 503, 'HTTP 503', now(), now(), 7)`, ids["document refused"])
+		ids["contact resent"], ids["document resent"] = db.inState("failed", "contact.created", `{}`), db.inState("sent", "document.exported", `{"id": "D-resent", "status": "Export"}`)
+		db.exec(`select webhook.retry($1), webhook.retry($2)`, ids["contact resent"], ids["document resent"])
+		db.exec(`select webhook.cancel($1)`, db.publish("contact.created", `{}`))
+		beside = `(select string_agg(a::text, e'\n' order by outbox_id, run) from webhook.attempts a) || (select string_agg(i::text, e'\n' order by id) from webhook.interventions i)`
+	}
 	rows := func() string {
 		return query[string](t, db.address, `select string_agg(xmin || o::text, e'\n' order by id) || (select string_agg(c::text, e'\n' order by position) from webhook.channels c) ||
-			(select s::text from webhook.settings s) || pg_relation_filenode('webhook.outbox') from webhook.outbox o`)
+			(select s::text from webhook.settings s) || pg_relation_filenode('webhook.outbox') || `+beside+` from webhook.outbox o`)
 	}
 	before := rows()
-	with(t, "--check before", migrate(db, "--check"), "1 ", "this database has version 1 and this binary needs 3; run: webhooks migrate")
+	with(t, "--check before", migrate(db, "--check"), "1 ", fmt.Sprintf("this database has version %d and this binary needs 3; run: webhooks migrate", version))
 	with(t, "migrate", migrate(db), "0 schema.sql is applied")
 	with(t, "--check after", migrate(db, "--check"), "0 the schema is up to date")
 	with(t, "migrate again", migrate(db), "0 nothing to do")
 	if after := rows(); after != before {
 		t.Errorf("something has changed, or was rewritten:\n%s\n%s", before, after)
 	}
-	if got := query[string](t, db.address, `select string_agg(version || ' ' || applied_by, ', ' order by version) from webhook.schema_versions`); got != "1 "+db.user()+", 3 "+db.user() {
+	if got := query[string](t, db.address, `select string_agg(version || ' ' || applied_by, ', ' order by version) from webhook.schema_versions`); got != fmt.Sprintf("%d %s, 3 %[2]s", version, db.user()) {
 		t.Errorf("the versions are %s", got)
 	}
 
@@ -103,8 +123,15 @@ func TestAnUpgradeLeavesEveryRowAndEverySettingAsItWas(t *testing.T) {
 			}
 		}
 	}
+	if version >= 2 {
+		for _, name := range []string{"contact resent", "document resent"} {
+			eventually(t, name+" becomes sent", func() bool { return db.status(ids[name]) == "sent" })
+		}
+		with(t, "explain", db.ask(`select webhook.explain($1)`, ids["document refused"]), "was delivered at", "7 × HTTP 503")
+	}
 	db.ask(`select webhook.retry($1)`, ids["contact failed"])
-	eventually(t, "what version 1 left as failed is sent again by a person", func() bool { return db.status(ids["contact failed"]) == "sent" })
+	eventually(t, "what the earlier version left as failed is sent again by a person", func() bool { return db.status(ids["contact failed"]) == "sent" })
+	with(t, "a finished row", db.ask(`update webhook.outbox set data = '{}' where id = $1 returning id`, ids["contact sent"]), "ERROR 23001", "it does not change")
 }
 
 // catalog is the whole schema as the database has it, one line an object: what
@@ -166,13 +193,10 @@ func TestAnUpgradedSchemaIsThatOfANewDatabaseWhicheverWayItWasApplied(t *testing
 		"one message":      func(db *database) { db.exec(text) },
 		"--print | psql":   printIntoPsql,
 	} {
-		for _, from := range []string{"version 1", "nothing"} {
-			t.Run(name+" from "+from, func(t *testing.T) {
+		for _, from := range append([]int{0}, earlier...) {
+			t.Run(fmt.Sprintf("%s from version %d", name, from), func(t *testing.T) {
 				t.Parallel()
-				db := open(t, emptyDatabase(t))
-				if from == "version 1" {
-					db = versionOne(t, "https://re.example")
-				}
+				db := atVersion(t, from, "https://re.example")
 				apply(db)
 				sameCatalog(t, "applied", db.catalog(), want)
 				apply(db)
@@ -202,13 +226,10 @@ func TestAnUpgradeThatWasEndedAfterAnyStepIsCompletedByTheNext(t *testing.T) {
 	want := open(t, newDatabase(t)).catalog()
 	steps := schemaSteps(t)
 	for done := range len(steps) + 1 {
-		for _, from := range []string{"version 1", "nothing"} {
-			t.Run(fmt.Sprintf("%d steps from %s", done, from), func(t *testing.T) {
+		for _, from := range append([]int{0}, earlier...) {
+			t.Run(fmt.Sprintf("%d steps from version %d", done, from), func(t *testing.T) {
 				t.Parallel()
-				db := open(t, emptyDatabase(t))
-				if from == "version 1" {
-					db = versionOne(t, "https://re.example")
-				}
+				db := atVersion(t, from, "https://re.example")
 				applySteps(db, steps[:done])
 				if done < len(steps) {
 					with(t, "--check", migrate(db, "--check"), "1 ", "run: webhooks migrate")
@@ -221,9 +242,12 @@ func TestAnUpgradeThatWasEndedAfterAnyStepIsCompletedByTheNext(t *testing.T) {
 }
 
 func TestAnUpgradeThatIsKilledWhileItWaitsIsCompletedByTheNext(t *testing.T) {
-	t.Parallel()
-	db := versionOne(t, "https://re.example")
-	id := db.inState("failed", "contact.created", `{}`)
+	fromEach(t, completesAfterAKill)
+}
+
+func completesAfterAKill(t *testing.T, version int) {
+	db := atVersion(t, version, "https://re.example")
+	id := db.publish("contact.created", `{}`)
 	release := db.locked(`update webhook.outbox set response = 'open transaction' where id = $1`, id)
 	cmd := program(t, settings{"DATABASE_URL": db.address}, "migrate")
 	if err := cmd.Start(); err != nil {
@@ -238,8 +262,11 @@ func TestAnUpgradeThatIsKilledWhileItWaitsIsCompletedByTheNext(t *testing.T) {
 }
 
 func TestAnUpgradeWaitsForAnOpenTransactionAndLetsOthersWriteMeanwhile(t *testing.T) {
-	t.Parallel()
-	db := versionOne(t, "https://re.example")
+	fromEach(t, waitsForAnOpenTransaction)
+}
+
+func waitsForAnOpenTransaction(t *testing.T, version int) {
+	db := atVersion(t, version, "https://re.example")
 	release := db.locked(`select webhook.publish('contact.created', '{}')`)
 	ended := make(chan string, 1)
 	go func() { ended <- migrate(db) }()
@@ -267,8 +294,11 @@ func TestAnUpgradeWaitsForAnOpenTransactionAndLetsOthersWriteMeanwhile(t *testin
 }
 
 func TestTwoUpgradesAtOnceBothSucceed(t *testing.T) {
-	t.Parallel()
-	db := versionOne(t, "https://re.example")
+	fromEach(t, fourAtOnce)
+}
+
+func fourAtOnce(t *testing.T, version int) {
+	db := atVersion(t, version, "https://re.example")
 	ended := make(chan string, 4)
 	for range cap(ended) {
 		go func() { ended <- migrate(db, "--roles") }()
@@ -281,125 +311,6 @@ func TestTwoUpgradesAtOnceBothSucceed(t *testing.T) {
 	if n := db.count(`select count(*) from webhook.schema_versions where version = 3`); n != 1 {
 		t.Errorf("version 3 was stamped %d times", n)
 	}
-}
-
-// TestAnUpgradeUnderAHundredTransactionsDisturbsNone lets an application write
-// in a hundred sessions at once and a worker of the old version deliver, while
-// the schema is upgraded and pruned. Each session gives up on a lock after 5 s:
-// none must.
-func TestAnUpgradeUnderAHundredTransactionsDisturbsNone(t *testing.T) {
-	t.Parallel()
-	sessions := min(100, query[int](t, shared.url, `select current_setting('max_connections')::int - 60`)) // 60 for the tests beside this one
-	db := versionOne(t, "https://re.example")
-	app := db.impatient("5s")
-	if got := query[string](t, app.address, `show lock_timeout`); got != "5s" {
-		t.Fatalf("the application waits %s for a lock", got)
-	}
-	stop, finish := context.WithCancel(t.Context())
-	defer finish()
-	var wait sync.WaitGroup
-	var written, delivered atomic.Int64
-	failed := make(chan error, 1)
-	fail := func(err error) {
-		select {
-		case failed <- err:
-		default:
-		}
-		finish()
-	}
-	for n := range sessions {
-		wait.Go(func() {
-			for stop.Err() == nil {
-				if err := writeTwo(app, n); err != nil {
-					fail(fmt.Errorf("an application's transaction: %w", err))
-					return
-				}
-				written.Add(2)
-			}
-		})
-	}
-	wait.Go(func() {
-		pool, err := store.Open(db.address)
-		if err != nil {
-			fail(err)
-			return
-		}
-		defer pool.Close()
-		old := store.New(pool, time.Hour) // what it runs here is what version 1 ran: claims, and records of successes
-		defer old.Close()
-		for stop.Err() == nil {
-			n, err := deliver(old)
-			if err != nil {
-				fail(fmt.Errorf("the worker: %w", err))
-				return
-			}
-			delivered.Add(int64(n))
-		}
-	})
-	progress := func(what string) {
-		from, sent := written.Load(), delivered.Load()
-		eventually(t, what, func() bool {
-			select {
-			case err := <-failed:
-				t.Fatal(err)
-			default:
-			}
-			return written.Load() > from+int64(4*sessions) && delivered.Load() > sent+100
-		})
-	}
-	progress("everybody is at work")
-	db.migrated()
-	if said := migrate(db, "--roles"); !strings.HasPrefix(said, "0 ") {
-		t.Errorf("migrate --roles: %s", said)
-	}
-	progress("everybody goes on")
-	for range 3 {
-		db.number(`select webhook.prune('0')`)
-	}
-	progress("everybody still goes on")
-	finish()
-	wait.Wait()
-	select {
-	case err := <-failed:
-		t.Fatal(err)
-	default:
-	}
-	if n := db.count(`select webhook.schema_version()`); n != 3 {
-		t.Errorf("it is version %d", n)
-	}
-}
-
-// writeTwo is an application's transaction.
-func writeTwo(app *database, n int) error {
-	tx, err := app.Beginx()
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if _, err := tx.Exec(`select webhook.publish('contact.created', json_build_object('contact_id', $1::int))`, n); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(`insert into webhook.outbox (event, data) values ('document.exported', json_build_object('id', $1::text, 'status', 'Export'))`, uuid.NewString()); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// deliver claims what there is, and records that it has arrived.
-func deliver(s *store.Store) (int, error) {
-	var lanes []outbox.Lane
-	for _, c := range outbox.Channels() {
-		lanes = append(lanes, outbox.Lane{Channel: c.Name})
-	}
-	events, err := s.Claim(context.Background(), uuid.NewString(), lanes)
-	if err != nil || len(events) == 0 {
-		return 0, err
-	}
-	var outcomes []outbox.Outcome
-	for _, e := range events {
-		outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, AttemptID: e.AttemptID, Verdict: outbox.Sent, Result: outbox.Result{Delivered: true, Status: 200}})
-	}
-	return len(events), s.Record(context.Background(), outcomes)
 }
 
 func TestANewerVersionIsRefusedAndLeftAlone(t *testing.T) {

@@ -348,7 +348,7 @@ alter table webhook.channels alter column max_in_flight set default 128;
 end $step$;
 
 
--- Step 4: the functions and views, and the stamp. None of this locks a table.
+-- Step 4: the functions and views, comments, and the stamp. None of this keeps anybody from reading or writing a table.
 do $step$ begin
 perform pg_advisory_xact_lock(hashtext('webhook.schema'));
 if webhook.schema_version() >= 3 then return; end if;
@@ -648,7 +648,7 @@ begin
   return webhook.explain($1);
 end $fn$;
 comment on function webhook.retry(bigint) is
-  'Sends a finished event again, whatever it became. Refused while a worker holds it, and for an export that a later one has followed. Returns webhook.explain of the event.';
+  'Sends a finished event again, whatever it became. Refused while a worker holds it, and for an export that a later one has followed. The webhook-id header stays the same, so that a receiver which has the event can tell. Leaves a row in webhook.interventions. Returns webhook.explain of the event.';
 
 create or replace function webhook.cancel(id bigint) returns text
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -671,7 +671,7 @@ begin
   return webhook.explain($1);
 end $fn$;
 comment on function webhook.cancel(bigint) is
-  'Withdraws a pending event that no worker holds. Returns webhook.explain of the event.';
+  'Withdraws a pending event that no worker holds: it becomes cancelled, which webhook.retry undoes. Leaves a row in webhook.interventions. Returns webhook.explain of the event.';
 
 create or replace function webhook.event_of(channel text) returns text
   language plpgsql stable
@@ -741,7 +741,7 @@ begin
   return cardinality(ids);
 end $fn$;
 comment on function webhook.retry_failed(text, timestamptz, timestamptz, int, text, boolean, int, boolean) is
-  'Sends failed events again, oldest first, at most max_rows a call, and returns how many. All filters are optional: channel, since and until (when they failed), http_status, error_like (a LIKE pattern). Those whose outcome is unknown are left out unless include_unknown. dry_run only counts.';
+  'Sends failed events again, oldest first, at most max_rows a call, and returns how many. All filters are optional: channel, since and until (when they failed), http_status, error_like (a LIKE pattern). Those whose outcome is unknown (interrupted, or timed out after the request was sent) are left out unless include_unknown. Test events are left out. dry_run only counts. Each leaves a row in webhook.interventions.';
 
 create or replace function webhook.discard(
     channel text default null, before timestamptz default null, max_rows int default 10000, dry_run boolean default false)
@@ -784,7 +784,7 @@ begin
   return cardinality(ids);
 end $fn$;
 comment on function webhook.discard(text, timestamptz, int, boolean) is
-  'Cancels pending events that no worker holds, at most max_rows a call, and returns how many. Optional: channel, before (when they happened). dry_run only counts.';
+  'Cancels pending events that no worker holds, at most max_rows a call, and returns how many. Optional: channel, before (when they happened). dry_run only counts. Each leaves a row in webhook.interventions; webhook.retry undoes it, event by event.';
 
 create or replace function webhook.send_test(channel text) returns bigint
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -1144,6 +1144,34 @@ end $fn$;
 comment on function webhook.create_roles(boolean) is
   'Creates the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin where they do not exist, and grants each what it needs. Returns the statements; with only_print it runs none of them, for a DBA to run.';
 
+
+-- Comments on what the steps before have made.
+comment on column webhook.outbox.error       is 'What went wrong in the newest attempt, its kind first ("HTTP 404", "dns: …"); null after a success. "outcome unknown" in it means that the receiver may have the event. What it means and what to do: select webhook.hint(http_status, error).';
+comment on column webhook.outbox.attempts    is 'How often a worker has claimed the event to send it. Each time it began one POST at most.';
+comment on column webhook.outbox.document_id is 'The document''s id as text, taken from data; null where data has none, and for test events and other events. Is document 42 synced? select status, synced_at from webhook.outbox where document_id = ''42'' order by id desc limit 1';
+comment on column webhook.channels.enabled   is 'The switch, off until a person turns it on. Off: documents stay pending, events of the other six become skipped.';
+comment on column webhook.interventions.at   is 'When it was done.';
+comment on trigger touch on webhook.channels is 'Keeps updated_at.';
+comment on trigger touch on webhook.settings is 'Keeps updated_at.';
+comment on constraint outbox_event_is_known                          on webhook.outbox is 'The event is one of the seven.';
+comment on constraint outbox_data_is_an_object                       on webhook.outbox is 'The facts are one JSON object.';
+comment on constraint outbox_status_is_known                         on webhook.outbox is 'The status is one of the seven.';
+comment on constraint outbox_attempts_is_a_count                     on webhook.outbox is 'Attempts are counted from 0.';
+comment on constraint outbox_document_stays_pending                  on webhook.outbox is 'At least once: a document stays pending until it is sent, superseded or cancelled, leased or not. Test events are attempted once.';
+comment on constraint outbox_only_a_document_is_superseded           on webhook.outbox is 'Only an export can be followed by a later export of the same document.';
+comment on constraint outbox_sending_is_leased                       on webhook.outbox is 'At most once: while the one attempt is under way, a worker holds the row.';
+comment on constraint outbox_lease_is_of_a_claim                     on webhook.outbox is 'A held row is sending, or a pending document, and says who holds it since when and under which claim.';
+comment on constraint outbox_finished_at_is_set_when_finished        on webhook.outbox is 'finished_at is set exactly for sent, failed, skipped, superseded and cancelled.';
+comment on constraint outbox_synced_at_is_set_when_a_document_is_sent on webhook.outbox is 'synced_at is set exactly for documents that were sent.';
+comment on constraint outbox_sent_has_an_answer                      on webhook.outbox is 'What was sent has the HTTP status of its answer, and no error.';
+comment on constraint channels_url_is_http_or_https                  on webhook.channels is 'A URL begins with http:// or https://.';
+comment on constraint channels_accept_status_lists_2xx               on webhook.channels is 'The statuses that count as delivered: at least one, each of 200 to 299.';
+comment on constraint channels_max_in_flight_is_1_to_1000            on webhook.channels is 'To stop a channel, turn it off: 0 is no limit that means so.';
+comment on constraint settings_is_one_row                            on webhook.settings is 'There is one row of settings.';
+comment on constraint settings_auth_is_none_or_bearer                on webhook.settings is 'none or bearer.';
+comment on constraint settings_bearer_token_is_a_header_value        on webhook.settings is 'A token holds no control character, which no HTTP header may.';
+comment on constraint settings_document_base_url_is_http_or_https    on webhook.settings is 'The address begins with http:// or https:// and names a host.';
+comment on constraint interventions_action_is_known                  on webhook.interventions is 'retry, cancel or discard.';
 
 revoke all on all tables    in schema webhook from public;
 revoke all on all functions in schema webhook from public;

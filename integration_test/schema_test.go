@@ -173,6 +173,18 @@ func TestEverythingInTheSchemaHasAComment(t *testing.T) {
 		select format('function %s', p.oid::regprocedure)
 		  from pg_proc p where p.pronamespace = 'webhook'::regnamespace and obj_description(p.oid, 'pg_proc') is null
 		union all
+		select format('index %s', i.indexrelid::regclass)
+		  from pg_index i join pg_class c on c.oid = i.indrelid
+		 where c.relnamespace = 'webhook'::regnamespace and obj_description(i.indexrelid, 'pg_class') is null
+		   and not exists (select from pg_constraint k where k.conindid = i.indexrelid)
+		union all
+		select format('constraint %s', k.conname)
+		  from pg_constraint k where k.connamespace = 'webhook'::regnamespace and k.contype not in ('p', 'u', 'n') and obj_description(k.oid, 'pg_constraint') is null
+		union all
+		select format('trigger %s of %s', t.tgname, c.relname)
+		  from pg_trigger t join pg_class c on c.oid = t.tgrelid
+		 where c.relnamespace = 'webhook'::regnamespace and not t.tgisinternal and obj_description(t.oid, 'pg_trigger') is null
+		union all
 		select 'the schema' where obj_description('webhook'::regnamespace, 'pg_namespace') is null
 		order by 1`); err != nil {
 		t.Fatal(err)

@@ -152,7 +152,7 @@ func (db *database) catalog() string {
 		  union all
 		  select format('index %s', pg_get_indexdef(c.oid)) from pg_class c where c.relnamespace = 'webhook'::regnamespace and c.relkind = 'i'
 		  union all
-		  select format('constraint %s.%s %s %s', c.conrelid::regclass, c.conname, c.convalidated, pg_get_constraintdef(c.oid)) from pg_constraint c where c.connamespace = 'webhook'::regnamespace
+		  select format('constraint %s.%s %s %s %s', c.conrelid::regclass, c.conname, c.convalidated, pg_get_constraintdef(c.oid), obj_description(c.oid, 'pg_constraint')) from pg_constraint c where c.connamespace = 'webhook'::regnamespace
 		  union all
 		  select format('trigger %s %s %s', pg_get_triggerdef(t.oid), t.tgenabled, obj_description(t.oid, 'pg_trigger'))
 		    from pg_trigger t join pg_class c on c.oid = t.tgrelid where c.relnamespace = 'webhook'::regnamespace and not t.tgisinternal

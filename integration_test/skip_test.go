@@ -53,6 +53,43 @@ func TestAHundredThousandAuditEntriesOfAnOffChannelAreSkippedInBoundedBatches(t 
 	}
 }
 
+// The fifth of fifty batches is held up in the middle of its work. Meanwhile
+// every other channel flows, and applications write.
+func TestOthersAreNotHeldUpWhileAHundredThousandAreSkipped(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	auditVolume(db, 100_000)
+	db.exec(`update webhook.channels set enabled = false where name = 'audit_log'`)
+	db.exec(`create function public.hold_up() returns trigger language plpgsql as $$ begin
+		if (select count(*) from public.statements where changed > 1000) = 5 then
+			perform set_config('lock_timeout', '0', true);
+			perform pg_advisory_xact_lock(5);
+		end if;
+		return null; end $$`)
+	db.exec(`create trigger then_hold_up after update on webhook.outbox for each statement execute function public.hold_up()`)
+	release := db.locked(`select pg_advisory_xact_lock(5)`)
+	defer release()
+	startWorker(t, quick(db.address))
+	// Only the skipping changes more than a thousand rows in a statement, so it is
+	// what waits; the others' statements pass the trigger, since their transactions
+	// do not see the fifth batch.
+	db.waitsForLock()
+	for _, event := range []string{"contact.created", "case.created", "rule.executed"} {
+		id := db.publish(event, `{}`)
+		eventually(t, event+" is sent while the skipping stands still", func() bool { return db.status(id) == "sent" })
+	}
+	document, late := db.document("42"), db.publish("audit.log", `{}`)
+	eventually(t, "a document is sent while the skipping stands still", func() bool { return db.status(document) == "sent" })
+	if n := db.count(`select count(*) from webhook.outbox where event = 'audit.log' and status = 'skipped'`); n != 4*2000 {
+		t.Errorf("%d were skipped meanwhile: the skipping did not stand still", n)
+	}
+	release()
+	eventually(t, "all of them are skipped in the end", func() bool {
+		return db.status(late) == "skipped" && db.count(`select count(*) from webhook.outbox where event = 'audit.log' and status = 'pending'`) == 0
+	})
+}
+
 // The fifth batch is held up, the channel is turned on, and the batch let go:
 // what it had begun is done, and nothing after the switch.
 func TestAChannelThatIsTurnedOnMidwayStopsTheSkipping(t *testing.T) {

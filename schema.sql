@@ -1017,9 +1017,11 @@ comment on function webhook.explain(bigint) is
 
 -- Ten thousand of each kind and channel are enough to see what is wrong, and keep this quick on the worst of days.
 create or replace view webhook.problems as
-  select 'channel'::text as kind, s.channel, null::bigint as id, null::timestamptz as since, s.problem, 'Its events wait until this is mended.'::text as hint
-    from webhook.status s
-   where s.problem is not null
+  select 'channel'::text as kind, c.name as channel, null::bigint as id, null::timestamptz as since,
+         webhook.channel_problem(c, s) as problem, 'Its events wait until this is mended.'::text as hint
+    from webhook.channels c
+   cross join webhook.settings s
+   where c.enabled and webhook.channel_problem(c, s) is not null
   union all
   select 'event', c.name, f.id, f.finished_at, f.error, webhook.hint(f.http_status, f.error)
     from webhook.channels c

@@ -728,7 +728,8 @@ begin
       from (select c.name, c.position, count(*) as n
               from webhook.outbox o join webhook.channels c on c.event = o.event
              where o.id = any (ids) group by c.name, c.position) counted;
-    raise notice 'webhook.retry_failed would send % failed events again%', cardinality(ids), coalesce(': ' || found, '');
+    raise notice 'webhook.retry_failed would send % failed events again%', cardinality(ids),
+      coalesce(': ' || found, '') || case when $6 then '' else '; those whose outcome is unknown are left out without include_unknown => true' end;
     return cardinality(ids);
   end if;
   insert into webhook.interventions (outbox_id, action, was_status, was_finished_at, was_http_status, was_error)

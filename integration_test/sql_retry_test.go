@@ -375,6 +375,25 @@ func TestRetryFailedIsRepeatedUntilItReturnsZero(t *testing.T) {
 	}
 }
 
+// A call that says nothing else changes ten thousand rows at most.
+func TestFunctionsOverManyRowsChangeTenThousandRowsACall(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ state, call string }{
+		{"failed", `select webhook.retry_failed()`},
+		{"pending", `select webhook.discard()`},
+		{"sent", `select webhook.prune('0')`},
+	} {
+		db := ready(t, "https://re.example")
+		db.exec(`insert into webhook.outbox (event, data) select 'contact.created', '{}' from generate_series(1, 10005)`)
+		db.exec(`update webhook.outbox set ` + states[c.state])
+		for _, want := range []int{10_000, 5, 0} {
+			if n := db.number(c.call); n != want {
+				t.Errorf("%s returned %d, want %d", c.call, n, want)
+			}
+		}
+	}
+}
+
 func TestFunctionsOverManyRowsLeaveOutWhatAnotherSessionHasLocked(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ state, event, call string }{
@@ -475,7 +494,11 @@ func TestRetryFailedWarnsOfChannelsThatAreOffAndADryRunSaysWhatItWouldDo(t *test
 	if _, err := loud.Exec(`select webhook.retry_failed(dry_run => true)`); err != nil {
 		t.Fatal(err)
 	}
-	with(t, "the dry run", said(), "would send 5 failed events again: 2 of contacts, 1 of folders, 1 of cases, 1 of audit_log", "off, and become skipped unless they are turned on first: audit_log")
+	with(t, "the dry run", said(), "would send 5 failed events again: 2 of contacts, 1 of folders, 1 of cases, 1 of audit_log; those whose outcome is unknown are left out without include_unknown => true", "off, and become skipped unless they are turned on first: audit_log")
+	if _, err := loud.Exec(`select webhook.retry_failed('contacts', dry_run => true, include_unknown => true)`); err != nil {
+		t.Fatal(err)
+	}
+	with(t, "the dry run", said(), "would send 3 failed events again: 3 of contacts\n")
 	db.publish("contact.created", `{}`)
 	if _, err := loud.Exec(`select webhook.discard(dry_run => true)`); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,8 @@ package integration_test
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -106,6 +108,26 @@ func TestVolumeReadsOneIndex(t *testing.T) {
 	tx.MustExec(`select * from webhook.volume`)
 	if after := touchedBy(t, tx); after.SeqScans != before.SeqScans || after.Rows-before.Rows > 200 {
 		t.Errorf("from %+v to %+v, although all finished rows are older than seven days", before, after)
+	}
+}
+
+// Above jit_above_cost PostgreSQL compiles a query first, which takes these
+// longer than anything else they do.
+func TestNoViewOfAnOrdinaryOutboxIsCompiledFirst(t *testing.T) {
+	t.Parallel()
+	const jitAboveCost = 100_000 // the default
+	for name, db := range map[string]*database{"empty": open(t, newDatabase(t)), "upgraded": atVersion(t, 2, "https://re.example")} {
+		db.migrated()
+		for _, view := range []string{"status", "problems", "volume"} {
+			plan := query[string](t, db.address, `explain (format json) select * from webhook.`+view)
+			cost := regexp.MustCompile(`"Total Cost": ([0-9.]+)`).FindStringSubmatch(plan) // the first is that of the whole
+			if cost == nil {
+				t.Fatalf("no cost in %s", plan)
+			}
+			if n, err := strconv.ParseFloat(cost[1], 64); err != nil || n > jitAboveCost {
+				t.Errorf("%s, %s: a cost of %s", name, view, cost[1])
+			}
+		}
 	}
 }
 

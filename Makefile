@@ -33,9 +33,13 @@ fuzz: ## each fuzz target for FUZZTIME (default 20s)
 		echo "$$target in $$dir"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-20s} || exit 1; \
 	done
 
+# SECTION=throughput,latency  SIZE=short|normal|long  ROUNDS=3  EVENTS=100000  DOCUMENT=../docs/performance.md: see bench/options.go
+BENCH = $(if $(SECTION),--section $(SECTION)) $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	$(if $(EVENTS),--events $(EVENTS)) $(if $(DOCUMENT),--document $(DOCUMENT)) $(ARGS)
+
 .PHONY: bench
-bench: ## how fast a backlog drains, beside the bare HTTP ceiling of the same run
-	$(GO) run ./bench
+bench: ## how fast it is, beside its peers (a module of its own; see docs/performance.md)
+	cd bench && $(GO) run . $(BENCH)
 
 .PHONY: images
 images: ## PostgreSQL images for dockertest, built from Debian packages where no registry can be reached

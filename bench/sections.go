@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// section is one part of issue 5: it measures on a fresh stage and returns what
+// is to be read about it.
+type section struct {
+	name      string
+	about     string
+	run       func(ctx context.Context, s *stage, r *report) error
+	onRequest bool // not part of a run that names no section
+}
+
+var sections []section
+
+// init, since a section's function leads back to the list of sections.
+func init() {
+	sections = []section{
+		{name: "throughput", about: "a backlog, drained: beside the HTTP ceiling and beside peers", run: throughput},
+	}
+}
+
+func sectionNames() (names []string) {
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// measure runs the sections one after the other. What is measured is written at
+// once: a section that fails, or a run that is stopped, loses nothing else.
+func measure(ctx context.Context, o options) error {
+	for _, part := range o.sections {
+		began := time.Now()
+		fmt.Fprintf(os.Stderr, "== %s: %s\n", part.name, part.about)
+		r := &report{name: part.name, about: part.about}
+		if err := stageFor(ctx, o, func(s *stage) error { return part.run(ctx, s, r) }); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		r.notef("%s; it took %s.", conditions(o), time.Since(began).Round(time.Second))
+		fmt.Println(r.text())
+		if err := r.save(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stageFor has a section play on a stage of its own, and clears it away.
+func stageFor(ctx context.Context, o options, play func(*stage) error) error {
+	s, err := newStage(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer s.clear()
+	return play(s)
+}

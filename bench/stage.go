@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// stage is what a section plays on: a server of its own, a database with the
+// schema, the built worker, a receiver.
+type stage struct {
+	options
+	dir      string
+	binary   string // the worker, as users get it
+	postgres *postgres
+	receiver *mirror
+	db       *sql.DB // the database "webhooks"
+	ends     []func()
+}
+
+const databaseName = "webhooks"
+
+func newStage(ctx context.Context, o options) (s *stage, err error) {
+	s = &stage{options: o}
+	defer func() {
+		if err != nil {
+			s.clear()
+		}
+	}()
+	if s.dir, err = os.MkdirTemp("", "webhooks-bench-*"); err != nil {
+		return s, err
+	}
+	s.binary = filepath.Join(s.dir, "webhooks")
+	build := exec.CommandContext(ctx, "go", "build", "-o", s.binary, ".")
+	build.Dir = o.root
+	if said, err := build.CombinedOutput(); err != nil {
+		return s, fmt.Errorf("build the worker: %w\n%s", err, said)
+	}
+	if s.receiver, err = startReceiver(s.dir); err != nil {
+		return s, err
+	}
+	return s, s.openServer(ctx)
+}
+
+// openServer runs a server and applies the schema as users do.
+func (s *stage) openServer(ctx context.Context, settings ...string) (err error) {
+	if s.postgres, err = startPostgres(ctx, settings...); err != nil {
+		return err
+	}
+	if s.db, err = s.postgres.create(ctx, databaseName); err != nil {
+		return err
+	}
+	migrate := exec.CommandContext(ctx, s.binary, "migrate")
+	migrate.Env = append(os.Environ(), "DATABASE_URL="+s.dsn())
+	if said, err := migrate.CombinedOutput(); err != nil {
+		return fmt.Errorf("migrate: %w\n%s", err, said)
+	}
+	return s.exec(ctx, `update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai'`)
+}
+
+// atEnd has something closed with the stage, before its server.
+func (s *stage) atEnd(end func()) { s.ends = append(s.ends, end) }
+
+// clear ends everything that the stage has started.
+func (s *stage) clear() {
+	for _, end := range slices.Backward(s.ends) {
+		end()
+	}
+	if s.db != nil {
+		s.db.Close()
+	}
+	if s.postgres != nil {
+		s.postgres.stop()
+	}
+	if s.receiver != nil {
+		_ = s.receiver.stop(5 * time.Second)
+	}
+	if s.dir != "" {
+		_ = os.RemoveAll(s.dir)
+	}
+}
+
+func (s *stage) dsn() string { return s.postgres.server.DSN(databaseName) }
+
+// exec runs statements one after the other.
+func (s *stage) exec(ctx context.Context, statements ...string) error {
+	for _, statement := range statements {
+		if _, err := s.db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%w\n%s", err, statement)
+		}
+	}
+	return nil
+}
+
+// count runs a query of one number.
+func (s *stage) count(ctx context.Context, query string, args ...any) (n int64, err error) {
+	if err = s.db.QueryRowContext(ctx, query, args...).Scan(&n); err != nil {
+		err = fmt.Errorf("%w\n%s", err, query)
+	}
+	return n, err
+}
+
+// worker starts `webhooks run` with its default settings; the receiver is on
+// this machine, so its address must be allowed.
+func (s *stage) worker(env ...string) (*process, error) {
+	env = append([]string{"DATABASE_URL=" + s.dsn(), "WEBHOOK_ALLOW_NETWORKS=127.0.0.0/8"}, env...)
+	return startProcess(filepath.Join(s.dir, "worker.log"), env, s.binary, "run")
+}
+
+// stopWorker takes part in every measurement that must lose nothing: exit
+// status 0 says that all was recorded.
+const stopWorker = 40 * time.Second
+
+// channel points a channel at a path of the receiver and turns it on.
+func (s *stage) channel(ctx context.Context, name, path string) error {
+	_, err := s.db.ExecContext(ctx, `update webhook.channels set enabled = true, url = $2 where name = $1`, name, s.receiver.hooks+path)
+	return err
+}
+
+// only turns on the named channels, each with a path of its own name, and turns
+// off the others.
+func (s *stage) only(ctx context.Context, names ...string) error {
+	if err := s.exec(ctx, `update webhook.channels set enabled = false`); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := s.channel(ctx, name, "/"+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// throughput drains the same backlog by everybody in turn.
+func throughput(ctx context.Context, s *stage, r *report) error {
+	tutorial, err := s.tutorial(ctx)
+	if err != nil {
+		return err
+	}
+	river, err := s.river(ctx)
+	if err != nil {
+		return err
+	}
+	const http, once, documents, store, storeDocuments, riverBest, tutorials = 0, 7, 8, 5, 6, 4, 2
+	all := []drainer{
+		http:           s.ceiling(payloadBytes),
+		1:              tutorial(1, 0.1),
+		tutorials:      tutorial(16, 0.25),
+		3:              river("River "+riverVersion()+", defaults (100 workers)", 0.1),
+		riverBest:      river("River, tuned", 1, riverTuned...),
+		store:          s.database("database only, audit.log: claim, render, record", "audit_log", "audit.log"),
+		storeDocuments: s.database("database only, documents", "documents", "document.exported"),
+		once:           s.ours("webhooks, one attempt (audit.log)", "audit_log", "audit.log", payloadBytes),
+		documents:      s.ours("webhooks, documents", "documents", "document.exported", payloadBytes),
+	}
+	results, err := s.compare(ctx, all, s.events)
+	if err != nil {
+		return err
+	}
+	rates := make([]float64, len(all))
+	t := table{{"backlog of " + number(s.events), "events/s", "beside the ceiling", "CPU per 1,000 events: worker", "PostgreSQL", "receiver",
+		"worker's peak memory", "PostgreSQL's memory", "payload"}}
+	for i, d := range all {
+		m := medians(results[i])
+		rates[i] = m.perSecond
+		t = append(t, []string{d.name, number(m.perSecond), ratio(m.perSecond, rates[http]), perThousand(m.worker, m.events), perThousand(m.postgres, m.events),
+			perThousand(m.receiver, m.events), megabytes(m.workerPeak), megabytes(m.postgresEnd), number(m.bytes) + " B"})
+	}
+	r.table(t)
+	verdicts := table{{"target", "wanted", "reached"}}
+	for _, ours := range []struct {
+		name        string
+		rate, store float64
+	}{{"one attempt", rates[once], rates[store]}, {"documents", rates[documents], rates[storeDocuments]}} {
+		both := 1 / (1/rates[http] + 1/ours.store)
+		verdicts = append(verdicts,
+			[]string{ours.name + ", beside the HTTP ceiling", "≥ 0.40", ratio(ours.rate, rates[http])},
+			[]string{ours.name + ", beside River tuned", "≥ 2.5", ratio(ours.rate, rates[riverBest])},
+			[]string{ours.name + ", beside the tutorial, 16 at once", "≥ 5", ratio(ours.rate, rates[tutorials])},
+			[]string{ours.name + ", beside 1/(1/HTTP + 1/database) = " + number(both), "", ratio(ours.rate, both)})
+	}
+	r.table(verdicts)
+	r.notef("Slow peers are given less of the backlog: %s.", shares(all, s.events))
+	return nil
+}
+
+// compare drains by each in turn, round by round, so that a noisy neighbour
+// disturbs all alike.
+func (s *stage) compare(ctx context.Context, all []drainer, events int) ([][]drained, error) {
+	results := make([][]drained, len(all))
+	for round := range s.rounds {
+		for i, d := range all {
+			result, err := s.drain(ctx, d, events)
+			if err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(os.Stderr, "   round %d: %-80s %8s/s\n", round+1, d.name, number(result.perSecond))
+			results[i] = append(results[i], result)
+		}
+	}
+	return results, nil
+}
+
+// medians takes the median of each figure by itself.
+func medians(all []drained) (m drained) {
+	m.events = all[0].events
+	m.perSecond = medianOf(all, func(d drained) float64 { return d.perSecond })
+	m.bytes = medianOf(all, func(d drained) float64 { return d.bytes })
+	m.worker = medianOf(all, func(d drained) time.Duration { return d.worker })
+	m.postgres = medianOf(all, func(d drained) time.Duration { return d.postgres })
+	m.receiver = medianOf(all, func(d drained) time.Duration { return d.receiver })
+	m.workerPeak = medianOf(all, func(d drained) int64 { return d.workerPeak })
+	m.postgresEnd = medianOf(all, func(d drained) int64 { return d.postgresEnd })
+	return m
+}
+
+func shares(all []drainer, events int) (text string) {
+	for _, d := range all {
+		if d.share < 1 {
+			if text != "" {
+				text += "; "
+			}
+			text += d.name + " " + number(float64(events)*d.share)
+		}
+	}
+	return text
+}

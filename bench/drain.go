@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -16,12 +17,16 @@ type drainer struct {
 	start func(n int) (*process, error)
 	left  func(ctx context.Context) (bool, error) // is anything not recorded yet?
 
-	silent bool // it POSTs nothing
+	silent    bool                                                           // it POSTs nothing
+	processes int                                                            // 0 means one
+	paths     map[string]behaviour                                           // how the receiver behaves; hook is counted in any case
+	during    func(ctx context.Context, s *stage, end <-chan struct{}) error // what else happens meanwhile
 }
 
 // drained is what one drain came to.
 type drained struct {
 	perSecond float64
+	arriving  float64 // the same, from the first payload that arrived to the last
 	events    int
 	bytes     float64 // of a payload, as it arrived
 	usage
@@ -41,23 +46,56 @@ func (s *stage) drain(ctx context.Context, d drainer, events int) (drained, erro
 	if err := d.fill(ctx, n); err != nil {
 		return drained{}, fmt.Errorf("%s: fill: %w", d.name, err)
 	}
-	if err := s.receiver.reset(ctx, n, map[string]behaviour{hook: {}}); err != nil {
+	paths := map[string]behaviour{}
+	maps.Copy(paths, d.paths)
+	measured := paths[hook]
+	measured.Counted = true
+	paths[hook] = measured
+	if err := s.receiver.reset(ctx, n, paths); err != nil {
 		return drained{}, err
 	}
-	m := s.meter()
-	p, err := d.start(n)
+	result, err := s.run(ctx, d, n)
 	if err != nil {
 		return drained{}, fmt.Errorf("%s: %w", d.name, err)
 	}
-	m.worker = p
-	result, err := s.watch(ctx, d, m, n)
-	if stopped := p.stop(stopWorker); err == nil && stopped != nil {
-		err = stopped
-	}
-	if err != nil {
-		return drained{}, fmt.Errorf("%s: %w\n%s", d.name, err, p.logTail())
-	}
 	return result, nil
+}
+
+// run starts the processes, watches them drain, and ends them.
+func (s *stage) run(ctx context.Context, d drainer, n int) (result drained, err error) {
+	m := s.meter()
+	for range max(d.processes, 1) {
+		p, err := d.start(n)
+		if err != nil {
+			return drained{}, errors.Join(err, s.stopAll(ctx, m.workers))
+		}
+		m.workers = append(m.workers, p)
+	}
+	end, besides := make(chan struct{}), make(chan error, 1)
+	go func() {
+		if d.during == nil {
+			besides <- nil
+			return
+		}
+		besides <- d.during(ctx, s, end)
+	}()
+	result, err = s.watch(ctx, d, m, n)
+	close(end)
+	return result, errors.Join(err, <-besides, s.stopAll(ctx, m.workers))
+}
+
+// stopAll ends the workers; attempts that hang in a black hole are answered, so
+// that they have something to record.
+func (s *stage) stopAll(ctx context.Context, workers []*process) (err error) {
+	for _, p := range workers {
+		p.terminate()
+	}
+	time.Sleep(100 * time.Millisecond) // they claim no more now
+	err = s.receiver.reset(context.WithoutCancel(ctx), 0, nil)
+	for _, p := range workers {
+		err = errors.Join(err, p.stop(stopWorker))
+	}
+	return err
 }
 
 // watch waits until all has arrived and all is recorded.
@@ -96,6 +134,7 @@ func (s *stage) watch(ctx context.Context, d drainer, m *meter, n int) (drained,
 	}
 	return drained{
 		perSecond: float64(n) / (time.Duration(recorded - got.First)).Seconds(),
+		arriving:  float64(n-inFlight) / time.Duration(got.Last-got.First).Seconds(), // the first ones arrive at once
 		events:    n,
 		bytes:     float64(all[hook].Bytes) / float64(n),
 		usage:     u,

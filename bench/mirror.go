@@ -37,6 +37,11 @@ func (m *mirror) reset(ctx context.Context, want int, paths map[string]behaviour
 	return m.ask(ctx, "/reset", body, nil)
 }
 
+// listen opens one more address for payloads.
+func (m *mirror) listen(ctx context.Context, address string) error {
+	return m.ask(ctx, "/listen?address="+address, nil, nil)
+}
+
 // wait returns when the wanted posts have arrived.
 func (m *mirror) wait(ctx context.Context, limit time.Duration) (t tally, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -48,7 +53,7 @@ func (m *mirror) wait(ctx context.Context, limit time.Duration) (t tally, err er
 	return t, err
 }
 
-// tally is what each path has met; "" stands for all of them.
+// tally is what each path has met; "" stands for all that are counted.
 func (m *mirror) tally(ctx context.Context) (t map[string]tally, err error) {
 	return t, m.ask(ctx, "/tally", nil, &t)
 }

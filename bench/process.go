@@ -86,8 +86,7 @@ func startRole(log string, env []string, role string, args ...string) (*process,
 
 // stop asks the process to end, kills it after a while, and says how it ended.
 func (p *process) stop(within time.Duration) error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	_ = p.stdin.Close()
+	p.terminate()
 	select {
 	case <-p.done:
 	case <-time.After(within):
@@ -99,6 +98,12 @@ func (p *process) stop(within time.Duration) error {
 		return fmt.Errorf("%w\n%s", p.err, p.logTail())
 	}
 	return nil
+}
+
+// terminate asks the process to end and does not wait for it.
+func (p *process) terminate() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.stdin.Close()
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

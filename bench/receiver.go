@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,21 +16,26 @@ import (
 
 // behaviour is how the receiver answers on one path.
 type behaviour struct {
-	Delay  time.Duration // before the answer; a black hole is a very long one
-	Status int           // 0 means 200
-	Record bool          // note what arrives when, by its webhook-id
+	Delay      time.Duration // before the answer; a black hole is a very long one
+	Status     int           // 0 means 200
+	RefuseUpTo int64         // events up to this id are answered with 503
+	Counted    bool          // its posts are those that /wait waits for
+	Noted      bool          // what arrives when is noted, by its event's id
 }
+
+// blackHole is longer than any attempt.
+const blackHole = time.Hour
 
 // receipt is one noted arrival.
 type receipt struct {
-	ID string // the webhook-id
-	At int64  // Unix time in nanoseconds
+	ID int64 // of the event: the webhook-id's last part
+	At int64 // Unix time in nanoseconds
 }
 
-// tally is what one path, or all of them, have met since the last reset.
+// tally is what one path, or all that are counted, have met since the last reset.
 type tally struct {
 	Posts, Bytes int64
-	First, Last  int64 // Unix time in nanoseconds; Last is the wanted post's, where one was asked for
+	First, Last  int64 // Unix time in nanoseconds: of the first post, and of the last one that was waited for
 }
 
 // lane is one path of the receiver.
@@ -48,6 +55,7 @@ type receiver struct {
 	want        atomic.Int64
 	first, last atomic.Int64
 	reached     atomic.Pointer[chan struct{}]
+	reordered   atomic.Pointer[chan struct{}] // closed by a reset: whoever waits in a black hole is let go
 }
 
 // receiverRole serves two ports: payloads come to one, the bench's orders to the
@@ -65,6 +73,7 @@ func receiverRole(ctx context.Context, _ []string) error {
 	r.reset(nil, 0)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/reset", r.serveReset)
+	mux.HandleFunc("/listen", r.serveListen)
 	mux.HandleFunc("/wait", r.serveWait)
 	mux.HandleFunc("/tally", r.serveTally)
 	mux.HandleFunc("/receipts", r.serveReceipts)
@@ -78,7 +87,7 @@ func receiverRole(ctx context.Context, _ []string) error {
 // order is what the receiver is told before a measurement.
 type order struct {
 	Paths map[string]behaviour
-	Want  int64 // posts, over all paths, that /wait waits for
+	Want  int64 // counted posts that /wait waits for
 }
 
 func (r *receiver) reset(paths map[string]behaviour, want int64) {
@@ -86,44 +95,67 @@ func (r *receiver) reset(paths map[string]behaviour, want int64) {
 	for path, b := range paths {
 		lanes[path] = &lane{behaviour: b}
 	}
-	reached := make(chan struct{})
+	reached, reordered := make(chan struct{}), make(chan struct{})
 	r.reached.Store(&reached)
 	r.first.Store(0)
 	r.last.Store(0)
 	r.posts.Store(0)
 	r.want.Store(want)
 	r.lanes.Store(&lanes)
+	if before := r.reordered.Swap(&reordered); before != nil {
+		close(*before)
+	}
 }
 
 // ServeHTTP takes a payload. A path that nobody spoke of answers 200 at once.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	n, _ := io.Copy(io.Discard, req.Body)
-	switch r.posts.Add(1) {
-	case 1:
-		r.first.Store(time.Now().UnixNano())
-		if r.want.Load() == 1 {
-			r.arrived()
-		}
-	case r.want.Load():
-		r.arrived()
-	}
+	reordered := *r.reordered.Load()
 	l := (*r.lanes.Load())[req.URL.Path]
+	n, _ := io.Copy(io.Discard, req.Body)
 	if l == nil {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
+	if l.Counted {
+		r.count()
+	}
 	l.posts.Add(1)
 	l.bytes.Add(n)
-	if l.Record {
-		l.note(req.Header.Get("webhook-id"))
+	status := max(l.Status, http.StatusOK)
+	if l.Noted || l.RefuseUpTo > 0 {
+		id := eventID(req)
+		if l.Noted {
+			l.note(id)
+		}
+		if id <= l.RefuseUpTo {
+			status = http.StatusServiceUnavailable
+		}
 	}
-	if l.Delay > 0 {
+	if l.Delay > 0 && (l.RefuseUpTo == 0 || status != http.StatusOK) {
 		select {
 		case <-time.After(l.Delay):
+		case <-reordered:
 		case <-req.Context().Done():
 		}
 	}
-	w.WriteHeader(max(l.Status, http.StatusOK))
+	w.WriteHeader(status)
+}
+
+func (r *receiver) count() {
+	n := r.posts.Add(1)
+	if n == 1 {
+		r.first.Store(time.Now().UnixNano())
+	}
+	if n == r.want.Load() {
+		r.arrived()
+	}
+}
+
+// eventID is the number at the end of the webhook-id; a peer sends nothing else.
+func eventID(req *http.Request) int64 {
+	text := req.Header.Get("webhook-id")
+	id, _ := strconv.ParseInt(text[strings.LastIndexByte(text, '-')+1:], 10, 64)
+	return id
 }
 
 func (r *receiver) arrived() {
@@ -131,7 +163,7 @@ func (r *receiver) arrived() {
 	close(*r.reached.Load())
 }
 
-func (l *lane) note(id string) {
+func (l *lane) note(id int64) {
 	now := time.Now().UnixNano()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,6 +179,16 @@ func (r *receiver) serveReset(w http.ResponseWriter, req *http.Request) {
 	r.reset(o.Paths, o.Want)
 }
 
+// serveListen opens one more port for payloads: an endpoint that was dead comes back.
+func (r *receiver) serveListen(w http.ResponseWriter, req *http.Request) {
+	l, err := net.Listen("tcp", req.URL.Query().Get("address"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	go http.Serve(l, r) //nolint:errcheck,gosec // it ends with the process
+}
+
 // serveWait answers when the wanted posts have arrived, or its caller is gone.
 func (r *receiver) serveWait(w http.ResponseWriter, req *http.Request) {
 	select {
@@ -156,7 +198,7 @@ func (r *receiver) serveWait(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// serveTally tells what each path has met; the empty path stands for all.
+// serveTally tells what each path has met; the empty path stands for all that are counted.
 func (r *receiver) serveTally(w http.ResponseWriter, _ *http.Request) {
 	all := map[string]tally{"": {Posts: r.posts.Load(), First: r.first.Load(), Last: r.last.Load()}}
 	for path, l := range *r.lanes.Load() {

@@ -13,7 +13,8 @@ type section struct {
 	name      string
 	about     string
 	run       func(ctx context.Context, s *stage, r *report) error
-	onRequest bool // not part of a run that names no section
+	onRequest bool     // not part of a run that names no section
+	settings  []string // of PostgreSQL, beside those of all sections
 }
 
 var sections []section
@@ -39,7 +40,7 @@ func measure(ctx context.Context, o options) error {
 		began := time.Now()
 		fmt.Fprintf(os.Stderr, "== %s: %s\n", part.name, part.about)
 		r := &report{name: part.name, about: part.about}
-		if err := stageFor(ctx, o, func(s *stage) error { return part.run(ctx, s, r) }); err != nil {
+		if err := stageFor(ctx, o, part.settings, func(s *stage) error { return part.run(ctx, s, r) }); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 		r.notef("%s; it took %s.", conditions(o), time.Since(began).Round(time.Second))
@@ -52,8 +53,8 @@ func measure(ctx context.Context, o options) error {
 }
 
 // stageFor has a section play on a stage of its own, and clears it away.
-func stageFor(ctx context.Context, o options, play func(*stage) error) error {
-	s, err := newStage(ctx, o)
+func stageFor(ctx context.Context, o options, settings []string, play func(*stage) error) error {
+	s, err := newStage(ctx, o, settings...)
 	if err != nil {
 		return err
 	}

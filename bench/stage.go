@@ -19,13 +19,12 @@ type stage struct {
 	binary   string // the worker, as users get it
 	postgres *postgres
 	receiver *mirror
-	db       *sql.DB // the database "webhooks"
+	name     string  // of the database
+	db       *sql.DB // it, opened
 	ends     []func()
 }
 
-const databaseName = "webhooks"
-
-func newStage(ctx context.Context, o options) (s *stage, err error) {
+func newStage(ctx context.Context, o options, settings ...string) (s *stage, err error) {
 	s = &stage{options: o}
 	defer func() {
 		if err != nil {
@@ -44,15 +43,16 @@ func newStage(ctx context.Context, o options) (s *stage, err error) {
 	if s.receiver, err = startReceiver(s.dir); err != nil {
 		return s, err
 	}
-	return s, s.openServer(ctx)
+	if s.postgres, err = startPostgres(ctx, settings...); err != nil {
+		return s, err
+	}
+	return s, s.openDatabase(ctx, "webhooks")
 }
 
-// openServer runs a server and applies the schema as users do.
-func (s *stage) openServer(ctx context.Context, settings ...string) (err error) {
-	if s.postgres, err = startPostgres(ctx, settings...); err != nil {
-		return err
-	}
-	if s.db, err = s.postgres.create(ctx, databaseName); err != nil {
+// openDatabase makes a database and applies the schema as users do.
+func (s *stage) openDatabase(ctx context.Context, name string) (err error) {
+	s.name = name
+	if s.db, err = s.postgres.create(ctx, name); err != nil {
 		return err
 	}
 	migrate := exec.CommandContext(ctx, s.binary, "migrate")
@@ -61,6 +61,17 @@ func (s *stage) openServer(ctx context.Context, settings ...string) (err error) 
 		return fmt.Errorf("migrate: %w\n%s", err, said)
 	}
 	return s.exec(ctx, `update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai'`)
+}
+
+// beside is the same stage with one more database.
+func (s *stage) beside(ctx context.Context, name string) (*stage, error) {
+	other := *s
+	other.ends, other.db = nil, nil
+	if err := other.openDatabase(ctx, name); err != nil {
+		return nil, err
+	}
+	s.atEnd(func() { other.db.Close() })
+	return &other, nil
 }
 
 // atEnd has something closed with the stage, before its server.
@@ -85,7 +96,7 @@ func (s *stage) clear() {
 	}
 }
 
-func (s *stage) dsn() string { return s.postgres.server.DSN(databaseName) }
+func (s *stage) dsn() string { return s.postgres.server.DSN(s.name) }
 
 // exec runs statements one after the other.
 func (s *stage) exec(ctx context.Context, statements ...string) error {

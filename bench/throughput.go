@@ -70,7 +70,8 @@ func (s *stage) compare(ctx context.Context, all []drainer, events int) ([][]dra
 			if err != nil {
 				return nil, err
 			}
-			fmt.Fprintf(os.Stderr, "   round %d: %-80s %8s/s\n", round+1, d.name, number(result.perSecond))
+			fmt.Fprintf(os.Stderr, "   round %d: %-80s %8s/s, CPU per 1,000: %s and PostgreSQL %s\n", round+1, d.name, number(result.perSecond),
+				perThousand(result.worker, result.events), perThousand(result.postgres, result.events))
 			results[i] = append(results[i], result)
 		}
 	}

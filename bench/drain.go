@@ -20,6 +20,7 @@ type drainer struct {
 	silent    bool                                                           // it POSTs nothing
 	processes int                                                            // 0 means one
 	paths     map[string]behaviour                                           // how the receiver behaves; hook is counted in any case
+	after     func(ctx context.Context) error                                // a look at what it has left behind
 	during    func(ctx context.Context, s *stage, end <-chan struct{}) error // what else happens meanwhile
 }
 
@@ -55,6 +56,9 @@ func (s *stage) drain(ctx context.Context, d drainer, events int) (drained, erro
 		return drained{}, err
 	}
 	result, err := s.run(ctx, d, n)
+	if err == nil && d.after != nil {
+		err = d.after(ctx)
+	}
 	if err != nil {
 		return drained{}, fmt.Errorf("%s: %w", d.name, err)
 	}

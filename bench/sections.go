@@ -23,6 +23,10 @@ var sections []section
 func init() {
 	sections = []section{
 		{name: "throughput", about: "a backlog, drained: beside the HTTP ceiling and beside peers", run: throughput},
+		{name: "slow", about: "receivers that take 10 and 100 ms to answer", run: slow},
+		{name: "latency", about: "from commit to receipt on a quiet system, and what waiting costs", run: latency},
+		{name: "workers", about: "one, two and four workers on one database", run: workers},
+		{name: "payload", about: "payloads of 100 bytes to 5 megabytes", run: payload},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,7 @@ type process struct {
 	done   chan struct{} // closed once it has ended
 	err    error         // how, once it has
 	log    string
+	ending sync.Once
 }
 
 // startProcess runs a program until it ends; stderr goes to a log file. It ends
@@ -100,10 +102,13 @@ func (p *process) stop(within time.Duration) error {
 	return nil
 }
 
-// terminate asks the process to end and does not wait for it.
+// terminate asks the process to end and does not wait for it. It asks once: a
+// second signal means at once.
 func (p *process) terminate() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	_ = p.stdin.Close()
+	p.ending.Do(func() {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.stdin.Close()
+	})
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -145,4 +147,25 @@ func (s *stage) only(ctx context.Context, names ...string) error {
 		}
 	}
 	return nil
+}
+
+// withWorker does something while a worker runs, and requires that it ends well.
+func (s *stage) withWorker(ctx context.Context, do func(*process) (map[string][]time.Duration, error)) (map[string][]time.Duration, error) {
+	w, err := s.worker()
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(500 * time.Millisecond) // its start is not what is measured
+	all, err := do(w)
+	return all, errors.Join(err, s.stopAll(ctx, []*process{w}))
+}
+
+// closedPort is an address on which nobody listens.
+func closedPort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
 }

@@ -54,6 +54,12 @@ func (p *postgres) configure(ctx context.Context, settings []string) error {
 		return err
 	}
 	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if strings.Contains(strings.Join(settings, " "), "auto_explain.") { // unknown to a session that has not loaded it
+		if _, err := db.ExecContext(ctx, "load 'auto_explain'"); err != nil {
+			return err
+		}
+	}
 	for _, setting := range settings {
 		if _, err := db.ExecContext(ctx, "alter system set "+setting); err != nil {
 			return fmt.Errorf("%s: %w", setting, err)

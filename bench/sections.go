@@ -25,11 +25,15 @@ func init() {
 		{name: "throughput", about: "a backlog, drained: beside the HTTP ceiling and beside peers", run: throughput},
 		{name: "slow", about: "receivers that take 10 and 100 ms to answer", run: slow},
 		{name: "latency", about: "from commit to receipt on a quiet system, and what waiting costs", run: latency},
+		{name: "growth", about: "tables that hold much else: finished rows, a transaction that holds xmin back, a clean-up", run: growth},
+		{name: "front", about: "a great many pending rows of another channel in front", run: inFront},
+		{name: "hour", about: "table and index sizes over a squeezed hour of steady load", run: hour},
 		{name: "isolation", about: "bad endpoints beside good ones, and documents that are refused for ever", run: isolation},
 		{name: "dead", about: "a dead documents endpoint with a large backlog", run: dead},
 		{name: "workers", about: "one, two and four workers on one database", run: workers},
 		{name: "application", about: "what an event costs the application's transaction", run: commitsSection},
 		{name: "payload", about: "payloads of 100 bytes to 5 megabytes", run: payload},
+		{name: "profile", about: "where the time goes: pprof, pg_stat_statements, auto_explain", run: profile, onRequest: true, settings: profiled},
 	}
 }
 

@@ -60,12 +60,20 @@ func (s *stage) write(ctx context.Context, channel string, perSecond float64, un
 			return c, nil
 		}
 		time.Sleep(time.Until(next))
-		var id int64
-		if err := insert.QueryRowContext(ctx, len(c)+1, filler).Scan(&id); err != nil {
+		if err := c.add(ctx, insert, filler); err != nil {
 			return c, err
 		}
-		c[id] = time.Now()
 	}
+}
+
+// add writes one event and notes when its commit has returned.
+func (c commits) add(ctx context.Context, insert *sql.Stmt, filler string) error {
+	var id int64
+	if err := insert.QueryRowContext(ctx, len(c)+1, filler).Scan(&id); err != nil {
+		return err
+	}
+	c[id] = time.Now()
+	return nil
 }
 
 // inserter prepares the insert of one event of a channel.

@@ -23,40 +23,77 @@ func dead(ctx context.Context, s *stage, r *report) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.db.ExecContext(ctx, `update webhook.channels set url = $1 where name = 'documents'`, "http://"+address+hook); err != nil {
+	if err := s.receiver.reset(ctx, 0, map[string]behaviour{"/documents": {Delay: blackHole}}); err != nil {
 		return err
 	}
 	_, err = s.withWorker(ctx, func(w *process) (map[string][]time.Duration, error) {
-		if err := s.deadCycles(ctx, w, r); err != nil {
-			return nil, err
+		t := table{{"the endpoint", "seconds", "attempts in ten seconds", "worker's memory", "worker's CPU", "PostgreSQL's CPU", "table and indexes"}}
+		for _, way := range []deadWay{{"never answers", "", s.posted}, {"is a closed port", "http://" + address + hook, s.updated}} {
+			before, err := way.attempts(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if way.url == "" {
+				before = 0 // the first ones are under way already
+			} else {
+				if _, err := s.db.ExecContext(ctx, `update webhook.channels set url = $1 where name = 'documents'`, way.url); err != nil {
+					return nil, err
+				}
+				if err := s.receiver.reset(ctx, 0, nil); err != nil { // what hangs is let go
+					return nil, err
+				}
+			}
+			rows, err := s.deadCycles(ctx, w, way, before)
+			if err != nil {
+				return nil, err
+			}
+			t = append(t, rows...)
 		}
+		r.table(t)
+		r.notef("%s documents wait. An attempt at a closed port fails in less than a millisecond, one that is never answered after 30 s. CPU is in %% of one core.", number(s.blocked))
 		return nil, s.comesBack(ctx, w, address, r)
 	})
 	return err
 }
 
-// deadCycles watches some ten-second cycles while nobody listens.
-func (s *stage) deadCycles(ctx context.Context, w *process, r *report) error {
-	t := table{{"seconds", "attempts in ten seconds", "worker's memory", "worker's CPU", "PostgreSQL's CPU", "table and indexes"}}
-	updates, cpu, server := int64(0), w.cpu(), s.postgres.cpu()
+// deadWay is one of the ways in which an endpoint can be dead.
+type deadWay struct {
+	name, url string
+	attempts  func(context.Context) (int64, error)
+}
+
+// posted is how many attempts the receiver has seen of the documents.
+func (s *stage) posted(ctx context.Context) (int64, error) {
+	all, err := s.receiver.tally(ctx)
+	return all["/documents"].Posts, err
+}
+
+// updated is how many attempts have failed at a closed port: each changes its
+// row twice, when it is claimed and when it has failed.
+func (s *stage) updated(ctx context.Context) (int64, error) {
+	n, err := s.count(ctx, `select n_tup_upd from pg_stat_user_tables where relid = 'webhook.outbox'::regclass`)
+	return n / 2, err
+}
+
+// deadCycles watches some ten-second cycles, from a number of attempts on.
+func (s *stage) deadCycles(ctx context.Context, w *process, way deadWay, before int64) (rows table, err error) {
+	cpu, server := w.cpu(), s.postgres.cpu()
 	for cycle := 1; cycle <= 3; cycle++ {
 		time.Sleep(10 * time.Second)
-		n, err := s.count(ctx, `select n_tup_upd from pg_stat_user_tables where relid = 'webhook.outbox'::regclass`)
+		now, err := way.attempts(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		size, err := s.count(ctx, `select pg_total_relation_size('webhook.outbox')`)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		nowCPU, nowServer := w.cpu(), s.postgres.cpu()
-		t = append(t, []string{fmt.Sprint(cycle * 10), number((n - updates) / 2), megabytes(memoryOf(w.pid(), "status", "VmRSS:")),
+		rows = append(rows, []string{way.name, fmt.Sprint(cycle * 10), number(now - before), megabytes(memoryOf(w.pid(), "status", "VmRSS:")),
 			percent((nowCPU - cpu).Seconds() / 10), percent((nowServer - server).Seconds() / 10), megabytes(size)})
-		updates, cpu, server = n, nowCPU, nowServer
+		before, cpu, server = now, nowCPU, nowServer
 	}
-	r.table(t)
-	r.notef("%s documents wait, and the endpoint is a closed port: an attempt fails in less than a millisecond. CPU is in %% of one core.", number(s.blocked))
-	return nil
+	return rows, nil
 }
 
 // comesBack opens the port and watches the backlog go. The worker is not told.

@@ -33,6 +33,7 @@ func init() {
 		{name: "workers", about: "one, two and four workers on one database", run: workers},
 		{name: "application", about: "what an event costs the application's transaction", run: commitsSection},
 		{name: "payload", about: "payloads of 100 bytes to 5 megabytes", run: payload},
+		{name: "river", about: "how River's settings were found", run: riverTuning, onRequest: true},
 		{name: "profile", about: "where the time goes: pprof, pg_stat_statements, auto_explain", run: profile, onRequest: true, settings: profiled},
 	}
 }

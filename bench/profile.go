@@ -18,7 +18,7 @@ var profiled = []string{
 	"auto_explain.log_buffers = on",
 	"auto_explain.log_timing = on",
 	"auto_explain.log_nested_statements = on",
-	"auto_explain.sample_rate = 0.002",
+	"auto_explain.sample_rate = 0.01",
 }
 
 // profile drains under pprof, pg_stat_statements and auto_explain and says where

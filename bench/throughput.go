@@ -17,14 +17,24 @@ func throughput(ctx context.Context, s *stage, r *report) error {
 	if err != nil {
 		return err
 	}
-	const http, once, documents, store, storeDocuments, riverBest, tutorials = 0, 7, 8, 5, 6, 4, 2
+	const ( // where each stands in the table
+		http = iota
+		tutorial1
+		tutorial16
+		riverDefaults
+		riverBest
+		storeOnce
+		storeDocuments
+		once
+		documents
+	)
 	all := []drainer{
 		http:           s.ceiling(payloadBytes),
-		1:              tutorial(1, 0.1),
-		tutorials:      tutorial(16, 0.25),
-		3:              river("River "+riverVersion()+", defaults (100 workers)", 0.1),
+		tutorial1:      tutorial(1, 0.1),
+		tutorial16:     tutorial(16, 0.25),
+		riverDefaults:  river("River "+riverVersion()+", defaults (100 workers)", 0.1),
 		riverBest:      river("River, tuned", 1, riverTuned...),
-		store:          s.database("database only, audit.log: claim, render, record", "audit_log", "audit.log"),
+		storeOnce:      s.database("database only, audit.log: claim, render, record", "audit_log", "audit.log"),
 		storeDocuments: s.database("database only, documents", "documents", "document.exported"),
 		once:           s.ours("webhooks, one attempt (audit.log)", "audit_log", "audit.log", payloadBytes),
 		documents:      s.ours("webhooks, documents", "documents", "document.exported", payloadBytes),
@@ -34,30 +44,37 @@ func throughput(ctx context.Context, s *stage, r *report) error {
 		return err
 	}
 	rates := make([]float64, len(all))
-	t := table{{"backlog of " + number(s.events), "events/s", "beside the ceiling", "CPU per 1,000 events: worker", "PostgreSQL", "receiver",
-		"worker's peak memory", "PostgreSQL's memory", "payload"}}
-	for i, d := range all {
-		m := medians(results[i])
-		rates[i] = m.perSecond
-		t = append(t, []string{d.name, number(m.perSecond), ratio(m.perSecond, rates[http]), perThousand(m.worker, m.events), perThousand(m.postgres, m.events),
-			perThousand(m.receiver, m.events), megabytes(m.workerPeak), megabytes(m.postgresEnd), number(m.bytes) + " B"})
+	for i := range all {
+		rates[i] = medians(results[i]).perSecond
 	}
-	r.table(t)
+	r.table(costs("backlog of "+number(s.events), all, results, rates[http]))
 	verdicts := table{{"target", "wanted", "reached"}}
 	for _, ours := range []struct {
 		name        string
 		rate, store float64
-	}{{"one attempt", rates[once], rates[store]}, {"documents", rates[documents], rates[storeDocuments]}} {
+	}{{"one attempt", rates[once], rates[storeOnce]}, {"documents", rates[documents], rates[storeDocuments]}} {
 		both := 1 / (1/rates[http] + 1/ours.store)
 		verdicts = append(verdicts,
 			[]string{ours.name + ", beside the HTTP ceiling", "≥ 0.40", ratio(ours.rate, rates[http])},
 			[]string{ours.name + ", beside River tuned", "≥ 2.5", ratio(ours.rate, rates[riverBest])},
-			[]string{ours.name + ", beside the tutorial, 16 at once", "≥ 5", ratio(ours.rate, rates[tutorials])},
+			[]string{ours.name + ", beside the tutorial, 16 at once", "≥ 5", ratio(ours.rate, rates[tutorial16])},
 			[]string{ours.name + ", beside 1/(1/HTTP + 1/database) = " + number(both), "", ratio(ours.rate, both)})
 	}
 	r.table(verdicts)
 	r.notef("Slow peers are given less of the backlog: %s.", shares(all, s.events))
 	return nil
+}
+
+// costs is the table of rates, each with what it has cost.
+func costs(heading string, all []drainer, results [][]drained, ceiling float64) table {
+	t := table{{heading, "events/s", "beside the ceiling", "CPU per 1,000 events: worker", "PostgreSQL", "receiver",
+		"worker's peak memory", "PostgreSQL's memory", "payload"}}
+	for i, d := range all {
+		m := medians(results[i])
+		t = append(t, []string{d.name, number(m.perSecond), ratio(m.perSecond, ceiling), perThousand(m.worker, m.events), perThousand(m.postgres, m.events),
+			perThousand(m.receiver, m.events), megabytes(m.workerPeak), megabytes(m.postgresEnd), number(m.bytes) + " B"})
+	}
+	return t
 }
 
 // compare drains by each in turn, round by round, so that a noisy neighbour

@@ -91,7 +91,6 @@ func (s *stage) past(f front) drainer {
 			return w, s.exec(context.Background(), `update webhook.settings set offline_mode = false`)
 		}
 	}
-	d.left = func(ctx context.Context) (bool, error) { return s.open(ctx, "audit.log") }
 	return d
 }
 

@@ -137,13 +137,7 @@ func (s *stage) river(ctx context.Context) (func(name string, share float64, fla
 					"river", append([]string{"--url", s.receiver.hooks + hook}, flags...)...)
 				return p, err
 			},
-			left: func(ctx context.Context) (left bool, err error) {
-				err = db.QueryRowContext(ctx, `
-					select exists (select from river_job where state = 'available')
-					    or exists (select from river_job where state = 'running')
-					    or exists (select from river_job where state = 'retryable')`).Scan(&left)
-				return left, err
-			},
+			db: db, table: "river_job", open: "state <> 'completed'", anyOpen: `select exists (select from river_job where state <> 'completed')`,
 		}
 	}, nil
 }

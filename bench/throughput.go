@@ -67,12 +67,13 @@ func throughput(ctx context.Context, s *stage, r *report) error {
 
 // costs is the table of rates, each with what it has cost.
 func costs(heading string, all []drainer, results [][]drained, ceiling float64) table {
-	t := table{{heading, "events/s", "beside the ceiling", "CPU per 1,000 events: worker", "PostgreSQL", "receiver",
+	t := table{{heading, "events/s", "beside the ceiling", "CPU per 1,000 events: worker", "PostgreSQL", "receiver", "all, beside the ceiling's",
 		"worker's peak memory", "PostgreSQL's memory", "payload"}}
+	least := medians(results[0]).all()
 	for i, d := range all {
 		m := medians(results[i])
 		t = append(t, []string{d.name, number(m.perSecond), ratio(m.perSecond, ceiling), perThousand(m.worker, m.events), perThousand(m.postgres, m.events),
-			perThousand(m.receiver, m.events), megabytes(m.workerPeak), megabytes(m.postgresEnd), number(m.bytes) + " B"})
+			perThousand(m.receiver, m.events), ratio(m.all(), least), megabytes(m.workerPeak), megabytes(m.postgresEnd), number(m.bytes) + " B"})
 	}
 	return t
 }

@@ -109,10 +109,7 @@ func (s *stage) tutorial(ctx context.Context) (func(goroutines int, share float6
 					"tutorial", "--url", s.receiver.hooks+hook, "--goroutines", strconv.Itoa(goroutines))
 				return p, err
 			},
-			left: func(ctx context.Context) (left bool, err error) {
-				err = db.QueryRowContext(ctx, `select exists (select from outbox where sent_at is null)`).Scan(&left)
-				return left, err
-			},
+			db: db, table: "outbox", open: "sent_at is null", anyOpen: `select exists (select from outbox where sent_at is null)`,
 		}
 	}, nil
 }

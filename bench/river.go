@@ -101,7 +101,7 @@ func openPool(ctx context.Context, dsn string, connections int) (*pgxpool.Pool, 
 }
 
 // riverTuned is what made River fastest here; docs/performance.md says what was tried.
-var riverTuned = []string{"--workers", "1000", "--cooldown", "20ms", "--poll", "20ms", "--poll-only", "--alone", "--connections", "16"}
+var riverTuned = []string{"--workers", "500", "--cooldown", "20ms", "--poll", "20ms", "--poll-only", "--alone", "--connections", "16"}
 
 // river makes the peer with a database of its own.
 func (s *stage) river(ctx context.Context) (func(name string, share float64, flags ...string) drainer, error) {

@@ -19,6 +19,16 @@ test: ## everything, on a real PostgreSQL (see "Tests" in the README for where i
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m ./...
 
+DURATION ?= 60s
+
+.PHONY: chaos
+chaos: ## the guarantees under faults for DURATION (60s); SEED= repeats a schedule
+	DURATION=$(DURATION) SEED=$(SEED) $(GO) test ./integration_test -run '^TestChaos' -count=1 -v -timeout 60m
+
+.PHONY: marathon
+marathon: ## ten minutes of chaos
+	$(MAKE) chaos DURATION=10m
+
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: lint

@@ -20,6 +20,9 @@ const (
 	claimStatement  = "with lane as"
 	lookUpStatement = "where o.attempt_id = $1"
 	recordStatement = "as r (id, attempt_id, verdict"
+	sweepStatement  = "with swept as"
+	skipStatement   = "with off as"
+	setupStatement  = "set_config('default_transaction_isolation'"
 )
 
 // proxy stands between a worker and PostgreSQL. It reads the messages of the
@@ -32,13 +35,14 @@ type proxy struct {
 	server  string // host:port of PostgreSQL
 	local   string // host:port of this proxy
 
-	mu       sync.Mutex
-	listener net.Listener
-	links    map[*link]bool
-	mode     proxyMode
-	refused  int                    // connections turned away in mode cutting
-	before   func(*exchange) action // asked before a statement is passed on
-	after    func(*exchange) action // asked when its answer is complete
+	mu        sync.Mutex
+	listener  net.Listener
+	links     map[*link]bool
+	mode      proxyMode
+	refused   int                    // connections turned away in mode cutting
+	before    func(*exchange) action // asked before a statement is passed on
+	after     func(*exchange) action // asked when its answer is complete
+	delivered func(*exchange)        // told when the worker's socket has the answer
 }
 
 type proxyMode string
@@ -91,6 +95,7 @@ type exchange struct {
 	executes bool     // false: only prepares
 	args     [][]byte // as bound
 	rows     int      // of the answer
+	keys     []string // the first column of each
 	failed   bool     // the answer is an error
 	own      bool     // sent by the test: the worker is not told
 }
@@ -154,6 +159,23 @@ func (p *proxy) onAnswer(hook func(*exchange) action) {
 	p.after = hook
 }
 
+// onDelivered installs a hook that is told when the worker's socket has taken
+// the whole answer. The worker may be at work on it by then.
+func (p *proxy) onDelivered(hook func(*exchange)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delivered = hook
+}
+
+func (p *proxy) tellDelivered(x *exchange) {
+	p.mu.Lock()
+	hook := p.delivered
+	p.mu.Unlock()
+	if hook != nil && x != nil {
+		hook(x)
+	}
+}
+
 func (p *proxy) ask(hook func() func(*exchange) action, x *exchange) action {
 	p.mu.Lock()
 	h := hook()
@@ -192,7 +214,9 @@ func (p *proxy) setMode(m proxyMode) {
 	defer p.mu.Unlock()
 	p.mode = m
 	if m == closed {
-		_ = p.listener.Close()
+		if p.listener != nil {
+			_ = p.listener.Close()
+		}
 		p.listener = nil
 		return
 	}
@@ -403,7 +427,7 @@ func (l *link) fromServer() error {
 			_, _ = l.client.Write(held)
 			return err
 		}
-		x := l.answered(kind)
+		x := l.answered(kind, message[5:])
 		if x != nil && x.own {
 			continue
 		}
@@ -422,13 +446,14 @@ func (l *link) fromServer() error {
 			return err
 		}
 		_, _ = l.client.Write(held) // a client that has hung up does not end the server's half
+		l.p.tellDelivered(x)
 		held = nil
 	}
 }
 
 // answered counts a message of the server towards the request it answers; nil
 // where there is none.
-func (l *link) answered(kind byte) *exchange {
+func (l *link) answered(kind byte, body []byte) *exchange {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.asked) == 0 {
@@ -438,12 +463,31 @@ func (l *link) answered(kind byte) *exchange {
 	switch kind {
 	case 'D':
 		x.rows++
+		x.keys = append(x.keys, firstColumn(body))
 	case 'E':
 		x.failed = true
 	case 'Z':
 		l.asked = l.asked[1:]
 	}
 	return x
+}
+
+// firstColumn reads the first value of a DataRow message as text; "" for none or
+// null. lib/pq has integers sent in binary. Eight ASCII digits would be one beyond
+// all counting, so the bytes themselves tell which they are.
+func firstColumn(b []byte) string {
+	if len(b) < 6 || wire.BigEndian.Uint16(b) == 0 {
+		return ""
+	}
+	size := int(int32(wire.BigEndian.Uint32(b[2:])))
+	if size <= 0 || len(b) < 6+size {
+		return ""
+	}
+	value := b[6 : 6+size]
+	if size == 8 && bytes.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Sprint(int64(wire.BigEndian.Uint64(value)))
+	}
+	return string(value)
 }
 
 // run has the server execute a statement in the worker's own session, before

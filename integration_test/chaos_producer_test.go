@@ -1,0 +1,169 @@
+package integration_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// chaosTables are the test's own: the ledger, written in the transactions of the
+// events, so that it says what was committed whatever replies were lost; the
+// audit of every change to a row; and the disk that is full when the test says so
+// (a CHECK-point like hook: no file system of a test's own is needed for 53100).
+const chaosTables = `
+create schema chaos;
+create table chaos.ledger (id bigint primary key, event text not null, nonce text not null, document_id text);
+
+create table chaos.audit (
+  seq bigint generated always as identity primary key, at timestamptz not null default clock_timestamp(),
+  id bigint not null, event text not null, kind text not null, claimed_by text, claimed_at timestamptz, attempt_id uuid);
+create index on chaos.audit (event, at) where kind = 'claimed';
+
+create function chaos.note() returns trigger language plpgsql as $fn$ begin
+  insert into chaos.audit (id, event, claimed_by, claimed_at, attempt_id, kind)
+  values (new.id, new.event, new.claimed_by, new.claimed_at, new.attempt_id, case
+    when old.finished_at is not null                                    then 'changed after its end'
+    when new.attempts > old.attempts and new.leased_until is not null   then 'claimed'
+    when new.error like 'interrupted%' and old.leased_until < clock_timestamp() and new.leased_until is null
+                                                                        then 'interrupted'
+    when new.finished_at is not null                                    then new.status
+    when old.leased_until is not null and new.leased_until is null
+     and new.error is not distinct from old.error and new.due_at = old.due_at then 'given back'
+    when old.leased_until is not null and new.leased_until is null      then 'later'
+    else 'something else' end);
+  return null;
+end $fn$;
+create trigger chaos_note after update on webhook.outbox for each row execute function chaos.note();
+
+create table chaos.disk (is_full boolean not null);
+insert into chaos.disk values (false);
+create function chaos.write() returns trigger language plpgsql as $fn$ begin
+  if (select is_full from chaos.disk) then
+    raise exception 'could not extend file "base/16384/16999": No space left on device'
+      using errcode = 'disk_full', hint = 'Check free disk space.';
+  end if;
+  return null;
+end $fn$;
+create trigger chaos_write before insert or update on webhook.outbox for each statement execute function chaos.write();
+`
+
+// producer is an application. Every transaction of it writes events, and the
+// same events into the ledger; some roll back, some lose their connection
+// around COMMIT.
+type producer struct {
+	c      *chaos
+	number int
+	choose *rand.Rand
+	proxy  *proxy
+	db     *database
+
+	mu   sync.Mutex
+	fate string // of the transaction under way
+	n    int
+}
+
+const (
+	fateCommit     = "producer: transactions committed"
+	fateRollback   = "producer: transactions rolled back"
+	fateNever      = "producer: COMMIT lost on its way"
+	fateLost       = "producer: COMMIT executed, reply lost"
+	hotDocuments   = 40
+	oneInHot       = 3
+	oneInDocuments = 4
+)
+
+func newProducer(c *chaos, number int) *producer {
+	p := &producer{c: c, number: number, choose: chooser(c.seed, 100+uint64(number)), proxy: newProxy(c.t, c.address)}
+	p.proxy.onRequest(func(x *exchange) action { return p.commits(x, fateNever) })
+	p.proxy.onAnswer(func(x *exchange) action { return p.commits(x, fateLost) })
+	p.db = open(c.t, p.proxy.address)
+	p.db.SetMaxOpenConns(1)
+	return p
+}
+
+func (p *producer) commits(x *exchange, fatal string) action {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fate == fatal && x.executes && strings.HasPrefix(x.text, "COMMIT") {
+		return cut
+	}
+	return pass
+}
+
+// run writes until the faults are over.
+func (p *producer) run() {
+	for p.c.blowing() {
+		f := pick(p.choose, []weighted[string]{{88, fateCommit}, {8, fateRollback}, {2, fateNever}, {2, fateLost}})
+		p.mu.Lock()
+		p.fate = f
+		p.mu.Unlock()
+		events, facts := p.draw()
+		pause := between(p.choose, 2*time.Millisecond, 24*time.Millisecond)
+		if p.transact(events, facts, f) {
+			p.c.tally.hit(f)
+		} else {
+			p.c.tally.hit("producer: transactions that failed for another reason")
+			pause += 20 * time.Millisecond
+		}
+		p.c.pause(pause) // the rate of the traffic; nothing is decided by it
+	}
+}
+
+// draw is the events of one transaction: at most one of them a document, so
+// that two transactions never wait for each other's documents in a circle.
+func (p *producer) draw() (events, facts []string) {
+	for range 1 + p.choose.IntN(6) {
+		p.n++
+		event := oneAttemptEvents[p.choose.IntN(len(oneAttemptEvents))]
+		nonce := fmt.Sprintf("n%d-%d.", p.number, p.n)
+		id := fmt.Sprintf("%d-%d", p.number, p.n)
+		if len(events) == 0 && p.choose.IntN(oneInDocuments) > 0 {
+			event = "document.exported"
+			if p.choose.IntN(oneInHot) == 0 {
+				id = fmt.Sprintf("hot-%d", p.choose.IntN(hotDocuments))
+			}
+		}
+		about := ""
+		if p.choose.IntN(100) == 0 {
+			about = strings.Repeat("What a long story this is. ", 600)
+		}
+		events = append(events, event)
+		facts = append(facts, fmt.Sprintf(`{"id": %q, "status": "Export", "nonce": %q, "filename": %q, "name": %q, "title": %q, "rule_name": %q, "action": %q, "description": %q}`,
+			id, nonce, nonce, nonce, nonce, nonce, nonce, about))
+	}
+	return events, facts
+}
+
+// transact writes one transaction and ends it. It reports whether it met the
+// fate it was to meet, not whether it was committed: that, the ledger says.
+func (p *producer) transact(events, facts []string, f string) bool {
+	tx, err := p.db.Begin()
+	if err != nil {
+		return false
+	}
+	defer tx.Rollback()
+	// An application changes the document's own row first, whose lock makes the
+	// order of the events the order of the commits.
+	if _, err := tx.Exec(`select pg_advisory_xact_lock(hashtext(f::json ->> 'id')) from unnest($1::text[], $2::text[]) as e (event, f)
+	                       where event = 'document.exported'`, pq.Array(events), pq.Array(facts)); err != nil {
+		return false
+	}
+	_, err = tx.Exec(`
+		with written as (
+		  insert into webhook.outbox (event, data) select e, f::json from unnest($1::text[], $2::text[]) as e (e, f)
+		  returning id, event, data, document_id
+		)
+		insert into chaos.ledger select id, event, data ->> 'nonce', document_id from written`, pq.Array(events), pq.Array(facts))
+	if err != nil {
+		return false
+	}
+	if f == fateRollback {
+		return tx.Rollback() == nil
+	}
+	err = tx.Commit()
+	return (err == nil) == (f == fateCommit)
+}

@@ -1,0 +1,73 @@
+package integration_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// report says what struck and what became of it, and fails a run that has
+// proved too little: half a hundred of everything in ten minutes, and in
+// proportion in less.
+func (c *chaos) report(length, lasted time.Duration, accounts map[int64]*account, sent, attempts int) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SEED=%d, %s of faults: %d worker processes killed, %d PostgreSQL crashes, %d events, %d receipts\n",
+		c.seed, lasted, c.tally.sum("killed"), c.tally.of("PostgreSQL stopped at once, recovered"), len(accounts), len(c.rcv.deliveries))
+	fmt.Fprintf(&b, "one-attempt events sent: %.1f %% of %d\n", 100*float64(sent)/float64(max(attempts, 1)), attempts)
+	b.WriteString(c.outcomes())
+	b.WriteString(c.tally.table())
+	c.t.Log(b.String())
+
+	if float64(sent) < 0.4*float64(attempts) {
+		c.t.Errorf("only %d of %d one-attempt events were sent: this run proves little", sent, attempts)
+	}
+	for _, lack := range c.lacking(length) {
+		c.t.Error(lack)
+	}
+}
+
+// lacking says what has struck too seldom.
+func (c *chaos) lacking(length time.Duration) (lacks []string) {
+	least := max(1, int(50*length/(10*time.Minute)))
+	for _, name := range c.expected() {
+		if n := c.tally.of(name); n < least {
+			lacks = append(lacks, fmt.Sprintf("%q struck %d times, %d were expected at least", name, n, least))
+		}
+	}
+	if least, kills := int(3*length/time.Second), c.tally.sum("killed"); kills < least {
+		lacks = append(lacks, fmt.Sprintf("%d workers were killed, %d were expected at least", kills, least))
+	}
+	return lacks
+}
+
+// expected are the names of everything that must have struck.
+func (c *chaos) expected() (names []string) {
+	for _, list := range [][]fate{deaths, sweepDeaths, injuries, earlyInjuries} {
+		for _, f := range list {
+			names = append(names, f.name)
+		}
+	}
+	for _, m := range manners {
+		names = append(names, "receiver: "+m.value.name)
+	}
+	return append(names, atRandom, "killed: behind a silent network", "SIGTERM", "SIGTERM and SIGINT",
+		"frozen beyond the lease", "network silent", "connections cut", "PostgreSQL stopped at once, recovered",
+		"PostgreSQL shut down, started again", "storm of pg_terminate_backend", "disk full (53100)", "every session read-only (25006)", "channel off and on again",
+		"Offline Mode on and off again", fateCommit, fateRollback, fateNever, fateLost)
+}
+
+// outcomes is what became of the events.
+func (c *chaos) outcomes() string {
+	var lines []string
+	if err := c.db.Select(&lines, `
+		select format('%8s  events %s%s', count(*), status, case when error like 'interrupted%' then ': interrupted, outcome unknown' when status = 'failed' and http_status is null then ': no answer' end)
+		  from webhook.outbox group by status, case when error like 'interrupted%' then ': interrupted, outcome unknown' when status = 'failed' and http_status is null then ': no answer' end
+		  order by 1 desc`); err != nil {
+		c.t.Error(err)
+	}
+	var changes []string
+	if err := c.db.Select(&changes, `select format('%8s  changes of a row: %s', count(*), kind) from chaos.audit group by kind order by 1 desc`); err != nil {
+		c.t.Error(err)
+	}
+	return strings.Join(append(lines, changes...), "\n") + "\n"
+}

@@ -1,0 +1,112 @@
+package integration_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// The times of the workers under chaos. The lease is a little more than the
+// least that the program allows, so that what a dead worker held is soon
+// somebody else's.
+const (
+	chaosTimeout     = 500 * time.Millisecond
+	chaosLease       = 2*chaosTimeout + 1100*time.Millisecond
+	chaosBeginWithin = chaosLease - 2*chaosTimeout // a later claim is given back
+)
+
+// chaosSeed decides the schedule of the faults: SEED, or a new one. It does not
+// decide at which instant of the other processes' work each of them strikes, so
+// a seed repeats the kinds and the order of the faults, not every interleaving.
+func chaosSeed(t testing.TB) uint64 {
+	t.Helper()
+	text := os.Getenv("SEED")
+	if text == "" {
+		return rand.Uint64N(1_000_000_000)
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("SEED is %q, a number was expected", text)
+	}
+	return seed
+}
+
+// chaosDuration is how long faults strike: DURATION, or a minute.
+func chaosDuration(t testing.TB) time.Duration {
+	t.Helper()
+	text := os.Getenv("DURATION")
+	if text == "" {
+		return time.Minute
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 10*time.Second {
+		t.Fatalf("DURATION is %q, ten seconds or more were expected, such as 60s or 10m", text)
+	}
+	return d
+}
+
+// chooser is one actor's own sequence of choices, so that it does not depend on
+// how often the others have chosen.
+func chooser(seed, actor uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, actor)) }
+
+// between is a duration of this range.
+func between(r *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(r.Int64N(int64(to-from)+1))
+}
+
+// weighted is one of several choices, as often as its share says.
+type weighted[T any] struct {
+	share int
+	value T
+}
+
+func pick[T any](r *rand.Rand, choices []weighted[T]) T {
+	total := 0
+	for _, c := range choices {
+		total += c.share
+	}
+	n := r.IntN(total)
+	for _, c := range choices {
+		if n -= c.share; n < 0 {
+			return c.value
+		}
+	}
+	panic("the shares do not add up")
+}
+
+// deck deals each of several choices as often as its share says, in an order
+// that the seed decides: nothing is left out for long.
+type deck[T any] struct {
+	r     *rand.Rand
+	cards []T
+	left  []T
+}
+
+func newDeck[T any](r *rand.Rand, choices []weighted[T]) *deck[T] {
+	d := &deck[T]{r: r}
+	for _, c := range choices {
+		for range c.share {
+			d.cards = append(d.cards, c.value)
+		}
+	}
+	return d
+}
+
+func (d *deck[T]) deal() (card T) {
+	if len(d.left) == 0 {
+		d.left = append(d.left, d.cards...)
+		d.r.Shuffle(len(d.left), func(i, j int) { d.left[i], d.left[j] = d.left[j], d.left[i] })
+	}
+	card, d.left = d.left[0], d.left[1:]
+	return card
+}
+
+// each gives all choices the same share.
+func each[T any](values []T) (choices []weighted[T]) {
+	for _, v := range values {
+		choices = append(choices, weighted[T]{1, v})
+	}
+	return choices
+}

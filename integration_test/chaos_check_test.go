@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // account is a committed event with all that is known of it.
@@ -16,12 +15,12 @@ type account struct {
 	received   []*delivery
 }
 
-// check holds database and receipts against the ledger.
-func (c *chaos) check(length, lasted time.Duration) {
+// check holds database and receipts against the ledger, and counts the
+// one-attempt events that were attempted, and those that were sent.
+func (c *chaos) check() (sent, attempts int) {
 	accounts := c.accounts()
 	c.checkLedger(accounts)
 	c.checkReceipts(accounts)
-	sent, attempts := 0, 0
 	for _, a := range accounts {
 		if a.Event == "document.exported" {
 			c.checkDocument(a)
@@ -38,7 +37,7 @@ func (c *chaos) check(length, lasted time.Duration) {
 	c.checkOrder(accounts)
 	c.checkAudit()
 	c.checkSecrets()
-	c.report(length, lasted, accounts, sent, attempts)
+	return sent, attempts
 }
 
 func (c *chaos) accounts() map[int64]*account {

@@ -1,6 +1,8 @@
 package integration_test
 
 import (
+	"context"
+	"database/sql/driver"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -71,6 +73,7 @@ const (
 	fateRollback   = "producer: transactions rolled back"
 	fateNever      = "producer: COMMIT lost on its way"
 	fateLost       = "producer: COMMIT executed, reply lost"
+	fateOther      = "producer: transactions that failed for another reason"
 	hotDocuments   = 40
 	oneInHot       = 3
 	oneInDocuments = 4
@@ -88,7 +91,7 @@ func newProducer(c *chaos, number int) *producer {
 func (p *producer) commits(x *exchange, fatal string) action {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.fate == fatal && x.executes && strings.HasPrefix(x.text, "COMMIT") {
+	if p.fate == fatal && x.executes && x.text == `commit` {
 		return cut
 	}
 	return pass
@@ -106,7 +109,7 @@ func (p *producer) run() {
 		if p.transact(events, facts, f) {
 			p.c.tally.hit(f)
 		} else {
-			p.c.tally.hit("producer: transactions that failed for another reason")
+			p.c.tally.hit(fateOther)
 			pause += 20 * time.Millisecond
 		}
 		p.c.pause(pause) // the rate of the traffic; nothing is decided by it
@@ -139,31 +142,48 @@ func (p *producer) draw() (events, facts []string) {
 }
 
 // transact writes one transaction and ends it. It reports whether it met the
-// fate it was to meet, not whether it was committed: that, the ledger says.
-func (p *producer) transact(events, facts []string, f string) bool {
-	tx, err := p.db.Begin()
+// fate it was to meet, not whether it was committed: that, the ledger says. The
+// transaction is begun in SQL, since lib/pq's own BEGIN READ WRITE would write
+// to a primary that was demoted by default_transaction_read_only.
+func (p *producer) transact(events, facts []string, f string) (asMeant bool) {
+	ctx := context.Background() // the sessions end with the proxy
+	conn, err := p.db.Conn(ctx)
 	if err != nil {
 		return false
 	}
-	defer tx.Rollback()
-	// An application changes the document's own row first, whose lock makes the
-	// order of the events the order of the commits.
-	if _, err := tx.Exec(`select pg_advisory_xact_lock(hashtext(f::json ->> 'id')) from unnest($1::text[], $2::text[]) as e (event, f)
-	                       where event = 'document.exported'`, pq.Array(events), pq.Array(facts)); err != nil {
+	defer func() {
+		if !asMeant || f == fateNever || f == fateLost { // whatever state it is in; it may lead to an old primary, too
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		}
+		_ = conn.Close()
+	}()
+	if _, err := conn.ExecContext(ctx, `begin`); err != nil {
 		return false
 	}
-	_, err = tx.Exec(`
+	for _, statement := range []string{lockDocuments, writeEvents} {
+		if _, err := conn.ExecContext(ctx, statement, pq.Array(events), pq.Array(facts)); err != nil {
+			return false
+		}
+	}
+	if f == fateRollback {
+		_, err = conn.ExecContext(ctx, `rollback`)
+		return err == nil
+	}
+	_, err = conn.ExecContext(ctx, `commit`)
+	return (err == nil) == (f == fateCommit)
+}
+
+const (
+	// An application changes the document's own row first, whose lock makes the
+	// order of the events the order of the commits.
+	lockDocuments = `
+		select pg_advisory_xact_lock(hashtext(f::json ->> 'id')) from unnest($1::text[], $2::text[]) as e (event, f)
+		 where event = 'document.exported'`
+
+	writeEvents = `
 		with written as (
 		  insert into webhook.outbox (event, data) select e, f::json from unnest($1::text[], $2::text[]) as e (e, f)
 		  returning id, event, data, document_id
 		)
-		insert into chaos.ledger select id, event, data ->> 'nonce', document_id from written`, pq.Array(events), pq.Array(facts))
-	if err != nil {
-		return false
-	}
-	if f == fateRollback {
-		return tx.Rollback() == nil
-	}
-	err = tx.Commit()
-	return (err == nil) == (f == fateCommit)
-}
+		insert into chaos.ledger select id, event, data ->> 'nonce', document_id from written`
+)

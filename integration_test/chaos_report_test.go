@@ -9,10 +9,10 @@ import (
 // report says what struck and what became of it, and fails a run that has
 // proved too little: half a hundred of everything in ten minutes, and in
 // proportion in less.
-func (c *chaos) report(length, lasted time.Duration, accounts map[int64]*account, sent, attempts int) {
+func (c *chaos) report(length, lasted time.Duration, sent, attempts int) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "SEED=%d, %s of faults: %d worker processes killed, %d PostgreSQL crashes, %d events, %d receipts\n",
-		c.seed, lasted, c.tally.sum("killed"), c.tally.of("PostgreSQL stopped at once, recovered"), len(accounts), len(c.rcv.deliveries))
+		c.seed, lasted, c.tally.sum("killed"), c.tally.of("PostgreSQL stopped at once, recovered"), c.ask(`select count(*) from chaos.ledger`), len(c.rcv.deliveries))
 	fmt.Fprintf(&b, "one-attempt events sent: %.1f %% of %d\n", 100*float64(sent)/float64(max(attempts, 1)), attempts)
 	b.WriteString(c.outcomes())
 	b.WriteString(c.tally.table())

@@ -66,7 +66,8 @@ func TestChaosBreaksNoPromise(t *testing.T) {
 	lasted := time.Since(began).Round(time.Second)
 	drained := c.calm()
 	t.Logf("the backlog was drained %s after the last fault", drained.Round(time.Millisecond))
-	c.check(length, lasted)
+	sent, attempts := c.check()
+	c.report(length, lasted, sent, attempts)
 }
 
 // lasts lets the faults be over after a time, but not before every kind of them
@@ -98,27 +99,28 @@ func (c *chaos) rage() {
 
 // calm lets three new workers finish what is there, and tells how long that took.
 func (c *chaos) calm() time.Duration {
-	from := time.Now()
-	c.rcv.calm.Store(true)
 	var last []*life
 	for i := range 3 {
 		last = append(last, c.begin(i, fate{}))
 	}
-	c.t.Cleanup(func() {
-		if c.t.Failed() {
-			for _, l := range last {
-				c.t.Logf("worker %d of the last said:\n%s", l.cmd.Process.Pid, l.log)
-			}
-		}
-	})
+	return c.drain(last)
+}
+
+// drain waits until nothing is left to do, and ends the workers that did it.
+func (c *chaos) drain(workers []*life) time.Duration {
+	from := time.Now()
+	c.rcv.calm.Store(true)
 	for c.ask(`select count(*) from webhook.outbox where finished_at is null`) > 0 {
 		if time.Since(from) > patience {
+			for _, l := range workers {
+				c.t.Logf("worker %d said:\n%s", l.cmd.Process.Pid, l.log)
+			}
 			c.t.Fatalf("%s after the last fault there is still a backlog: %s", patience, c.backlog())
 		}
 		time.Sleep(20 * time.Millisecond) // the pace of asking
 	}
 	took := time.Since(from)
-	for _, l := range last {
+	for _, l := range workers {
 		l.asks(syscall.SIGTERM)
 		if !l.overWithin(patience) || l.cmd.ProcessState.ExitCode() != 0 {
 			c.t.Errorf("a worker that was asked to stop in fair weather ended with %v", l.cmd.ProcessState)

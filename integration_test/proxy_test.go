@@ -203,6 +203,19 @@ func (p *proxy) hang() {
 // heal lets new connections pass. What was cut or silent stays so.
 func (p *proxy) heal() { p.setMode(healthy) }
 
+// moveTo lets new connections lead to another server, as a name or an address
+// that was moved does. What is connected stays where it is.
+func (p *proxy) moveTo(database string) {
+	u, err := url.Parse(database)
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.server = u.Host
+}
+
 func (p *proxy) turnedAway() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -262,7 +275,7 @@ func (p *proxy) accept(listener net.Listener) {
 // connect makes the other half of a new connection.
 func (p *proxy) connect(client net.Conn) bool {
 	p.mu.Lock()
-	mode := p.mode
+	mode, to := p.mode, p.server
 	if mode == cutting {
 		p.refused++
 	}
@@ -270,7 +283,7 @@ func (p *proxy) connect(client net.Conn) bool {
 	if mode == cutting || mode == closed {
 		return false
 	}
-	server, err := net.Dial("tcp", p.server)
+	server, err := net.Dial("tcp", to)
 	if err != nil {
 		return false
 	}

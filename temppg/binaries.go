@@ -77,6 +77,32 @@ func (b *binaries) launch(_ context.Context, port int) (*child, error) {
 	return startChild(cmd, log)
 }
 
+// copyOf makes a cluster that follows the server on this port: a copy of it, with the signal that makes it a standby.
+func (b *binaries) copyOf(ctx context.Context, port int, password string) (*binaries, error) {
+	dir, err := tempDir(b.owner)
+	if err != nil {
+		return nil, err
+	}
+	standby := &binaries{bin: b.bin, dir: dir, owner: b.owner, fsync: b.fsync}
+	cmd := exec.CommandContext(ctx, b.besidePostgres("pg_basebackup"), "--pgdata="+standby.data(), "--host=127.0.0.1",
+		"--port="+strconv.Itoa(port), "--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+	standby.dress(cmd)
+	cmd.Env = append(cmd.Env, "PGPASSWORD="+password)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("pg_basebackup: %w:\n%s", err, bytes.TrimSpace(said)), standby.remove())
+	}
+	return standby, nil
+}
+
+// besidePostgres is where a program is that came with postgres: some systems have links to postgres and initdb alone
+// in a directory of PATH.
+func (b *binaries) besidePostgres(program string) string {
+	if real, err := filepath.EvalSymlinks(filepath.Join(b.bin, "postgres")); err == nil {
+		return filepath.Join(filepath.Dir(real), program)
+	}
+	return filepath.Join(b.bin, program)
+}
+
 func (b *binaries) stop(c *child)        { c.signal(syscall.SIGINT) }
 func (b *binaries) crash(c *child) error { c.signal(syscall.SIGQUIT); return nil }
 func (b *binaries) remove() error        { return os.RemoveAll(b.dir) }

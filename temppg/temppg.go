@@ -151,6 +151,20 @@ func (s *Server) Restart(ctx context.Context) error {
 	return s.begin(ctx)
 }
 
+// Standby runs another server that follows this one by streaming replication, with the same password. It takes over
+// once `select pg_promote()` is run on it. Only for servers from PostgreSQL's own binaries.
+func (s *Server) Standby(ctx context.Context) (*Server, error) {
+	primary, ok := s.engine.(*binaries)
+	if !ok {
+		return nil, errors.New("a standby is only made of a server from PostgreSQL's own binaries")
+	}
+	made, err := primary.copyOf(ctx, s.port, s.password)
+	if err != nil {
+		return nil, err
+	}
+	return startOn(ctx, made, s.password)
+}
+
 // Stop ends the server and deletes its data. A second call does nothing.
 func (s *Server) Stop() error {
 	s.halt()

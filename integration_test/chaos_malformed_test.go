@@ -1,0 +1,116 @@
+package integration_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/recordengine/webhooks/outbox"
+)
+
+// malformed is a row that an application was allowed to write and that cannot be
+// rendered: whatever its facts are, the envelope would be a lie or no envelope.
+// An @ in the facts is a number of the row's own.
+type malformed struct{ event, facts, occurredAt string }
+
+func unrenderable() (kinds []malformed) {
+	for _, facts := range []string{
+		`{}`,
+		`{"id": @, "status": "Draft"}`,
+		`{"id": @, "status": 5}`,
+		`{"id": @, "status": "Export\u0000"}`,
+		`{"status": "Export"}`,
+		`{"id": {"$ne": null}, "status": "Export"}`,
+		`{"id": "", "status": "Export"}`,
+		`{"id": "..", "status": "Export"}`,
+		`{"id": "` + strings.Repeat("x", 9000) + `", "status": "Export"}`,
+		`{"id": @, "status": "Export", "line_items": "none"}`,
+		`{"id": @, "status": "Export", "line_items": [{"amount": 1}, 2]}`,
+		`{"id": @, "status": "Export", "line_items": [{"amount": "12.50"}]}`,
+		`{"id": @, "status": "Export", "extraction_profile": [1]}`,
+		`{"id": @, "status": "Export", "extraction_profile": {"labels": 7}}`,
+		`{"id": @, "status": "Export", "external_refs": []}`,
+	} {
+		kinds = append(kinds, malformed{"document.exported", facts, "now"})
+	}
+	for _, at := range []string{"infinity", "-infinity", "20000-01-01", "0044-03-15 BC", "150000-12-31"} {
+		kinds = append(kinds, malformed{oneAttemptEvents[len(kinds)%6], `{"name": "n"}`, at})
+	}
+	return kinds
+}
+
+// strange are facts that are none of the program's business: they go out as they are.
+var strange = []string{
+	`{"name": "\u0000\ud800 ' or 1=1; --", "name": "the last counts"}`,
+	`{"title": 1e999999999, "name": -0.0e-0}`,
+	`{"description": ` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`,
+	`{"rule_name": "` + strings.Repeat("<script>\\u2028", 5000) + `"}`,
+}
+
+// isGood does not look into the facts: on some of them, ->> raises.
+const isGood = `left(data::text, 7) = '{"good"'`
+
+// TestChaosTenThousandMalformedRowsHoldUpNoGoodOne writes malformed rows of
+// every kind with good ones among them. The good ones arrive, each at its first
+// attempt; the malformed ones name their error, and harm nobody: not even when
+// every document of them comes round again at the ten-second mark.
+func TestChaosTenThousandMalformedRowsHoldUpNoGoodOne(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	kinds := unrenderable()
+	const rounds = 50
+	each := 10_000 / rounds / len(kinds)
+	for round := range rounds {
+		for _, k := range kinds {
+			db.exec(`insert into webhook.outbox (event, data, occurred_at) 
+				select $1, replace($2, '@', $4 || '000' || n)::json, $3::timestamptz from generate_series(1, $5::int) n`,
+				k.event, k.facts, k.occurredAt, fmt.Sprint(round+1), each)
+		}
+		publishGood(db, fmt.Sprint("among-", round))
+	}
+	if n := db.count(`select count(*) from webhook.outbox where not ` + isGood); n != rounds*each*len(kinds) || n < 10_000 {
+		t.Fatalf("%d malformed rows were written", n)
+	}
+	worker := startWorker(t, patient(db.address))
+	goodArrive(t, db, rcv, "the good ones among ten thousand malformed")
+	// The exports of one document ("..") are followed by one another.
+	const wrong = `status <> 'superseded' and not ` + isGood
+	eventually(t, "every malformed row has its error", func() bool {
+		return db.count(`select count(*) from webhook.outbox where coalesce(error, '') not like 'render: %' and `+wrong) == 0
+	})
+	if n := db.count(`select count(*) from webhook.outbox where status <> case event when 'document.exported' then 'pending' else 'failed' end and ` + wrong); n != 0 {
+		t.Errorf("%d malformed rows are neither failed nor waiting to be mended", n)
+	}
+
+	aCycle(t, db, worker)
+	db.exec(`update webhook.channels set enabled = true, url = $1 || '/rules' where name = 'rules'`, rcv.URL)
+	publishGood(db, "afterwards")
+	goodArrive(t, db, rcv, "good ones while the malformed come round again")
+	if n := len(rcv.all()); n != db.count(`select count(*) from webhook.outbox where `+isGood) {
+		t.Errorf("%d requests: more than the good ones", n)
+	}
+	if said := worker.log.String(); strings.Contains(said, "panic") || strings.Contains(said, "given back") {
+		t.Errorf("the worker said: %s", said[:2000])
+	}
+}
+
+// publishGood writes a good event of each channel, and one of strange facts.
+func publishGood(db *database, id string) {
+	for i, c := range outbox.Channels() {
+		db.publish(c.Event, fmt.Sprintf(`{"good": true, "id": %q, "status": "Export"}`, id))
+		if c.Event != "document.exported" {
+			db.publish(c.Event, `{"good": true, `+strange[i%len(strange)][1:])
+		}
+	}
+}
+
+func goodArrive(t *testing.T, db *database, rcv *receiver, what string) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		return db.count(`select count(*) from webhook.outbox where status <> 'sent' and `+isGood) == 0
+	})
+	if n := db.count(`select count(*) from webhook.outbox where attempts <> 1 and ` + isGood); n != 0 {
+		t.Errorf("%s: %d of them were attempted more than once", what, n)
+	}
+}

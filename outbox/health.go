@@ -65,5 +65,9 @@ func (h *health) upFor(d time.Duration) bool {
 func Backoff(failures int) time.Duration {
 	d := 50 * time.Millisecond << min(failures, 7)
 	d = min(d, 5*time.Second)
-	return d - rand.N(d/2)
+	return d - jitter(d/2)
 }
+
+// jitter draws from [0, most). The simulation, which must replay a schedule to
+// the nanosecond, puts another in its place.
+var jitter = rand.N[time.Duration]

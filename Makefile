@@ -43,6 +43,11 @@ fuzz: ## each fuzz target for FUZZTIME (default 20s)
 		echo "$$target in $$dir"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-20s} || exit 1; \
 	done
 
+.PHONY: sim
+sim: ## a million simulated schedules of the protocol (SCHEDULES= and SEED= to choose)
+	SCHEDULES=$${SCHEDULES:-1000000} SEED=$${SEED:-1} $(GO) test ./outbox -count=1 -timeout 60m -v \
+		-run '^(TestThePromisesHoldInEverySchedule|TestASeedReplaysExactly)$$'
+
 # SECTION=throughput,latency  SIZE=short|normal|long  ROUNDS=3  EVENTS=100000  DOCUMENT=../docs/performance.md: see bench/options.go
 BENCH = $(if $(SECTION),--section $(SECTION)) $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	$(if $(EVENTS),--events $(EVENTS)) $(if $(DOCUMENT),--document $(DOCUMENT)) $(ARGS)

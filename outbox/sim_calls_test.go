@@ -1,0 +1,355 @@
+package outbox
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+)
+
+// simKind is a method of Store or Sender.
+type simKind uint8
+
+const (
+	simClaim simKind = iota
+	simClaimed
+	simRecord
+	simGiveBack
+	simSweep
+	simSkip
+	simCheck // no call at all: the instant between a claim and its POST
+	simSend
+)
+
+func (k simKind) String() string {
+	return [...]string{"Claim", "Claimed", "Record", "GiveBack", "Sweep", "Skip", "Check", "Send"}[k]
+}
+
+// simCall is a call between the instants of its way.
+type simCall struct {
+	kind   simKind
+	worker *simWorker
+	at     time.Duration
+	done   chan struct{}
+
+	attempt  string   // Claim, Claimed
+	lanes    []Lane   // Claim
+	attempts []string // GiveBack
+	outcomes []Outcome
+	token    string // Check, Send
+	request  Request
+	held     *simHolding
+
+	tx       *simTx // a claim that has its snapshot, and perhaps its locks
+	picked   bool   // it has its locks
+	executed bool   // it has had its effect
+	orphan   bool   // nobody waits for its reply any more
+
+	events []Event
+	n      int
+	result Result
+	err    error
+}
+
+// errUncallable is what Check says of a channel that cannot be called.
+var errUncallable = errors.New("cannot call: no URL")
+
+// takeIn puts the calls that were made since the last instant in order. Several
+// goroutines may have made them at once; their order must not count.
+func (s *simSchedule) takeIn() {
+	s.mu.Lock()
+	fresh := append(s.taken[:0], s.fresh...)
+	s.fresh = s.fresh[:0]
+	for _, w := range s.workers {
+		w.over = w.ended
+	}
+	s.mu.Unlock()
+	s.taken = fresh
+	// What a process calls in the very instant of its end never leaves it.
+	fresh = slices.DeleteFunc(fresh, func(c *simCall) bool { return c.worker.over })
+	for _, c := range fresh {
+		if c.kind == simCheck || c.kind == simSend {
+			c.held = s.holdings[c.token]
+		}
+	}
+	if len(fresh) > 1 {
+		slices.SortFunc(fresh, func(a, b *simCall) int {
+			return cmp.Or(cmp.Compare(a.worker.id, b.worker.id), cmp.Compare(a.kind, b.kind), cmp.Compare(a.heldID(), b.heldID()))
+		})
+	}
+	for _, c := range fresh {
+		s.begin(c)
+	}
+	for _, w := range s.workers {
+		if w.over && w.alive() {
+			s.endOf(w)
+		}
+	}
+}
+
+func (c *simCall) heldID() int64 {
+	if c.held == nil {
+		return 0
+	}
+	return c.held.event.ID<<32 | c.held.attemptNo
+}
+
+// begin notes a call that a worker has made.
+func (s *simSchedule) begin(c *simCall) {
+	s.note("calls "+c.kind.String(), c.worker, s.about(c)...)
+	switch c.kind {
+	case simClaim:
+		s.claimSentAt[c.attempt] = c.at
+	case simSend:
+		s.mayBeginPost(c)
+	case simRecord:
+		s.mayTellOutcomes(c)
+	case simGiveBack:
+		for _, id := range c.attempts {
+			c.worker.gaveUp[id] = true
+		}
+	case simSweep:
+		s.maySweep(c.worker)
+	}
+	s.calls = append(s.calls, c)
+}
+
+// about are the numbers that a line of the trace shows of a call.
+func (s *simSchedule) about(c *simCall) []int64 {
+	b := s.numbers[:0]
+	switch c.kind {
+	case simClaim, simClaimed:
+		b = append(b, s.attemptNo(c.attempt))
+		for _, l := range c.lanes[:min(len(c.lanes), len(s.db.channels))] {
+			b = append(b, int64(l.Busy), int64(l.Retrying))
+		}
+	case simRecord:
+		for _, o := range c.outcomes {
+			b = append(b, o.EventID, s.attemptNo(o.AttemptID), int64(o.Verdict[0]))
+		}
+	case simGiveBack:
+		for _, id := range c.attempts {
+			b = append(b, s.attemptNo(id))
+		}
+		slices.Sort(b)
+	case simCheck, simSend:
+		b = append(b, c.held.event.ID, c.held.attemptNo)
+	}
+	s.numbers = b
+	return b
+}
+
+// attemptNo numbers the attempt ids, which are random, in the order they are seen.
+func (s *simSchedule) attemptNo(id string) int64 {
+	if n, ok := s.attemptNos[id]; ok {
+		return n
+	}
+	s.attemptNos[id] = int64(len(s.attemptNos) + 1)
+	return s.attemptNos[id]
+}
+
+// canGoOn says whether the next instant of a call may come now.
+func (s *simSchedule) canGoOn(c *simCall) bool {
+	if c.orphan || !c.worker.frozen() {
+		return true
+	}
+	// What a process has written before it was frozen is on its way; the rest waits for it.
+	return !c.executed && c.kind != simCheck && c.at <= c.worker.frozenAt
+}
+
+// goOn is the next instant of a call.
+func (s *simSchedule) goOn(c *simCall) {
+	switch {
+	case c.kind == simCheck:
+		if !s.resting && s.uncallable && s.rng.IntN(10) == 0 {
+			c.err = errUncallable
+		}
+		s.reply(c)
+	case !c.executed:
+		s.execute(c)
+	case c.orphan:
+		s.forget(c)
+	default:
+		s.reply(c)
+	}
+}
+
+// execute is an instant of a call on the other side.
+func (s *simSchedule) execute(c *simCall) {
+	c.executed = true
+	switch {
+	case c.kind == simSend:
+		s.receive(c.held.post)
+	case s.db.away:
+		c.err = errAway
+	case c.kind == simClaim:
+		c.executed = s.executeClaim(c)
+	case c.kind == simClaimed:
+		s.db.claimed(c)
+	case c.kind == simRecord:
+		c.executed = s.db.record(c)
+	case c.kind == simGiveBack:
+		c.executed = s.db.giveBack(c)
+	case c.kind == simSweep:
+		s.db.sweep(c)
+	case c.kind == simSkip:
+		s.db.skip(c)
+	}
+	if c.executed {
+		s.note("executed: "+c.kind.String(), c.worker, s.about(c)...)
+		s.note("", nil, int64(len(c.events)), int64(c.n))
+	}
+	if c.orphan && c.executed {
+		s.met.zombies++
+		s.forget(c)
+	}
+}
+
+// executeClaim takes one step of a claim, or all that are left. A claim that
+// finds nothing is over at once.
+func (s *simSchedule) executeClaim(c *simCall) (executed bool) {
+	if c.tx == nil {
+		if !s.db.look(c) {
+			s.db.release(c)
+			return true
+		}
+		if s.stepwise() {
+			s.note("has its snapshot", c.worker, s.about(c)...)
+			s.writeEventNow()
+			return false
+		}
+	}
+	if !c.picked {
+		c.picked = true
+		s.db.pick(c)
+		if s.stepwise() {
+			s.note("has its locks", c.worker, s.about(c)...)
+			s.writeEventNow()
+			return false
+		}
+	}
+	s.db.commit(c)
+	return true
+}
+
+// writeEventNow commits an event in the middle of a claim, which is when one
+// that follows an export does the most harm.
+func (s *simSchedule) writeEventNow() {
+	if s.rng.IntN(3) == 0 {
+		s.writeEvent()
+	}
+}
+
+func (s *simSchedule) stepwise() bool { return !s.resting && s.rng.IntN(3) == 0 }
+
+// reply lets a worker have the reply, and waits until it has done all that it
+// can do with it.
+func (s *simSchedule) reply(c *simCall) {
+	s.note("reply: "+c.kind.String(), c.worker, s.about(c)...)
+	s.remove(c)
+	w := c.worker
+	switch c.kind {
+	case simClaim, simClaimed:
+		s.given(c)
+	case simSend:
+		c.held.post.over, c.held.ended = true, true
+		c.result = c.held.post.result
+	case simRecord:
+		if c.err == nil {
+			for _, o := range c.outcomes {
+				s.holdings[simToken(o.EventID, o.AttemptID)].recorded = true
+			}
+		}
+	}
+	s.judgeHealth(w, c)
+	close(c.done)
+	s.settleDown()
+	s.takeIn()
+	if c.kind == simCheck && c.held.post == nil {
+		c.held.ended = true // given back, unrenderable or uncallable
+	}
+}
+
+// given notes what a claim gave to its worker.
+func (s *simSchedule) given(c *simCall) {
+	w := c.worker
+	if c.kind == simClaimed && c.err == nil && len(c.events) == 0 {
+		w.gaveUp[c.attempt] = true
+	}
+	if c.err != nil {
+		return
+	}
+	for _, ev := range c.events {
+		h := &simHolding{worker: w, event: ev, claimedAt: s.claimSentAt[ev.AttemptID], attemptNo: s.attemptNo(ev.AttemptID)}
+		w.holds = append(w.holds, h)
+		s.holdings[ev.Endpoint.Token] = h
+	}
+	s.mayHold(w, c.events)
+}
+
+// loseReply tells a worker that it will not learn what became of a statement.
+func (s *simSchedule) loseReply(c *simCall) {
+	s.cut(c)
+	s.reply(c)
+}
+
+// cut breaks the connection of a statement. What has not been executed goes on
+// without anybody who waits for it.
+func (s *simSchedule) cut(c *simCall) {
+	s.met.lost++
+	s.note("reply lost: "+c.kind.String(), c.worker, s.about(c)...)
+	if !c.executed {
+		left := *c
+		left.orphan = true
+		s.calls = append(s.calls, &left)
+	}
+	c.executed, c.tx, c.events, c.n = true, nil, nil, 0
+	c.err = errAway
+	if c.kind == simClaim {
+		c.err = errLost
+	}
+}
+
+// forget ends a call that nobody waits for. What it has locked is free again.
+func (s *simSchedule) forget(c *simCall) {
+	s.db.release(c)
+	s.remove(c)
+	if c.kind == simSend {
+		c.held.post.over = true
+	}
+}
+
+func (s *simSchedule) remove(c *simCall) {
+	s.calls = slices.DeleteFunc(s.calls, func(other *simCall) bool { return other == c })
+}
+
+// deadline is when a call ends by itself: the sender's time limit, the
+// deadlines of the database's connections.
+func (s *simSchedule) deadline(c *simCall) time.Duration {
+	switch {
+	case c.kind == simCheck:
+		return simNever
+	case c.kind == simSend:
+		return c.at + s.timeout
+	case c.orphan:
+		return simNever
+	}
+	return c.at + s.network
+}
+
+const simNever = time.Duration(1 << 62)
+
+// timeOut ends a call whose deadline has come.
+func (s *simSchedule) timeOut(c *simCall) {
+	switch {
+	case c.kind == simSend && c.orphan:
+		s.forget(c)
+	case c.kind == simSend:
+		c.held.post.result = noAnswer
+		c.held.post.counted = false
+		c.executed = true
+		s.reply(c)
+	default:
+		s.loseReply(c)
+	}
+}

@@ -1,0 +1,252 @@
+package outbox
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+)
+
+// simTx is a claim between its snapshot and its commit.
+type simTx struct {
+	now      time.Duration // now(): when the statement began
+	snapshot []simRow      // what had committed then
+	enabled  []bool        // the switches in the snapshot
+	offline  bool
+	picked   []simPick
+	tries    int
+}
+
+// simPick is a row of the CTE picked.
+type simPick struct {
+	row        *simRow
+	followedBy int64
+}
+
+var errConflict = errors.New("SQLSTATE 23505")
+
+// claimTries is store.claimTries.
+const simClaimTries = 5
+
+// look is the beginning of store.claimSQL: the snapshot. It says whether there
+// is anything to claim.
+func (db *simDB) look(c *simCall) bool {
+	tx := db.s.newTx()
+	c.tx = tx
+	tx.now, tx.offline = db.clock(), db.offline
+	tx.snapshot, tx.enabled, tx.picked = tx.snapshot[:0], tx.enabled[:0], tx.picked[:0]
+	found := false
+	for _, r := range db.rows {
+		tx.snapshot = append(tx.snapshot, *r)
+		found = found || r.status == "pending" && !r.held() && r.due <= tx.now
+	}
+	for _, ch := range db.channels {
+		tx.enabled = append(tx.enabled, ch.enabled)
+	}
+	return found
+}
+
+// pick is the CTE picked of store.claimSQL: the rows that fit, locked, and the
+// switches, locked in share mode. What is locked by others is left out.
+func (db *simDB) pick(c *simCall) {
+	tx := c.tx
+	for _, lane := range c.lanes {
+		channel := slices.IndexFunc(channels[:], func(ch Channel) bool { return ch.Name == lane.Channel })
+		ch := db.channels[channel]
+		room := max(ch.maxInFlight-lane.Busy, 0)
+		again := room
+		if channel == documentsChannel && db.flaw != retriesTakeTheLane {
+			again = max(max(1, ch.maxInFlight/2)-lane.Retrying, 0)
+		}
+		for turn, most := range []int{room, again, room} {
+			for _, r := range db.claimable(tx, channel, turn) {
+				if room == 0 || most == 0 {
+					break
+				}
+				most--
+				room--
+				if db.flaw != rowsNotLocked {
+					r.lockedBy = tx // whatever becomes of its switch, until the transaction ends
+				}
+				if db.mayClaim(tx, r) {
+					tx.picked = append(tx.picked, simPick{row: r, followedBy: db.followedBy(tx, r)})
+				}
+			}
+		}
+	}
+	db.claims = append(db.claims, tx)
+}
+
+// claimable is store.claimable, of one turn, in the order of the index. The row
+// is judged as it is now, its document's other rows by the snapshot.
+func (db *simDB) claimable(tx *simTx, channel, turn int) (rows []*simRow) {
+	for i := range tx.snapshot {
+		then, r := &tx.snapshot[i], db.rows[i]
+		if then.channel != channel || then.turn() != turn || !then.isDue(tx.now) {
+			continue
+		}
+		if (!r.isDue(tx.now) || r.turn() != turn) && db.flaw != rowsNotLocked || r.lockedBy != nil || tx.heldInSnapshot(then.document) {
+			continue
+		}
+		if turn > 0 && !db.channels[channel].enabled && db.flaw != switchesNotLocked {
+			continue
+		}
+		rows = append(rows, r)
+	}
+	if len(rows) > 1 {
+		slices.SortStableFunc(rows, func(a, b *simRow) int { return cmp.Compare(a.due, b.due) })
+	}
+	return rows
+}
+
+func (r *simRow) isDue(now time.Duration) bool {
+	return r.status == "pending" && !r.held() && r.due <= now
+}
+
+func (tx *simTx) heldInSnapshot(document int) bool {
+	if document == 0 {
+		return false
+	}
+	return slices.ContainsFunc(tx.snapshot, func(r simRow) bool { return r.document == document && r.held() })
+}
+
+// mayClaim is "where c.enabled … and not s.offline_mode … for share of s, c skip
+// locked". Under these locks the switches are as they are now; without them, as
+// they were when the statement began.
+func (db *simDB) mayClaim(tx *simTx, r *simRow) bool {
+	if db.flaw == switchesNotLocked {
+		return !tx.offline && (tx.enabled[r.channel] || r.isTest)
+	}
+	return !db.locked(r.channel) && !db.off(r)
+}
+
+// followedBy is the later export of the same document that the snapshot shows.
+func (db *simDB) followedBy(tx *simTx, r *simRow) int64 {
+	if r.document == 0 || db.flaw == laterExportsOverlooked {
+		return 0
+	}
+	for _, later := range tx.snapshot[r.id:] {
+		if later.document == r.document && later.status != "cancelled" {
+			if db.flaw == finishedExportsOverlooked && later.finished() {
+				continue
+			}
+			return later.id
+		}
+	}
+	return 0
+}
+
+// commit is the end of store.claimSQL. A claim that meets the unique index
+// begins anew, as store.Claim does.
+func (db *simDB) commit(c *simCall) {
+	for c.tx.tries++; db.conflict(c.tx) || db.overtaken(c.tx); c.tx.tries++ {
+		tries := c.tx.tries
+		db.release(c)
+		if tries == simClaimTries {
+			c.err = errConflict
+			return
+		}
+		db.look(c)
+		db.pick(c)
+		c.tx.tries = tries
+	}
+	for _, p := range c.tx.picked {
+		if p.followedBy != 0 {
+			db.supersede(p.row, p.followedBy)
+		} else {
+			db.lease(c, p.row)
+		}
+	}
+	db.release(c)
+}
+
+// conflict says whether outbox_one_attempt_per_document refuses the claim.
+func (db *simDB) conflict(tx *simTx) bool {
+	return db.flaw != noUniqueIndex && slices.ContainsFunc(tx.picked, func(p simPick) bool {
+		return p.followedBy == 0 && heldElsewhere(db.rows, p.row.document, p.row.id)
+	})
+}
+
+// overtaken says whether a later export of a document was claimed, attempted and
+// recorded by others between the snapshot of this claim and its commit. Then the
+// older export would arrive after the newer one. A claim lasts a millisecond and
+// that much may well take longer, but nothing in the SQL rules it out: see
+// claimStalls, which is the SQL as it stands.
+func (db *simDB) overtaken(tx *simTx) bool {
+	return db.flaw != claimStalls && db.flaw != noUniqueIndex && slices.ContainsFunc(tx.picked, func(p simPick) bool {
+		return p.followedBy == 0 && p.row.document != 0 && slices.ContainsFunc(db.rows[p.row.id:], func(later *simRow) bool {
+			return later.document == p.row.document && later.attempts > 0 && tx.sawLess(later)
+		})
+	})
+}
+
+// sawLess says whether a row was committed after the snapshot was taken.
+func (tx *simTx) sawLess(r *simRow) bool { return int(r.id) > len(tx.snapshot) }
+
+func (db *simDB) supersede(r *simRow, by int64) {
+	next := *r
+	next.status, next.finishedAt, next.httpStatus = "superseded", db.clock(), 0
+	next.error = "superseded"
+	db.put(r, next)
+}
+
+// lease is the update of store.claimSQL.
+func (db *simDB) lease(c *simCall, r *simRow) {
+	db.s.mayCommitClaim(r)
+	next := *r
+	next.status = "sending"
+	if r.isDocument() {
+		next.status = "pending"
+	}
+	next.attempts++
+	next.attempt = c.attempt
+	next.leasedUntil = db.clock() + db.s.lease
+	db.put(r, next)
+	c.events = append(c.events, db.event(r))
+}
+
+// release ends a claim's transaction, whether it has committed or not.
+func (db *simDB) release(c *simCall) {
+	if c.tx == nil {
+		return
+	}
+	for _, r := range db.rows {
+		if r.lockedBy == any(c.tx) {
+			r.lockedBy = nil
+		}
+	}
+	db.claims = slices.DeleteFunc(db.claims, func(tx *simTx) bool { return tx == c.tx })
+	db.s.spareTx = append(db.s.spareTx, c.tx)
+	c.tx = nil
+}
+
+// claimed is the query of store.Claimed.
+func (db *simDB) claimed(c *simCall) {
+	for _, r := range db.rows {
+		if r.attempt == c.attempt && r.held() {
+			c.events = append(c.events, db.event(r))
+		}
+	}
+}
+
+// event is a row as a claim returns it. Its token names row and attempt, so
+// that the simulation knows whose Check and whose POST it sees.
+func (db *simDB) event(r *simRow) Event {
+	ev := Event{
+		ID: r.id, Name: channels[r.channel].Event, Channel: channels[r.channel].Name,
+		Data: simFacts, OccurredAt: "2026-03-22 08:30:00+00",
+		Attempts: r.attempts, IsTest: r.isTest, AttemptID: r.attempt,
+		Endpoint: Endpoint{URL: "https://re.example", Token: simToken(r.id, r.attempt), DocumentBaseURL: "https://re.example", InstanceID: "i"},
+	}
+	if r.broken {
+		ev.OccurredAt = "infinity"
+	}
+	return ev
+}
+
+var simFacts = json.RawMessage(`{"id":1,"status":"Export"}`)
+
+func simToken(id int64, attempt string) string {
+	return string(rune('0'+id)) + attempt
+}

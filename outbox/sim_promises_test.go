@@ -1,0 +1,287 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"time"
+)
+
+// mayCommitClaim: no claim commits after a switch has committed.
+func (s *simSchedule) mayCommitClaim(r *simRow) {
+	if s.db.off(r) {
+		s.fail("row %d was claimed after its switch had committed", r.id)
+	}
+}
+
+// mayHold: never more is claimed than there are free slots, and of the documents
+// lane at most half (at least one slot) is held by what was claimed before.
+func (s *simSchedule) mayHold(w *simWorker, events []Event) {
+	for i, ch := range s.db.channels {
+		claimed, claimedAgain, busy, again := 0, 0, 0, 0
+		for _, ev := range events {
+			if ev.Channel == channels[i].Name {
+				claimed++
+				if ev.Attempts > 1 && !ev.IsTest {
+					claimedAgain++
+				}
+			}
+		}
+		for _, h := range w.holds {
+			if !h.ended && h.event.Channel == channels[i].Name {
+				busy++
+				if h.event.Attempts > 1 && !h.event.IsTest {
+					again++
+				}
+			}
+		}
+		if claimed > 0 && busy > ch.maxInFlight {
+			s.fail("worker %d holds %d events of %s, it has %d slots", w.id, busy, channels[i].Name, ch.maxInFlight)
+		}
+		if i == documentsChannel && claimedAgain > 0 && again > max(1, ch.maxInFlight/2) {
+			s.fail("worker %d retries %d documents at once in %d slots", w.id, again, ch.maxInFlight)
+		}
+	}
+}
+
+// mayBeginPost holds what is promised of the instant in which a POST begins.
+func (s *simSchedule) mayBeginPost(c *simCall) {
+	h, w := c.held, c.worker
+	r := s.db.rows[h.event.ID-1]
+	if within := min(beginAtMost, s.lease-2*s.timeout); c.at-h.claimedAt > within {
+		s.fail("row %d: its POST begins %s after its claim, at most %s were promised", r.id, c.at-h.claimedAt, within)
+	}
+	if w.gaveUp[h.event.AttemptID] {
+		s.fail("row %d: a POST under a claim that was given up", r.id)
+	}
+	if h.post != nil {
+		s.fail("row %d: a second POST of one attempt", r.id)
+	}
+	for _, p := range s.posts {
+		if p.row == r && !r.isDocument() {
+			s.fail("row %d: a second POST of an event that is sent at most once", r.id)
+		}
+		// One that is older than its time limit belongs to a worker that was frozen.
+		if !p.over && r.document != 0 && p.row.document == r.document && c.at <= p.at+s.timeout {
+			s.fail("document %d: rows %d and %d are POSTed at once", r.document, p.row.id, r.id)
+		}
+	}
+	h.post = &simPost{row: r, held: h, at: c.at}
+	s.posts = append(s.posts, h.post)
+	s.sameBytes(h.post, c.request.Body)
+}
+
+// sameBytes: the bytes of one event never differ.
+func (s *simSchedule) sameBytes(p *simPost, body []byte) {
+	p.bodyHash = maphash.Bytes(bodySeed, body)
+	for _, other := range s.posts {
+		if other.row == p.row && other.bodyHash != p.bodyHash {
+			s.fail("row %d: its bytes differ from one attempt to the next", p.row.id)
+		}
+	}
+}
+
+var bodySeed = maphash.MakeSeed()
+
+// mayArrive: a receiver never sees a stale document after a fresh one; but for a
+// request whose worker was frozen in the middle of it, which is not promised.
+func (s *simSchedule) mayArrive(p *simPost) {
+	late := s.now() > p.at+s.timeout
+	if late {
+		p.late = true
+		return
+	}
+	if p.row.document == 0 {
+		return
+	}
+	for _, other := range s.posts {
+		if other.arrived && !other.late && other.row.document == p.row.document && other.row.id > p.row.id {
+			s.fail("document %d: row %d arrives after row %d, which is fresher", p.row.document, p.row.id, other.row.id)
+		}
+	}
+}
+
+// mayTellOutcomes: what a worker wants recorded is what it has met.
+func (s *simSchedule) mayTellOutcomes(c *simCall) {
+	for _, o := range c.outcomes {
+		h := s.holdings[simToken(o.EventID, o.AttemptID)]
+		if h == nil || h.worker != c.worker {
+			s.fail("row %d: an outcome of an attempt that worker %d was never given", o.EventID, c.worker.id)
+			return
+		}
+		if problem := h.contradicts(o); problem != "" {
+			s.fail("row %d: the outcome %q is untrue: %s", o.EventID, o.Verdict, problem)
+		}
+	}
+}
+
+// contradicts says what speaks against an outcome.
+func (h *simHolding) contradicts(o Outcome) string {
+	document := h.event.Name == EventDocumentExported && !h.event.IsTest
+	if h.post != nil && !h.post.over {
+		return "its POST is still under way"
+	}
+	delivered := h.post != nil && h.post.result.Delivered
+	switch {
+	case o.Verdict == Sent && !delivered:
+		return "there was no counted success"
+	case o.Verdict != Sent && delivered:
+		return "there was a counted success"
+	case o.Verdict == Back && h.post != nil:
+		return "a POST was begun"
+	case o.Verdict == Failed && document:
+		return "a document never fails"
+	case o.Verdict == Later && !document && h.post != nil:
+		return "it was the one attempt"
+	case h.post != nil && o.Result.Status != h.post.result.Status:
+		return fmt.Sprintf("HTTP %d was met", h.post.result.Status)
+	}
+	return ""
+}
+
+// mayRecord: the row still belongs to the attempt whose outcome is written.
+func (s *simSchedule) mayRecord(r *simRow, o Outcome) {
+	if r.attempt != o.AttemptID {
+		s.fail("row %d: the outcome of an attempt that no longer holds it is recorded", r.id)
+	}
+	if !r.held() {
+		s.fail("row %d: an outcome is recorded of a row that nobody holds", r.id)
+	}
+	switch o.Verdict {
+	case Sent:
+		s.met.sent++
+	}
+}
+
+// judgeHealth notes when a statement failed by which the database's health is judged.
+func (s *simSchedule) judgeHealth(w *simWorker, c *simCall) {
+	judged := c.kind == simClaim || c.kind == simRecord || c.kind == simSweep
+	if judged && c.err != nil && !errors.Is(c.err, ErrRefused) && !errors.Is(c.err, ErrLocked) {
+		w.troubleAt = s.now()
+	}
+}
+
+// maySweep: a worker that has just connected, or reconnected, sweeps only after
+// one lease, so that outcomes held during an outage are recorded first.
+func (s *simSchedule) maySweep(w *simWorker) {
+	if since := s.now() - w.troubleAt; since < s.lease {
+		s.fail("worker %d sweeps %s after the database failed it", w.id, since)
+	}
+}
+
+// mayStillDrain: a worker that was asked to stop ends within an attempt and five seconds.
+func (s *simSchedule) mayStillDrain() {
+	for _, w := range s.workers {
+		late := s.now() - w.stoppedAt - s.timeout - drainBeyond
+		if w.alive() && w.stoppedAt != 0 && !w.everFrozen && late > time.Second {
+			s.fail("worker %d has not stopped, %s too late", w.id, late)
+		}
+	}
+}
+
+// endOf is a worker whose Run has returned.
+func (s *simSchedule) endOf(w *simWorker) {
+	s.note("has ended", w)
+	if w.stoppedAt == 0 {
+		s.fail("worker %d ends although nobody asked it to: %v", w.id, w.endErr)
+	}
+	open := 0
+	for _, h := range w.holds {
+		if !h.recorded {
+			open++
+		}
+	}
+	if w.endErr == nil && open > 0 {
+		s.fail("worker %d says that all is recorded, %d attempts are not", w.id, open)
+	}
+	if w.endErr != nil && s.resting && s.stoppedAtRest(w) {
+		s.fail("worker %d was stopped at rest and says: %v", w.id, w.endErr)
+	}
+	w.kill()
+}
+
+func (s *simSchedule) stoppedAtRest(w *simWorker) bool {
+	return w.stoppedAt >= s.restedAt && s.restedAt > 0
+}
+
+// allFinished says whether nothing is left to deliver.
+func (s *simSchedule) allFinished() bool {
+	for _, r := range s.db.rows {
+		if !r.finished() {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *simSchedule) unfinished() string {
+	var rows []string
+	for _, r := range s.db.rows {
+		if !r.finished() {
+			rows = append(rows, fmt.Sprintf("row %d of %s is %s after %d attempts, due %s, held until %s (now %s)",
+				r.id, channels[r.channel].Name, r.status, r.attempts, r.due, r.leasedUntil, s.db.clock()))
+		}
+	}
+	return strings.Join(rows, "; ")
+}
+
+// mustBeAtRest holds what is promised once the faults are over and everything is finished.
+func (s *simSchedule) mustBeAtRest() {
+	if s.failure != "" {
+		return
+	}
+	if n := s.living(); n > 0 {
+		s.fail("%d workers do not stop", n)
+	}
+	for _, r := range s.db.rows {
+		s.mustBeTrue(r)
+	}
+}
+
+// mustBeTrue compares what a finished row says with what its receiver knows.
+func (s *simSchedule) mustBeTrue(r *simRow) {
+	begun, counted, thatStatus := 0, 0, 0
+	for _, p := range s.posts {
+		if p.row == r {
+			begun++
+			if p.counted && p.arrived && p.held.event.AttemptID == r.attempt {
+				counted++
+			}
+			if p.arrived && p.result.Status == r.httpStatus {
+				thatStatus++
+			}
+		}
+	}
+	switch r.status {
+	case "sent":
+		if counted != 1 {
+			s.fail("row %d is sent, its newest attempt met %d counted successes", r.id, counted)
+		}
+	case "failed":
+		if r.error == simInterrupted {
+			s.met.interrupted++
+		} else if r.httpStatus != 0 && thatStatus == 0 {
+			s.fail("row %d says HTTP %d, its receiver never did", r.id, r.httpStatus)
+		}
+	case "skipped", "cancelled":
+		if begun > 0 {
+			s.fail("row %d is %s, and was POSTed %d times", r.id, r.status, begun)
+		}
+	case "superseded":
+		if !r.followed(s.db.rows) {
+			s.fail("row %d is superseded, and no later export is sent", r.id)
+		}
+	}
+}
+
+// followed says whether a later export of the same document was sent, or was
+// withdrawn by a person after this one had been superseded by it.
+func (r *simRow) followed(rows []*simRow) bool {
+	for _, later := range rows[r.id:] {
+		if later.document == r.document && (later.status == "sent" || later.status == "cancelled") {
+			return true
+		}
+	}
+	return false
+}

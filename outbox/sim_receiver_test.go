@@ -1,0 +1,41 @@
+package outbox
+
+import "time"
+
+// simPost is one POST: begun by a worker, met by the receiver or not.
+type simPost struct {
+	row      *simRow
+	held     *simHolding
+	at       time.Duration // when it was begun
+	arrived  bool
+	over     bool // the worker has its result, or will never have one
+	result   Result
+	counted  bool // the receiver answered with a counted success
+	bodyHash uint64
+	late     bool // it arrived after its time limit: its worker was frozen
+}
+
+// receive is the receiver: it takes a request and decides upon its answer.
+func (s *simSchedule) receive(p *simPost) {
+	s.mayArrive(p)
+	p.arrived = true
+	s.met.arrived++
+	switch x := s.rng.IntN(100); {
+	case s.resting || x < s.successPercent:
+		p.counted = true
+		p.result = Result{Delivered: true, Status: 200}
+		if !s.resting && s.poisoned && s.rng.IntN(3) == 0 {
+			p.result.Response = simPoison
+		}
+	case x%2 == 0:
+		p.result = Result{Status: 503, Error: "HTTP 503"}
+		if s.poisoned && s.rng.IntN(3) == 0 {
+			p.result.Error = simPoison
+		}
+	default: // it has the event, and its answer breaks off
+		p.result = Result{Error: "connection reset: outcome unknown"}
+	}
+}
+
+// noAnswer is the result of a POST that ran out of time.
+var noAnswer = Result{Error: "timeout: outcome unknown"}

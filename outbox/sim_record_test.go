@@ -1,0 +1,83 @@
+package outbox
+
+import "slices"
+
+// record is store.recordSQL. The locks it waits for are held by a person or by
+// nobody; it gives up, or goes on waiting, as the scheduler says. It returns
+// false while it waits.
+func (db *simDB) record(c *simCall) bool {
+	if slices.ContainsFunc(c.outcomes, func(o Outcome) bool { return o.Result.Response == simPoison || o.Result.Error == simPoison }) {
+		c.err = errValue
+		return true
+	}
+	for _, o := range c.outcomes {
+		if r := db.rows[o.EventID-1]; db.fenced(r, o) && r.lockedBy != nil {
+			return db.waitForLock(c)
+		}
+	}
+	for _, o := range c.outcomes {
+		if r := db.rows[o.EventID-1]; db.fenced(r, o) {
+			db.settle(r, o)
+		}
+	}
+	return true
+}
+
+// simPoison is a text that no text column holds.
+const simPoison = "\x00"
+
+// fenced: where o.id = r.id and o.leased_until is not null and o.attempt_id = r.attempt_id.
+func (db *simDB) fenced(r *simRow, o Outcome) bool {
+	if db.flaw == recordedWithoutFence {
+		return !r.finished() && r.attempts > 0
+	}
+	return r.held() && r.attempt == o.AttemptID
+}
+
+func (db *simDB) settle(r *simRow, o Outcome) {
+	db.s.mayRecord(r, o)
+	next := *r
+	next.leasedUntil = 0
+	next.status = "pending"
+	if o.Verdict == Sent || o.Verdict == Failed {
+		next.status, next.finishedAt = string(o.Verdict), db.clock()
+	}
+	if o.Verdict == Sent && r.channel == documentsChannel {
+		next.syncedAt = db.clock()
+	}
+	if o.Verdict == Later {
+		next.due = db.nextMark()
+	}
+	if o.Verdict != Back {
+		next.httpStatus, next.error = o.Result.Status, o.Result.Error
+	}
+	db.put(r, next)
+}
+
+// waitForLock: a statement waits half a second for a lock, then SQLSTATE 55P03.
+func (db *simDB) waitForLock(c *simCall) (over bool) {
+	if db.s.rng.IntN(2) == 0 {
+		return false
+	}
+	c.err = ErrLocked
+	return true
+}
+
+// giveBack is the statement of store.GiveBack.
+func (db *simDB) giveBack(c *simCall) bool {
+	given := func(r *simRow) bool { return r.held() && slices.Contains(c.attempts, r.attempt) }
+	for _, r := range db.rows {
+		if given(r) && r.lockedBy != nil {
+			return db.waitForLock(c)
+		}
+	}
+	for _, r := range db.rows {
+		if given(r) {
+			next := *r
+			next.status, next.leasedUntil = "pending", 0
+			db.put(r, next)
+			c.n++
+		}
+	}
+	return true
+}

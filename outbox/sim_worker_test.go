@@ -1,0 +1,165 @@
+package outbox
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// simWorker is one process: the real Dispatcher between a Store and a Sender
+// whose every call waits until the scheduler lets it go on.
+type simWorker struct {
+	s  *simSchedule
+	id int
+	d  *Dispatcher
+
+	stop, cancel context.CancelFunc
+	ctx          context.Context
+	gone         chan struct{} // closed when the process ends: its calls come to nothing
+
+	// Under s.mu, since its own goroutines read or write them.
+	dead    bool // crashed or ended: nothing that it still does has an effect
+	ended   bool // Run has returned, with endErr
+	endErr  error
+	cycling bool
+
+	// The scheduler's.
+	over        bool // ended, and the scheduler knows
+	stoppedAt   time.Duration // asked to stop; 0: not yet
+	frozenAt    time.Duration
+	frozenUntil time.Duration
+	troubleAt   time.Duration // when a statement failed that its health is judged by; -1: since it began
+	everFrozen  bool
+	holds       []*simHolding
+	gaveUp      map[string]bool // attempt ids that must not be sent any more
+}
+
+// simHolding is an event that a claim gave to a worker.
+type simHolding struct {
+	worker    *simWorker
+	event     Event
+	claimedAt time.Duration // when the claim was sent
+	attemptNo int64
+	checks    int
+	post      *simPost
+	ended     bool // its slot is free again
+	recorded  bool
+}
+
+// newWorker starts a process.
+func (s *simSchedule) newWorker() *simWorker {
+	w := &simWorker{s: s, id: len(s.workers), gone: make(chan struct{}), troubleAt: s.now(), gaveUp: map[string]bool{}}
+	s.workers = append(s.workers, w)
+	w.d = New(w, w, zap.NewNop(), Options{PollInterval: s.poll, Timeout: s.timeout, Lease: s.lease})
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	stop, stopNow := context.WithCancel(w.ctx)
+	w.stop = stopNow
+	go func() {
+		err := w.d.Run(w.ctx, stop)
+		s.mu.Lock()
+		w.ended, w.endErr = true, err
+		s.mu.Unlock()
+		s.wakeUp()
+	}()
+	return w
+}
+
+// cycle is what cron does every ten seconds.
+func (w *simWorker) cycle() {
+	w.s.mu.Lock()
+	busy := w.cycling
+	w.cycling = true
+	w.s.mu.Unlock()
+	if busy {
+		return // cron.SkipIfStillRunning
+	}
+	go func() {
+		w.d.Cycle(w.ctx)
+		w.s.mu.Lock()
+		w.cycling = false
+		w.s.mu.Unlock()
+		w.s.wakeUp()
+	}()
+}
+
+// kill ends the process, whatever it is doing. What is left of it runs until it
+// finds that its context has ended; nobody listens to it any more.
+func (w *simWorker) kill() {
+	w.s.mu.Lock()
+	w.dead = true
+	w.s.mu.Unlock()
+	close(w.gone)
+	w.cancel()
+	w.s.settleDown()
+	w.d.settled(int(w.d.openCount.Load())) // a drain that gave up still waits
+	for _, c := range w.s.calls {
+		if c.worker == w {
+			c.orphan = true
+		}
+	}
+}
+
+func (w *simWorker) alive() bool  { return !w.dead }
+func (w *simWorker) frozen() bool { return w.s.now() < w.frozenUntil }
+
+// do makes a call and waits for its reply.
+func (w *simWorker) do(ctx context.Context, c *simCall) *simCall {
+	s := w.s
+	s.mu.Lock()
+	if w.dead {
+		s.mu.Unlock()
+		return &simCall{err: errAway}
+	}
+	c.worker, c.at, c.done = w, s.now(), make(chan struct{})
+	s.fresh = append(s.fresh, c)
+	s.mu.Unlock()
+	s.wakeUp()
+	select {
+	case <-c.done:
+		return c
+	case <-ctx.Done():
+	case <-w.gone:
+	}
+	return &simCall{err: errAway}
+}
+
+func (w *simWorker) Claim(ctx context.Context, attemptID string, lanes []Lane) ([]Event, error) {
+	c := w.do(ctx, &simCall{kind: simClaim, attempt: attemptID, lanes: lanes})
+	return c.events, c.err
+}
+
+func (w *simWorker) Claimed(ctx context.Context, attemptID string) ([]Event, error) {
+	c := w.do(ctx, &simCall{kind: simClaimed, attempt: attemptID})
+	return c.events, c.err
+}
+
+func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) error {
+	return w.do(ctx, &simCall{kind: simRecord, outcomes: outcomes}).err
+}
+
+func (w *simWorker) GiveBack(ctx context.Context, attemptIDs []string) (int, error) {
+	c := w.do(ctx, &simCall{kind: simGiveBack, attempts: attemptIDs})
+	return c.n, c.err
+}
+
+func (w *simWorker) Sweep(ctx context.Context) (int, error) {
+	c := w.do(ctx, &simCall{kind: simSweep})
+	return c.n, c.err
+}
+
+func (w *simWorker) Skip(ctx context.Context) (int, error) {
+	c := w.do(ctx, &simCall{kind: simSkip})
+	return c.n, c.err
+}
+
+func (w *simWorker) Prune(context.Context, time.Duration) (int, error)   { return 0, nil }
+func (w *simWorker) Problems(context.Context) (map[string]string, error) { return nil, nil }
+
+func (w *simWorker) Check(_, token string) error {
+	return w.do(context.Background(), &simCall{kind: simCheck, token: token}).err
+}
+
+func (w *simWorker) Send(ctx context.Context, req Request) Result {
+	return w.do(ctx, &simCall{kind: simSend, token: req.Token, request: req}).result
+}

@@ -25,7 +25,7 @@ type simWorker struct {
 	cycling bool
 
 	// The scheduler's.
-	over        bool // ended, and the scheduler knows
+	over        bool          // ended, and the scheduler knows
 	stoppedAt   time.Duration // asked to stop; 0: not yet
 	frozenAt    time.Duration
 	frozenUntil time.Duration

@@ -14,25 +14,31 @@ func (s *simSchedule) quiet() {
 // serveUntil lets every call go on at once, in any order, with a cycle of each
 // worker every ten seconds, until it is done or the time has come.
 func (s *simSchedule) serveUntil(limit time.Duration, done func() bool) {
+	const cycle = 10 * time.Second
+	mark := (s.now()/cycle + 1) * cycle
 	for s.failure == "" && s.now() < limit && !done() {
 		s.instants++
-		if c := s.anyCall(); c != nil {
+		if s.now() >= mark {
+			mark += cycle
+			s.cycleAll()
+		} else if c := s.anyCall(); c != nil {
 			s.goOn(c)
-			continue
-		}
-		const cycle = 10 * time.Second
-		mark := (s.now()/cycle + 1) * cycle
-		if s.sleep(min(mark, limit)-s.now()) && s.now() >= mark {
-			for _, w := range s.workers {
-				if w.alive() && !w.frozen() {
-					w.cycle()
-					s.settleDown()
-					s.takeIn()
-				}
-			}
+		} else {
+			s.sleep(min(mark, limit) - s.now())
 		}
 	}
 	s.mayStillDrain()
+}
+
+// cycleAll is cron's ten-second mark at every worker.
+func (s *simSchedule) cycleAll() {
+	for _, w := range s.workers {
+		if w.alive() && !w.frozen() {
+			w.cycle()
+			s.settleDown()
+			s.takeIn()
+		}
+	}
 }
 
 // rest ends the faults and lets the system come to rest, with one worker.

@@ -108,7 +108,7 @@ const recordRuns = `, newest as (
 		), dropped as (
 		  delete from webhook.attempts a
 		   using newest n
-		   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 100
+		   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 99
 		), begun as (
 		  insert into webhook.attempts (outbox_id, run, http_status, error, first_at, last_at)
 		  select id, coalesce(run, 0) + 1, http_status, error, clock_timestamp(), clock_timestamp()

@@ -326,7 +326,7 @@ revoke all on all functions in schema webhook from public;
 end $step$;
 
 
--- Step 3, since version 3: the guard looks after the update; larger lanes.
+-- Step 3, since version 3: the guard looks after the update; another guard, of the order of exports; larger lanes.
 do $step$ begin
 perform pg_advisory_xact_lock(hashtext('webhook.schema'));
 if webhook.schema_version() >= 3 then return; end if;
@@ -345,6 +345,30 @@ end if;
 
 -- For new databases only: what stands in the rows of an older one may have been chosen.
 alter table webhook.channels alter column max_in_flight set default 128;
+
+-- A claim decides by what had been committed when it began. Its process may stand still then, between the lock of an
+-- export and its lease, while a later export is written, claimed, sent and recorded by others. Here the lease is in the
+-- index outbox_one_attempt_per_document already, so from now on no other export of the document can be leased; and one
+-- that was is seen, since a statement in a trigger has a snapshot of its own.
+create or replace function webhook.refuse_overtaken() returns trigger
+  language plpgsql
+  as $fn$
+begin
+  if exists (select from webhook.outbox later
+              where later.document_id = new.document_id and later.id > new.id and later.status <> 'cancelled') then
+    raise exception 'webhook.outbox: row % was claimed, but a later export of document % has followed meanwhile', new.id, new.document_id
+      using errcode = 'serialization_failure', hint = 'The claim is to be repeated.';
+  end if;
+  return null;
+end $fn$;
+comment on function webhook.refuse_overtaken() is 'Refuses the lease of an export that a later one has followed. Internal.';
+if not exists (select from pg_catalog.pg_trigger t
+                where t.tgrelid = 'webhook.outbox'::regclass and t.tgname = 'never_an_older_export_after_a_newer') then
+  create trigger never_an_older_export_after_a_newer after update on webhook.outbox
+    for each row when (new.leased_until is not null and old.leased_until is null and new.document_id is not null)
+    execute function webhook.refuse_overtaken();
+  comment on trigger never_an_older_export_after_a_newer on webhook.outbox is 'A claim that began before a later export of the same document was written is refused, and repeated.';
+end if;
 end $step$;
 
 

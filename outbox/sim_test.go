@@ -75,7 +75,7 @@ func TestThePromisesHoldInEverySchedule(t *testing.T) {
 		return
 	}
 	text, _ := simReplay(t, found.seed, "")
-	t.Fatalf("%s\nseed %d: %s\nagain: make sim SCHEDULES=1 SEED=%d", text, found.seed, found.failure, found.seed)
+	t.Fatalf("%s\nseed %d, after %d schedules: %s\nagain: make sim SCHEDULES=1 SEED=%d", text, found.seed, found.schedules, found.failure, found.seed)
 }
 
 // The proof that a failing seed can be looked at: nothing but the seed decides,

@@ -38,8 +38,8 @@ lint: ## the linter, import boundaries included; installs golangci-lint where it
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (default 20s)
-	@for target in $$(grep -rhoE '^func (Fuzz[A-Za-z0-9]+)' --include='*_test.go' outbox sender | cut -d' ' -f2); do \
-		dir=$$(grep -rlE "^func $$target\(" --include='*_test.go' outbox sender | head -1 | xargs dirname); \
+	@for target in $$(grep -rhoE '^func (Fuzz[A-Za-z0-9]+)' --include='*_test.go' outbox sender integration_test | cut -d' ' -f2); do \
+		dir=$$(grep -rlE "^func $$target\(" --include='*_test.go' outbox sender integration_test | head -1 | xargs dirname); \
 		echo "$$target in $$dir"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-20s} || exit 1; \
 	done
 
@@ -47,6 +47,10 @@ fuzz: ## each fuzz target for FUZZTIME (default 20s)
 sim: ## a million simulated schedules of the protocol (SCHEDULES= and SEED= to choose)
 	SCHEDULES=$${SCHEDULES:-1000000} SEED=$${SEED:-1} $(GO) test ./outbox -count=1 -timeout 60m -v \
 		-run '^(TestThePromisesHoldInEverySchedule|TestASeedReplaysExactly)$$'
+
+.PHONY: mutants
+mutants: ## breakages of the protocol, one at a time in a copy: each must turn its test red (ONLY= to choose)
+	$(GO) run ./mutants -only "$(ONLY)"
 
 # SECTION=throughput,latency  SIZE=short|normal|long  ROUNDS=3  EVENTS=100000  DOCUMENT=../docs/performance.md: see bench/options.go
 BENCH = $(if $(SECTION),--section $(SECTION)) $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \

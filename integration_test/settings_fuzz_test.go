@@ -1,0 +1,94 @@
+package integration_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
+	"github.com/recordengine/webhooks/sender"
+)
+
+// storable says whether a text can get into a PostgreSQL text at all.
+func storable(text string) bool {
+	return utf8.ValidString(text) && !strings.Contains(text, "\x00")
+}
+
+// What the database takes as settings, the sender can call: no event is claimed
+// for a channel that then cannot be called.
+func FuzzSettings(f *testing.F) {
+	for _, u := range []string{
+		"https://hook.eu1.make.com/abc?x=%20&y=a+b#f", "http://[::1]:8080/", "http://[1:2:3:4:5:6:7:8::]/", "https://u:p@h:65536/", "http://h:0080/%zz",
+		"https://a b/", "http://h/\u2028", "https://%41/", "http://h:/?%", "HTTP://É/", "https://h\\@x/", "http://[fe80::1%25eth0]/",
+	} {
+		f.Add(u, "secret")
+		f.Add("https://h/", u)
+	}
+	f.Add("https://h/", " a\tb ")
+	f.Add("https://h/", "é\u00a0")
+	db := open(f, newDatabase(f))
+	f.Fuzz(func(t *testing.T, url, token string) {
+		if !storable(url) || !storable(token) {
+			return
+		}
+		var problem *string
+		if err := db.Get(&problem, `select webhook.url_problem($1)`, url); err != nil {
+			t.Fatal(err)
+		}
+		if err := sender.Check(url, ""); problem == nil && err != nil {
+			t.Errorf("SQL finds no problem in %q, the sender says: %v", url, err)
+		}
+		if problem != nil && len(url) > 20 && strings.Contains(*problem, url) {
+			t.Errorf("the problem of %q quotes it: %s", url, *problem)
+		}
+		var sent string
+		err := db.Get(&sent, `update webhook.settings set bearer_token = $1 returning coalesce(btrim(bearer_token), '')`, token)
+		if err != nil {
+			mustBeRefused(t, err, "23514")
+		} else if err := sender.Check("https://h/", sent); err != nil {
+			t.Errorf("the database takes the token %q, the sender says: %v", token, err)
+		}
+	})
+}
+
+// Whatever an application writes as facts of a document: if it is a JSON object
+// it is taken, and has an id or none.
+func FuzzPublish(f *testing.F) {
+	for _, facts := range []string{
+		`{"id": 42}`, `{"id": "caf\u00e9", "notes": "a\u0000b"}`, `{"id": "\ud800"}`, `{"id": {"id": 1}}`, `{"id": 1e999}`, `{"id": 1, "id": "\\u0000"}`, `[1]`, `"x"`, `{`,
+		`{"\u0069d": 7, "x": "\udc00\ud800"}`,
+	} {
+		f.Add(facts)
+	}
+	db := open(f, newDatabase(f))
+	f.Fuzz(func(t *testing.T, facts string) {
+		if !storable(facts) {
+			return
+		}
+		var object bool
+		if err := db.Get(&object, `select json_typeof($1::json) = 'object'`, facts); err != nil {
+			return // no JSON: it does not even get as far as the function
+		}
+		var id int64
+		err := db.Get(&id, `select webhook.publish('document.exported', $1)`, facts)
+		switch {
+		case err != nil && object:
+			t.Errorf("%s is refused: %v", facts, err)
+		case err != nil:
+			mustBeRefused(t, err, "23514")
+		case !object:
+			t.Errorf("%s is taken", facts)
+		}
+	})
+}
+
+func mustBeRefused(t *testing.T, err error, code pqerror.Code) {
+	t.Helper()
+	var pe *pq.Error
+	if !errors.As(err, &pe) || pe.Code != code {
+		t.Errorf("refused with %v, SQLSTATE %s was expected", err, code)
+	}
+}

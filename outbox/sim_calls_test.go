@@ -58,8 +58,8 @@ var errUncallable = errors.New("cannot call: no URL")
 // goroutines may have made them at once; their order must not count.
 func (s *simSchedule) takeIn() {
 	s.mu.Lock()
-	fresh := append(s.taken[:0], s.fresh...)
-	s.fresh = s.fresh[:0]
+	fresh := s.fresh
+	s.fresh = s.taken[:0]
 	for _, w := range s.workers {
 		w.over = w.ended
 	}

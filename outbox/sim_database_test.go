@@ -70,10 +70,12 @@ func (r *simRow) turn() int {
 // clock is clock_timestamp(). It begins some way between two ten-second marks.
 func (db *simDB) clock() time.Duration { return db.s.now() + db.s.clockAhead }
 
+// simCycle is the spec's retry cycle.
+const simCycle = 10 * time.Second
+
 // nextMark is store.nextMark.
 func (db *simDB) nextMark() time.Duration {
-	const cycle = 10 * time.Second
-	return db.clock()/cycle*cycle + cycle
+	return db.clock().Truncate(simCycle) + simCycle
 }
 
 // insert is webhook.publish, committed.

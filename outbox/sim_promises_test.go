@@ -148,8 +148,7 @@ func (s *simSchedule) mayRecord(r *simRow, o Outcome) {
 	if !r.held() {
 		s.fail("row %d: an outcome is recorded of a row that nobody holds", r.id)
 	}
-	switch o.Verdict {
-	case Sent:
+	if o.Verdict == Sent {
 		s.met.sent++
 	}
 }

@@ -14,12 +14,11 @@ func (s *simSchedule) quiet() {
 // serveUntil lets every call go on at once, in any order, with a cycle of each
 // worker every ten seconds, until it is done or the time has come.
 func (s *simSchedule) serveUntil(limit time.Duration, done func() bool) {
-	const cycle = 10 * time.Second
-	mark := (s.now()/cycle + 1) * cycle
+	mark := s.now().Truncate(simCycle) + simCycle
 	for s.failure == "" && s.now() < limit && !done() {
 		s.instants++
 		if s.now() >= mark {
-			mark += cycle
+			mark += simCycle
 			s.cycleAll()
 		} else if c := s.anyCall(); c != nil {
 			s.goOn(c)
@@ -58,7 +57,7 @@ func (s *simSchedule) rest() {
 		}
 	}
 	if last == nil {
-		last = s.newWorker()
+		s.newWorker()
 		s.settleDown()
 		s.takeIn()
 	}

@@ -80,8 +80,10 @@ func newSchedule(seed uint64, flaw simFlaw, lines *strings.Builder) *simSchedule
 		wake: make(chan struct{}, 1), holdings: map[string]*simHolding{},
 		attemptNos: map[string]int64{}, claimSentAt: map[string]time.Duration{},
 	}
-	times := [...]struct{ lease, timeout time.Duration }{{9, 3}, {22, 8}, {13, 6}}[rng.IntN(3)]
-	s.lease, s.timeout = times.lease*time.Second, times.timeout*time.Second
+	times := [...]struct{ lease, timeout time.Duration }{
+		{9 * time.Second, 3 * time.Second}, {22 * time.Second, 8 * time.Second}, {13 * time.Second, 6 * time.Second},
+	}[rng.IntN(3)]
+	s.lease, s.timeout = times.lease, times.timeout
 	s.poll = [...]time.Duration{time.Second, 3 * time.Second, 4 * time.Second}[rng.IntN(3)]
 	s.network = s.lease * 2 / 9
 	s.clockAhead = time.Hour + time.Duration(rng.IntN(10_000))*time.Millisecond

@@ -56,7 +56,7 @@ import (
 // mutants of `make mutants` that only this file turns red.
 
 var (
-	simSchedules = flag.Int("sim.schedules", envNumber("SCHEDULES", 4_000), "how many schedules to simulate")
+	simSchedules = flag.Int("sim.schedules", envNumber("SCHEDULES", 2_500), "how many schedules to simulate")
 	simSeed      = flag.Uint64("sim.seed", uint64(envNumber("SEED", 1)), "the first seed")
 )
 
@@ -81,7 +81,7 @@ func TestThePromisesHoldInEverySchedule(t *testing.T) {
 // The proof that a failing seed can be looked at: nothing but the seed decides,
 // neither the goroutines' order nor what ran before in the same bubble.
 func TestASeedReplaysExactly(t *testing.T) {
-	const seeds = 300
+	const seeds = 200
 	var together [seeds]*simSchedule
 	restore := withoutJitter()
 	synctest.Test(t, func(*testing.T) {

@@ -41,7 +41,6 @@ type simHolding struct {
 	event     Event
 	claimedAt time.Duration // when the claim was sent
 	attemptNo int64
-	checks    int
 	post      *simPost
 	ended     bool // its slot is free again
 	recorded  bool

@@ -57,11 +57,6 @@ func TestChaosFailoverToAReplicaBreaksNoPromise(t *testing.T) {
 // traffic waits until another four hundred events have been received.
 func (c *chaos) traffic() {
 	from := c.rcv.count()
-	defer func() {
-		if c.t.Failed() {
-			c.t.Logf("the backlog: %s\n%s", c.backlog(), c.tally.table())
-		}
-	}()
 	eventually(c.t, "traffic flows", func() bool { return c.rcv.count() >= from+400 })
 }
 

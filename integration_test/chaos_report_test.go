@@ -15,7 +15,7 @@ func (c *chaos) report(length, lasted time.Duration, sent, attempts int) {
 		c.seed, lasted, c.tally.sum("killed"), c.tally.of("PostgreSQL stopped at once, recovered"), c.ask(`select count(*) from chaos.ledger`), len(c.rcv.deliveries))
 	fmt.Fprintf(&b, "one-attempt events sent: %.1f %% of %d\n", 100*float64(sent)/float64(max(attempts, 1)), attempts)
 	b.WriteString(c.outcomes())
-	b.WriteString(c.tally.table())
+	b.WriteString(c.table())
 	c.t.Log(b.String())
 
 	if float64(sent) < 0.4*float64(attempts) {
@@ -54,6 +54,52 @@ func (c *chaos) expected() (names []string) {
 		"frozen beyond the lease", "network silent", "connections cut", "PostgreSQL stopped at once, recovered",
 		"PostgreSQL shut down, started again", "storm of pg_terminate_backend", "disk full (53100)", "every session read-only (25006)", "channel off and on again",
 		"Offline Mode on and off again", fateCommit, fateRollback, fateNever, fateLost)
+}
+
+// table says of each fault how often it struck and, where workers were killed,
+// what became of the events that they held: a one-attempt event is failed with
+// an unknown outcome, a document is sent again.
+func (c *chaos) table() string {
+	interrupted, again := c.survivors()
+	var b strings.Builder
+	b.WriteString("  struck  unknown  sent again\n")
+	for _, name := range c.tally.names() {
+		left := ""
+		if strings.HasPrefix(name, "killed") {
+			left = fmt.Sprintf("%9d%12d", interrupted[name], again[name])
+		}
+		fmt.Fprintf(&b, "%8d%21s  %s\n", c.tally.of(name), left, name)
+	}
+	return b.String()
+}
+
+// survivors counts the events that killed workers held, by how these were killed.
+func (c *chaos) survivors() (interrupted, again map[string]int) {
+	interrupted, again = map[string]int{}, map[string]int{}
+	var held []struct {
+		Event     string
+		ClaimedBy string    `db:"claimed_by"`
+		ClaimedAt time.Time `db:"claimed_at"`
+	}
+	if err := c.db.Select(&held, `select event, claimed_by, claimed_at from chaos.audit where kind = 'interrupted'`); err != nil {
+		c.t.Error(err)
+	}
+	byPid := map[string][]ending{} // the machine may give one number twice
+	for _, e := range c.ends {
+		byPid[fmt.Sprint(e.pid)] = append(byPid[fmt.Sprint(e.pid)], e)
+	}
+	for _, h := range held {
+		for _, e := range byPid[h.ClaimedBy[strings.LastIndexByte(h.ClaimedBy, ':')+1:]] {
+			switch {
+			case h.ClaimedAt.Before(e.started) || h.ClaimedAt.After(e.ended.Add(time.Second)):
+			case h.Event == "document.exported":
+				again[e.death]++
+			default:
+				interrupted[e.death]++
+			}
+		}
+	}
+	return interrupted, again
 }
 
 // outcomes is what became of the events.

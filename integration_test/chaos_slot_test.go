@@ -14,8 +14,8 @@ const markEvery = 10 * time.Second
 // Before each ten-second mark there is a calm, so that sweeps happen at all:
 // first the database's, then the workers' own.
 const (
-	databaseCalm = chaosLease + 700*time.Millisecond
-	workersCalm  = chaosLease + 350*time.Millisecond
+	databaseCalm = workersCalm + 400*time.Millisecond
+	workersCalm  = chaosLease + lifePatience + 200*time.Millisecond
 	afterMark    = 150 * time.Millisecond
 )
 
@@ -67,7 +67,7 @@ func newSlot(c *chaos, number int, living func(*slot)) *slot {
 // run starts worker after worker until the faults are over.
 func (s *slot) run() {
 	for s.c.blowing() {
-		if left := untilMark(); left < workersCalm && left > chaosLease {
+		if left := untilMark(); left < workersCalm && left > chaosLease+50*time.Millisecond {
 			s.sweeping(left)
 		} else {
 			s.living(s)

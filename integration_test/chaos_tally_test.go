@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -49,13 +48,4 @@ func (t *tally) names() (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// table is the report: what struck, and how often.
-func (t *tally) table() string {
-	var b strings.Builder
-	for _, name := range t.names() {
-		fmt.Fprintf(&b, "%8d  %s\n", t.of(name), name)
-	}
-	return b.String()
 }

@@ -18,6 +18,7 @@ type account struct {
 // check holds database and receipts against the ledger, and counts the
 // one-attempt events that were attempted, and those that were sent.
 func (c *chaos) check() (sent, attempts int) {
+	c.must(`create index if not exists audit_of_a_row on chaos.audit (id, seq)`)
 	accounts := c.accounts()
 	c.checkLedger(accounts)
 	c.checkReceipts(accounts)

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func (c *chaos) traffic() {
 	eventually(c.t, "traffic flows", func() bool { return c.rcv.count() >= from+400 })
 }
 
-// failover is a primary and its standby.
+// failover is a primary and its standby, if there is one.
 type failover struct {
 	c        *chaos
 	standby  *temppg.Server
@@ -72,6 +73,10 @@ func newFailover(c *chaos) *failover {
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	standby, err := c.server.Standby(ctx)
+	if errors.Is(err, temppg.ErrNoStandby) {
+		c.t.Logf("%v: in its place the primary itself comes back", err)
+		return &failover{c: c}
+	}
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -95,6 +100,11 @@ func (f *failover) switchOver() {
 	eventually(f.c.t, "the transactions that could still write have ended", func() bool {
 		return f.c.ask(`select count(*) from pg_stat_activity where datname = 'chaos' and xact_start < $1`, since) == 0
 	})
+	if f.standby == nil {
+		f.c.must(`alter system set default_transaction_read_only = off`)
+		f.c.must(`select pg_reload_conf()`)
+		return
+	}
 	var at string
 	f.c.get(&at, `select pg_current_wal_lsn()::text`)
 	eventually(f.c.t, "the standby has everything", func() bool {
@@ -110,6 +120,10 @@ func (f *failover) switchOver() {
 func (f *failover) crashOver() {
 	if err := f.c.server.Crash(); err != nil {
 		f.c.t.Fatal(err)
+	}
+	if f.standby == nil {
+		f.c.up("PostgreSQL stopped at once, recovered")
+		return
 	}
 	f.takeOver()
 }

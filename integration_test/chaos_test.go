@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ory/dockertest/v3"
+
 	"github.com/recordengine/webhooks/temppg"
 )
 
@@ -181,11 +183,15 @@ func durableServer(t testing.TB) *temppg.Server {
 	t.Helper()
 	options := temppg.Options{Durable: true, Version: os.Getenv("WEBHOOK_TEST_POSTGRES")}
 	s, err := temppg.Start(t.Context(), options)
-	if errors.Is(err, temppg.ErrNoBinaries) {
-		s, err = temppg.StartDocker(t.Context(), options)
-	}
 	if err != nil {
-		t.Fatalf("the chaos test stops and crashes a PostgreSQL of its own: %v", err)
+		var inDocker error
+		options.Image = chooseImage(options.Version, func(name string) bool {
+			pool, err := dockertest.NewPool("")
+			return err == nil && isLocal(pool, name)
+		})
+		if s, inDocker = temppg.StartDocker(t.Context(), options); inDocker != nil {
+			t.Fatalf("the chaos test stops and crashes a PostgreSQL of its own: %v", errors.Join(err, inDocker))
+		}
 	}
 	t.Cleanup(func() { _ = s.Stop() })
 	return s

@@ -4,6 +4,7 @@
 //	TEST_DATABASE_URL       use this server
 //	WEBHOOK_TEST_RUNG       url, dockertest or binaries: use this way to a server or fail
 //	WEBHOOK_TEST_POSTGRES   the major version that the server must have
+//	DURATION, SEED          of the faults of TestChaosBreaksNoPromise (60s, a new one each time)
 package integration_test
 
 import (

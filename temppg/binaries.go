@@ -97,8 +97,8 @@ func (b *binaries) copyOf(ctx context.Context, port int, password string) (*bina
 // besidePostgres is where a program is that came with postgres: some systems have links to postgres and initdb alone
 // in a directory of PATH.
 func (b *binaries) besidePostgres(program string) string {
-	if real, err := filepath.EvalSymlinks(filepath.Join(b.bin, "postgres")); err == nil {
-		return filepath.Join(filepath.Dir(real), program)
+	if postgres, err := filepath.EvalSymlinks(filepath.Join(b.bin, "postgres")); err == nil {
+		return filepath.Join(filepath.Dir(postgres), program)
 	}
 	return filepath.Join(b.bin, program)
 }

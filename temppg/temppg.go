@@ -151,12 +151,15 @@ func (s *Server) Restart(ctx context.Context) error {
 	return s.begin(ctx)
 }
 
+// ErrNoStandby means that Standby was asked of a server in a container.
+var ErrNoStandby = errors.New("a standby is only made of a server from PostgreSQL's own binaries")
+
 // Standby runs another server that follows this one by streaming replication, with the same password. It takes over
-// once `select pg_promote()` is run on it. Only for servers from PostgreSQL's own binaries.
+// once `select pg_promote()` is run on it. Of a server in a container the error is ErrNoStandby.
 func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	primary, ok := s.engine.(*binaries)
 	if !ok {
-		return nil, errors.New("a standby is only made of a server from PostgreSQL's own binaries")
+		return nil, ErrNoStandby
 	}
 	made, err := primary.copyOf(ctx, s.port, s.password)
 	if err != nil {

@@ -13,8 +13,9 @@ import (
 	"sync/atomic"
 )
 
-// inFlight is how many POSTs the ceiling and the worker's lanes have under way.
-const inFlight = 64
+// ceilingSenders is how many goroutines the ceiling has, unless it is to be
+// compared with as many slots.
+const ceilingSenders = 64
 
 // ceilingRole POSTs as many payloads as fast as net/http can, and nothing else.
 func ceilingRole(ctx context.Context, args []string) error {
@@ -22,22 +23,23 @@ func ceilingRole(ctx context.Context, args []string) error {
 	url := f.String("url", "", "where to")
 	events := f.Int64("events", 0, "how many")
 	size := f.Int("size", payloadBytes, "bytes of each")
+	senders := f.Int("senders", ceilingSenders, "how many goroutines")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	payload := bytes.Repeat([]byte("x"), *size)
-	client := newClient(inFlight)
+	client := newClient(*senders)
 	fmt.Println("ready")
 	var next atomic.Int64
-	var senders sync.WaitGroup
-	for range inFlight {
-		senders.Go(func() {
+	var all sync.WaitGroup
+	for range *senders {
+		all.Go(func() {
 			for next.Add(1) <= *events && ctx.Err() == nil {
 				_ = post(ctx, client, *url, payload, "")
 			}
 		})
 	}
-	senders.Wait()
+	all.Wait()
 	<-ctx.Done()
 	return nil
 }
@@ -70,13 +72,13 @@ func post(ctx context.Context, client *http.Client, url string, payload []byte, 
 }
 
 // ceiling is what no worker can be faster than: no database at all.
-func (s *stage) ceiling(size int) drainer {
+func (s *stage) ceiling(size, senders int) drainer {
 	return drainer{
-		name: "net/http POST ceiling, no database", share: 1,
+		name: fmt.Sprintf("net/http POST ceiling, %d at once, no database", senders), share: 1,
 		fill: func(context.Context, int) error { return nil },
 		start: func(n int) (*process, error) {
 			p, _, err := startRole(filepath.Join(s.dir, "ceiling.log"), nil, "ceiling",
-				"--url", s.receiver.hooks+hook, "--events", strconv.Itoa(n), "--size", strconv.Itoa(size))
+				"--url", s.receiver.hooks+hook, "--events", strconv.Itoa(n), "--size", strconv.Itoa(size), "--senders", strconv.Itoa(senders))
 			return p, err
 		},
 	}

@@ -138,7 +138,7 @@ func (s *stage) watch(ctx context.Context, d drainer, m *meter, n int) (drained,
 	}
 	return drained{
 		perSecond: float64(n) / (time.Duration(recorded - got.First)).Seconds(),
-		arriving:  float64(n-inFlight) / time.Duration(got.Last-got.First).Seconds(), // the first ones arrive at once
+		arriving:  float64(n-s.slots) / time.Duration(got.Last-got.First).Seconds(), // the first ones arrive at once
 		events:    n,
 		bytes:     float64(all[hook].Bytes) / float64(n),
 		usage:     u,
@@ -191,7 +191,8 @@ func (s *stage) ours(name, channel, event string, size int) drainer {
 	return drainer{
 		name: name, share: 1,
 		fill: func(ctx context.Context, n int) error {
-			if err := s.exec(ctx, `truncate webhook.outbox, webhook.attempts`, `update webhook.channels set enabled = false, max_in_flight = 64`); err != nil {
+			if err := s.exec(ctx, `truncate webhook.outbox, webhook.attempts`,
+				fmt.Sprintf(`update webhook.channels set enabled = false, max_in_flight = %d`, s.slots)); err != nil {
 				return err
 			}
 			if err := s.channel(ctx, channel, hook); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"runtime/pprof"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 )
 
 // engineRole is the worker without its command line: with a sender that answers
-// at once, or under a CPU profile.
+// at once, or under a CPU profile. Its settings are those of cli/config.go and cli/run.go.
 func engineRole(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("engine", flag.ContinueOnError)
 	instant := f.Bool("instant", false, "send nothing: every attempt succeeds at once")
@@ -48,8 +49,10 @@ func engineRole(ctx context.Context, args []string) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	debug.SetGCPercent(400)
 	fmt.Println("ready")
-	w := outbox.New(st, send, zap.NewNop(), outbox.Options{PollInterval: 20 * time.Millisecond, Timeout: 30 * time.Second, Lease: 90 * time.Second})
+	w := outbox.New(st, send, zap.NewNop(), outbox.Options{
+		PollInterval: 20 * time.Millisecond, Timeout: 30 * time.Second, Lease: 90 * time.Second, LaneBytes: 32 << 20})
 	return w.Run(context.WithoutCancel(ctx), ctx)
 }
 

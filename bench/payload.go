@@ -10,9 +10,9 @@ import (
 func payload(ctx context.Context, s *stage, r *report) error {
 	t := table{{"payload", "channel", "events", "events/s", "MB/s", "beside the ceiling of that size", "worker's peak memory", "PostgreSQL's memory", "CPU per 1,000 events: worker", "PostgreSQL"}}
 	for _, size := range []int{100, payloadBytes, 100_000, 5_000_000} {
-		events := max(min(s.events, s.events*payloadBytes/size), 2*inFlight)
+		events := max(min(s.events, s.events*payloadBytes/size), 2*s.slots)
 		all := []drainer{
-			s.ceiling(size),
+			s.ceiling(size, ceilingSenders),
 			s.ours("audit_log", "audit_log", "audit.log", size),
 			s.ours("documents", "documents", "document.exported", size),
 		}
@@ -28,7 +28,7 @@ func payload(ctx context.Context, s *stage, r *report) error {
 		}
 	}
 	r.table(t)
-	r.notef("The smallest payloads are what an envelope with next to no facts comes to. Lanes have 64 slots, so the largest ones would need 320 MB in flight if nothing limited them but their number.")
+	r.notef("The smallest payloads are what an envelope with next to no facts comes to. A lane has %d slots, so the largest ones would need %d MB in flight if nothing limited them but their number.", s.slots, 5*s.slots)
 	return nil
 }
 

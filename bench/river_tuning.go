@@ -12,7 +12,7 @@ func riverTuning(ctx context.Context, s *stage, r *report) error {
 	if err != nil {
 		return err
 	}
-	all := []drainer{s.ceiling(payloadBytes)}
+	all := []drainer{s.ceiling(payloadBytes, ceilingSenders)}
 	for _, flags := range []string{
 		"--workers 100 --cooldown 1ms --poll 1ms",
 		"--workers 100 --cooldown 1ms --poll 1ms --poll-only --alone --connections 16",

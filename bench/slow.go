@@ -10,12 +10,12 @@ import (
 // beside the lane's slots divided by the delay, and beside what net/http
 // reaches with as many slots, since no timer is exact.
 func slow(ctx context.Context, s *stage, r *report) error {
-	t := table{{"an answer takes", "channel", "POSTs/s", "beside max_in_flight / delay", "beside net/http with 64 slots", "CPU of the worker"}}
+	t := table{{"an answer takes", "channel", "POSTs/s", fmt.Sprintf("beside %d slots / delay", s.slots), "beside net/http with as many", "CPU of the worker"}}
 	for _, delay := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond} {
-		ideal := inFlight / delay.Seconds()
+		ideal := float64(s.slots) / delay.Seconds()
 		events := min(s.events, int(ideal*s.steady.Seconds()))
 		all := []drainer{
-			s.ceiling(payloadBytes),
+			s.ceiling(payloadBytes, s.slots),
 			s.ours("audit_log", "audit_log", "audit.log", payloadBytes),
 			s.ours("documents", "documents", "document.exported", payloadBytes),
 		}

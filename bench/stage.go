@@ -23,6 +23,7 @@ type stage struct {
 	receiver *mirror
 	name     string  // of the database
 	db       *sql.DB // it, opened
+	slots    int     // of a lane: max_in_flight as the schema presets it
 	ends     []func()
 }
 
@@ -61,6 +62,9 @@ func (s *stage) openDatabase(ctx context.Context, name string) (err error) {
 	migrate.Env = append(os.Environ(), "DATABASE_URL="+s.dsn())
 	if said, err := migrate.CombinedOutput(); err != nil {
 		return fmt.Errorf("migrate: %w\n%s", err, said)
+	}
+	if err := s.db.QueryRowContext(ctx, `select min(max_in_flight) from webhook.channels`).Scan(&s.slots); err != nil {
+		return err
 	}
 	return s.exec(ctx, `update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai'`)
 }

@@ -29,7 +29,7 @@ func throughput(ctx context.Context, s *stage, r *report) error {
 		documents
 	)
 	all := []drainer{
-		http:           s.ceiling(payloadBytes),
+		http:           s.ceiling(payloadBytes, ceilingSenders),
 		tutorial1:      tutorial(1, 0.1),
 		tutorial16:     tutorial(16, 0.25),
 		riverDefaults:  river("River "+riverVersion()+", defaults (100 workers)", 0.1),

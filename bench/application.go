@@ -51,7 +51,7 @@ func (s *stage) write(ctx context.Context, channel string, perSecond float64, un
 	if err != nil {
 		return nil, err
 	}
-	defer insert.Close()
+	defer insert.Close() //nolint:errcheck // it was read to its end
 	c := commits{}
 	next := time.Now()
 	for {

@@ -95,7 +95,7 @@ func (s *stage) firstEvent(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer insert.Close()
+	defer insert.Close() //nolint:errcheck // it was read to its end
 	c := commits{}
 	if err := c.add(ctx, insert, filler); err != nil {
 		return 0, err

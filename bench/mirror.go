@@ -55,12 +55,14 @@ func (m *mirror) wait(ctx context.Context, limit time.Duration) (t tally, err er
 
 // tally is what each path has met; "" stands for all that are counted.
 func (m *mirror) tally(ctx context.Context) (t map[string]tally, err error) {
-	return t, m.ask(ctx, "/tally", nil, &t)
+	err = m.ask(ctx, "/tally", nil, &t)
+	return t, err
 }
 
 // receipts are the arrivals that were noted, by path.
 func (m *mirror) receipts(ctx context.Context) (r map[string][]receipt, err error) {
-	return r, m.ask(ctx, "/receipts", nil, &r)
+	err = m.ask(ctx, "/receipts", nil, &r)
+	return r, err
 }
 
 func (m *mirror) ask(ctx context.Context, path string, body []byte, into any) error {

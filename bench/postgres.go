@@ -128,7 +128,7 @@ func (p *postgres) children() (pids []int) {
 		if err != nil {
 			continue
 		}
-		if fields := statOf(pid); fields != nil && fields[1] == parent {
+		if fields := statOf(pid); len(fields) > 1 && fields[1] == parent {
 			pids = append(pids, pid)
 		}
 	}

@@ -49,7 +49,8 @@ func newStage(ctx context.Context, o options, settings ...string) (s *stage, err
 	if s.postgres, err = startPostgres(ctx, settings...); err != nil {
 		return s, err
 	}
-	return s, s.openDatabase(ctx, "webhooks")
+	err = s.openDatabase(ctx, "webhooks")
+	return s, err
 }
 
 // openDatabase makes a database and applies the schema as users do.

@@ -63,7 +63,7 @@ func tutorialStep(ctx context.Context, db *sql.DB, send func(id int64, payload [
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	defer tx.Rollback()
 	var id int64
 	var payload []byte
 	err = tx.QueryRowContext(ctx, `

@@ -137,14 +137,14 @@ func (s *stage) compareTo(ctx context.Context, r *report, heading string, all []
 	if err != nil {
 		return err
 	}
-	t := table{{heading, "events/s", "beside the first of its kind", "wanted", "CPU per 1,000 events: worker", "PostgreSQL"}}
+	t := table{{heading, "events/s", "beside the first of its kind", "wanted", "CPU per 1,000 events: worker", "PostgreSQL", "all, beside the first of its kind"}}
 	for i, d := range all {
-		m, want := medians(results[i]), wanted
+		m, first, want := medians(results[i]), medians(results[i%kinds]), wanted
 		if i < kinds {
 			want = ""
 		}
-		t = append(t, []string{d.name, number(m.perSecond), ratio(m.perSecond, medians(results[i%kinds]).perSecond), want,
-			perThousand(m.worker, m.events), perThousand(m.postgres, m.events)})
+		t = append(t, []string{d.name, number(m.perSecond), ratio(m.perSecond, first.perSecond), want,
+			perThousand(m.worker, m.events), perThousand(m.postgres, m.events), ratio(m.all(), first.all())})
 	}
 	r.table(t)
 	return nil

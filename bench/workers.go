@@ -27,11 +27,11 @@ func workers(ctx context.Context, s *stage, r *report) error {
 	if err != nil {
 		return err
 	}
-	t := table{{"channel, worker processes", "events/s together", "beside one", "CPU per 1,000 events: workers", "PostgreSQL", "of the work, each did (last round)"}}
+	t := table{{"channel, worker processes", "events/s together", "beside one", "CPU per 1,000 events: workers", "PostgreSQL", "all, beside one", "of the work, each did (last round)"}}
 	for i, d := range all {
-		m := medians(results[i])
-		t = append(t, []string{d.name, number(m.perSecond), ratio(m.perSecond, medians(results[i-i%3]).perSecond),
-			perThousand(m.worker, m.events), perThousand(m.postgres, m.events), shared[d.name][len(shared[d.name])-1]})
+		m, one := medians(results[i]), medians(results[i-i%3])
+		t = append(t, []string{d.name, number(m.perSecond), ratio(m.perSecond, one.perSecond),
+			perThousand(m.worker, m.events), perThousand(m.postgres, m.events), ratio(m.all(), one.all()), shared[d.name][len(shared[d.name])-1]})
 	}
 	r.table(t)
 	r.notef("Wanted: the total within 10 %% of one, or above (≥ 0.90), and the work shared. All of them share two cores with PostgreSQL and the receiver.")

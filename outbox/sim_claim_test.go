@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -59,17 +60,26 @@ func (db *simDB) pick(c *simCall) {
 		if channel == documentsChannel && db.flaw != retriesTakeTheLane {
 			again = max(max(1, ch.maxInFlight/2)-lane.Retrying, 0)
 		}
+		if channel == documentsChannel && lane.GivenUp {
+			again = 0
+		}
+		bytes := int64(0)
 		for turn, most := range []int{room, again, room} {
 			for _, r := range db.claimable(tx, channel, turn) {
+				if turn == 2 && lane.Floor != (Floor{}) && !(Floor{simDueAt(r.due), r.id}).after(lane.Floor) {
+					continue
+				}
 				if room == 0 || most == 0 {
 					break
 				}
 				most--
 				room--
+				fits := lane.Room == 0 || bytes < lane.Room
+				bytes += int64(len(simFacts))
 				if db.flaw != rowsNotLocked {
 					r.lockedBy = tx // whatever becomes of its switch, until the transaction ends
 				}
-				if db.mayClaim(tx, r) {
+				if fits && db.mayClaim(tx, r) {
 					tx.picked = append(tx.picked, simPick{row: r, followedBy: db.followedBy(tx, r)})
 				}
 			}
@@ -234,9 +244,9 @@ func (db *simDB) claimed(c *simCall) {
 func (db *simDB) event(r *simRow) Event {
 	ev := Event{
 		ID: r.id, Name: channels[r.channel].Event, Channel: channels[r.channel].Name,
-		Data: simFacts, OccurredAt: "2026-03-22 08:30:00+00",
+		Data: simFacts, Parsed: true, DueAt: simDueAt(r.due), OccurredAt: "2026-03-22 08:30:00+00",
 		Attempts: r.attempts, IsTest: r.isTest, AttemptID: r.attempt,
-		Endpoint: Endpoint{URL: "https://re.example", Token: simToken(r.id, r.attempt), DocumentBaseURL: "https://re.example", InstanceID: "i"},
+		Endpoint: Endpoint{URL: "https://re.example", Token: simToken(r.id, r.attempt), DocumentBaseURL: "https://re.example", InstanceID: "i", MaxInFlight: db.channels[r.channel].maxInFlight},
 	}
 	if r.broken {
 		ev.OccurredAt = "infinity"
@@ -245,6 +255,9 @@ func (db *simDB) event(r *simRow) Event {
 }
 
 var simFacts = json.RawMessage(`{"id":1,"status":"Export"}`)
+
+// simDueAt is a time as text that sorts like the time.
+func simDueAt(at time.Duration) string { return fmt.Sprintf("%020d", at) }
 
 func simToken(id int64, attempt string) string {
 	return string(rune('0'+id)) + attempt

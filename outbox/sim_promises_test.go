@@ -39,6 +39,9 @@ func (s *simSchedule) mayHold(w *simWorker, events []Event) {
 		if claimed > 0 && busy > ch.maxInFlight {
 			s.fail("worker %d holds %d events of %s, it has %d slots", w.id, busy, channels[i].Name, ch.maxInFlight)
 		}
+		if before := int64((busy - 1) * len(simFacts)); claimed > 0 && s.laneBytes > 0 && before >= s.laneBytes {
+			s.fail("worker %d took an event of %s behind %d bytes, of %d", w.id, channels[i].Name, before, s.laneBytes)
+		}
 		if i == documentsChannel && claimedAgain > 0 && again > max(1, ch.maxInFlight/2) {
 			s.fail("worker %d retries %d documents at once in %d slots", w.id, again, ch.maxInFlight)
 		}

@@ -50,7 +50,7 @@ type simHolding struct {
 func (s *simSchedule) newWorker() *simWorker {
 	w := &simWorker{s: s, id: len(s.workers), gone: make(chan struct{}), troubleAt: s.now(), gaveUp: map[string]bool{}}
 	s.workers = append(s.workers, w)
-	w.d = New(w, w, zap.NewNop(), Options{PollInterval: s.poll, Timeout: s.timeout, Lease: s.lease})
+	w.d = New(w, w, zap.NewNop(), Options{PollInterval: s.poll, Timeout: s.timeout, Lease: s.lease, LaneBytes: s.laneBytes})
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	stop, stopNow := context.WithCancel(w.ctx)
 	w.stop = stopNow

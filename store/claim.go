@@ -95,7 +95,8 @@ func (s *Store) claimOnce(ctx context.Context, attemptID string, lanes []outbox.
 // statement began; against a claim that commits after that stands the unique index
 // outbox_one_attempt_per_document, and this claim is repeated (see conflicting).
 // An export that commits later than that has a higher id, waits for this lease to
-// end, and so arrives after it.
+// end, and so arrives after it; one that commits while this statement is under way
+// makes the trigger never_an_older_export_after_a_newer refuse the lease.
 const claimSQL = `
 		with lane as (
 		  select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[], $9::timestamptz[], $10::bigint[])

@@ -106,14 +106,17 @@ func (f *flags) secret(name string) string {
 	return strings.TrimSpace(string(text))
 }
 
+// longest is ten years: sums of durations below it never overflow.
+const longest = 10 * 365 * 24 * time.Hour
+
 // duration is a setting like 20ms, 30s or 720h that must be above zero.
 func (f *flags) duration(flagName, envName string, preset time.Duration, about string) *time.Duration {
 	d := new(time.Duration)
 	*d = preset
 	set := func(text string) error {
 		v, err := time.ParseDuration(text)
-		if err != nil || v <= 0 {
-			return fmt.Errorf("%q is no duration above zero, such as 20ms, 30s or 720h", text)
+		if err != nil || v <= 0 || v > longest {
+			return fmt.Errorf("%q is no duration above zero and of at most ten years, such as 20ms, 30s or 720h", text)
 		}
 		*d = v
 		return nil

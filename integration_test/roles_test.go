@@ -32,9 +32,8 @@ func loginRole(t testing.TB, db *database, granted ...string) *login {
 	db.exec(`create role ` + name + ` login password '` + password + `'`)
 	t.Cleanup(func() {
 		for _, statement := range []string{`reassign owned by ` + name + ` to current_user`, `drop owned by ` + name, `drop role ` + name} {
-			if _, err := db.Exec(statement); err != nil {
-				t.Errorf("%s: %v", statement, err)
-			}
+			// Its session may be ending, and dropping what it had in pg_temp, at this very moment.
+			eventually(t, statement, func() bool { _, err := db.Exec(statement); return err == nil })
 		}
 	})
 	if len(granted) > 0 {

@@ -26,6 +26,7 @@ type lane struct {
 	bytes    int64
 	failed   int   // retries that failed since the last success or cycle
 	floor    Floor // see claimed
+	again    bool  // a cycle has begun since the last snapshot
 }
 
 func newLanes(channels []Channel, maxBytes int64) *lanes {
@@ -42,6 +43,7 @@ func (l *lanes) snapshot() []Lane {
 	defer l.mu.Unlock()
 	told := make([]Lane, len(l.lanes))
 	for i, n := range l.lanes {
+		l.lanes[i].again = false
 		told[i] = Lane{Channel: n.channel, Busy: n.busy, Retrying: n.retrying,
 			GivenUp: n.failed >= maxFailedRetries, Room: l.room(n), Floor: n.floor}
 	}
@@ -83,7 +85,7 @@ func (l *lanes) claimed(told []Lane, batch []Event) {
 				last = at
 			}
 		}
-		if taken > 0 && taken >= slots-told[i].Busy {
+		if taken > 0 && taken >= slots-told[i].Busy && !n.again {
 			n.floor = last
 		}
 	}
@@ -119,12 +121,13 @@ func (l *lanes) free(ev Event, verdict Verdict) {
 	}
 }
 
-// cycle lets every lane look from its start again.
+// cycle lets every lane look from its start again, also where a claim is under
+// way that was told an older floor.
 func (l *lanes) cycle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.lanes {
-		l.lanes[i].failed, l.lanes[i].floor = 0, Floor{}
+		l.lanes[i].failed, l.lanes[i].floor, l.lanes[i].again = 0, Floor{}, true
 	}
 }
 

@@ -124,3 +124,19 @@ func TestRetriesThatAllFailAreBoundedInACycleUntilOneSucceeds(t *testing.T) {
 		t.Error("still given up in the next cycle")
 	}
 }
+
+func TestACycleThatBeginsDuringAClaimIsNotForgotten(t *testing.T) {
+	l := newLanes(Channels(), 0)
+	const at = "2026-03-22 08:30:00+00"
+	told := l.snapshot()
+	l.cycle()
+	l.claimed(told, []Event{due(1, at, 2), due(2, at, 2)})
+	if got := l.of("contacts").Floor; got != (Floor{}) {
+		t.Errorf("the lane starts at %v: what committed late would wait for another cycle", got)
+	}
+	l.free(due(1, at, 2), Sent)
+	l.claimed(l.snapshot(), []Event{due(3, at, 2)})
+	if got := l.of("contacts").Floor; got != (Floor{at, 3}) {
+		t.Errorf("after that the lane starts at %v", got)
+	}
+}

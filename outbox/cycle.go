@@ -80,7 +80,8 @@ func (d *Dispatcher) giveBackLost(ctx context.Context) {
 	d.lost.forget(now.Add(-d.opts.Lease))
 }
 
-// lostClaims are attempt ids whose claim was looked up and not found.
+// lostClaims are attempt ids of claims of which nobody knows whether they commit:
+// looked up and not found, or not answered before the worker was stopped.
 type lostClaims struct {
 	mu sync.Mutex
 	at map[string]time.Time

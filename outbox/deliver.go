@@ -29,7 +29,8 @@ type Outcome struct {
 // The claim has committed a lease and nothing else, so at every instant from
 // here on the row says "pending":
 //   - the worker dies before, during or after the POST: the lease runs out and
-//     the document is sent again, byte for byte the same;
+//     the document is sent again, byte for byte the same while document_base_url
+//     stands, or not at all once a later export exists;
 //   - the POST fails: pending again, due at the next ten-second mark, for ever;
 //   - the POST succeeds but the mark is lost: the mark is repeated until the
 //     database has taken it, or the lease runs out and it is sent again;
@@ -51,7 +52,7 @@ func atLeastOnce(r Result) Verdict {
 // whose POST was never begun:
 //   - the worker dies before, during or after the POST: the lease runs out, the
 //     sweep writes "interrupted: outcome unknown", nobody sends it again;
-//   - the POST fails, whatever the reason: failed;
+//   - the facts cannot be rendered, or the POST fails, whatever the reason: failed;
 //   - the record of a success is lost: it is repeated until the database has
 //     taken it, or the sweep has written "outcome unknown", which is true;
 //   - a second worker: does not see a row that is not pending.

@@ -97,13 +97,14 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error {
 	return d.drain(ctx)
 }
 
-// Once delivers what is due now, and what that makes due meanwhile, and returns
-// when all of it is recorded.
+// Once delivers what is due now, and what falls due while it does so, and returns
+// when all of it is recorded. Leases that ran out wait for a worker that stays.
 func (d *Dispatcher) Once(ctx, stop context.Context) error {
 	ctx, cancel := d.begin(ctx, stop)
 	defer cancel()
 	d.Cycle(ctx)
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
+		d.lanes.cycle() // nothing that is due stays behind a floor
 		n, err := d.Pass(ctx)
 		if err != nil {
 			failures++
@@ -200,7 +201,8 @@ func (d *Dispatcher) deliver(ctx context.Context, c claimed) {
 	d.lanes.free(c.event, out.Verdict)
 }
 
-// settled is called by the recorder for outcomes that are in the database.
+// settled is called by the recorder for outcomes that need no more work: recorded,
+// disowned, or refused for good.
 func (d *Dispatcher) settled(n int) {
 	d.openCount.Add(int64(-n))
 	d.open.Add(-n)

@@ -38,6 +38,11 @@
 // has not begun the POST, and now never will, gives the row back. Test events
 // take the second way on every channel.
 //
+// Exports of one document never overtake each other: only one of them can be held
+// at a time, and only the newest. While its channel is off a document waits.
+//
 // The two guarantees are the two functions in deliver.go; what a crash, a lost
-// reply or a second worker meets at each instant is written beside them.
+// record or a second worker meets at each instant is written beside them. For a
+// claim whose reply is lost see Dispatcher.lookUp, for a frozen worker
+// Dispatcher.attempt, for all of it docs/guarantees.md.
 package outbox

@@ -59,7 +59,7 @@ func (h *health) upFor(d time.Duration) bool {
 	return h.isUp && h.now().Sub(h.since) >= d
 }
 
-// Backoff is how long to wait after a number of failures in a row: 50 ms,
+// Backoff is how long to wait after a number of failures in a row: 50 ms after none,
 // doubling up to 5 s, with up to a half taken off at random so that replicas
 // do not come back all at once.
 func Backoff(failures int) time.Duration {

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"math"
 	"sync"
 )
 
@@ -25,7 +24,8 @@ type lane struct {
 	retrying int
 	bytes    int64
 	failed   int   // retries that failed since the last success or cycle
-	floor    Floor // see claimed
+	slots    int   // max_in_flight, as the newest event of the lane has told
+	floor    Floor // see lanes.claimed
 	again    bool  // a cycle has begun since the last snapshot
 }
 
@@ -50,6 +50,7 @@ func (l *lanes) snapshot() []Lane {
 	return told
 }
 
+// room is Lane.Room: 0 without a limit, -1 where nothing is left of it.
 func (l *lanes) room(n lane) int64 {
 	switch left := l.maxBytes - n.bytes; {
 	case l.maxBytes > 0 && left > 0:
@@ -61,7 +62,8 @@ func (l *lanes) room(n lane) int64 {
 }
 
 // claimed takes the slots of a batch, and sets each lane's floor. A claim that
-// filled its lane will be followed by another at once. That one starts behind
+// filled its lane, or found it full, will be followed by another as soon as a
+// slot is free. That one starts behind
 // what this one has taken, since the index still holds dead entries of all that,
 // for as long as some transaction might see them. What committed late, with an
 // earlier place in the order, is found as soon as a claim does not fill the lane,
@@ -70,23 +72,21 @@ func (l *lanes) claimed(told []Lane, batch []Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.lanes {
-		n, taken := &l.lanes[i], 0
-		n.floor = Floor{}
-		var last Floor
-		slots := math.MaxInt
+		n, taken, last := &l.lanes[i], 0, l.lanes[i].floor
 		for _, ev := range batch {
 			if ev.Channel != n.channel {
 				continue
 			}
 			taken++
-			slots = ev.Endpoint.MaxInFlight
+			n.slots = ev.Endpoint.MaxInFlight
 			n.add(ev, 1)
 			if at := (Floor{ev.DueAt, ev.ID}); ev.Attempts == 1 && !ev.IsTest && at.after(last) {
 				last = at
 			}
 		}
-		if taken > 0 && taken >= slots-told[i].Busy && !n.again {
-			n.floor = last
+		full := n.slots > 0 && told[i].Busy+taken >= n.slots
+		if n.floor = last; !full || n.again {
+			n.floor = Floor{}
 		}
 	}
 }

@@ -140,3 +140,17 @@ func TestACycleThatBeginsDuringAClaimIsNotForgotten(t *testing.T) {
 		t.Errorf("after that the lane starts at %v", got)
 	}
 }
+
+func TestALaneThatIsFullKeepsItsFloorWhileOthersClaim(t *testing.T) {
+	l := newLanes(Channels(), 0)
+	const at = "2026-03-22 08:30:00+00"
+	l.claimed(l.snapshot(), []Event{due(1, at, 2), due(2, at, 2)})
+	l.claimed(l.snapshot(), nil)
+	if got := l.of("contacts").Floor; got != (Floor{at, 2}) {
+		t.Errorf("the lane starts at %v", got)
+	}
+	l.cycle()
+	if got := l.of("contacts").Floor; got != (Floor{}) {
+		t.Errorf("in the next cycle the lane starts at %v", got)
+	}
+}

@@ -65,7 +65,7 @@ type Lane struct {
 	Channel  string
 	Busy     int   // slots in use
 	Retrying int   // of these, by events that had been claimed before
-	GivenUp  bool  // no more documents are tried again before the next cycle
+	GivenUp  bool  // no more documents are tried again before the next success or cycle
 	Room     int64 // bytes of facts: no event is taken behind so many; 0 means no limit, below 0 none
 	Floor    Floor // fresh events up to here need not be looked at
 }

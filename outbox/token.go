@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// token is the text of one JSON value that json.Compact has passed: valid, and
-// without space between its parts. The methods rely on that.
+// token is the text of one JSON value, valid and without space between its
+// parts: from json.Compact, from withoutSpace, or written by us. The methods rely on that.
 type token string
 
 const null token = "null"

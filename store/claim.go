@@ -163,8 +163,10 @@ const claimable = `o.event = c.event and o.status = 'pending' and o.leased_until
 		                        and not exists (select from webhook.outbox held
 		                                         where held.document_id = o.document_id and held.leased_until is not null)`
 
-// dueColumns: octet_length reads the size of a large value without fetching it.
-const dueColumns = `id, document_id, is_test, octet_length(data::text) as bytes`
+// dueColumns: the size of a value that is stored in its row is at hand. To learn
+// that of a larger one, which may be compressed, it has to be fetched.
+const dueColumns = `id, document_id, is_test,
+		                            case when pg_column_size(data) < 2000 then pg_column_size(data) else octet_length(data::text) end as bytes`
 
 // turn is the second column of the index outbox_pending: 0 a test event, 1 what
 // was claimed before, 2 what is fresh.

@@ -162,6 +162,23 @@ func (l *life) meets(most time.Duration) bool {
 	return l.wait(struck, most)
 }
 
+// meetsOr waits like meets, and reports whether something else happened first.
+func (l *life) meetsOr(other <-chan struct{}, most time.Duration) bool {
+	l.mu.Lock()
+	struck := l.struck
+	l.mu.Unlock()
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-other:
+		return true
+	case <-struck:
+	case <-l.done:
+	case <-t.C:
+	}
+	return false
+}
+
 // holds: the worker has been told that this event is its own.
 func (l *life) holds(id int64) bool {
 	l.mu.Lock()

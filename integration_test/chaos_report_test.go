@@ -50,7 +50,7 @@ func (c *chaos) expected() (names []string) {
 	for _, m := range manners {
 		names = append(names, "receiver: "+m.value.name)
 	}
-	return append(names, atRandom, "killed: behind a silent network", "SIGTERM", "SIGTERM and SIGINT",
+	return append(names, atRandom, "killed: while PostgreSQL was away", "killed: behind a silent network", "SIGTERM", "SIGTERM and SIGINT",
 		"frozen beyond the lease", "network silent", "connections cut", "PostgreSQL stopped at once, recovered",
 		"PostgreSQL shut down, started again", "storm of pg_terminate_backend", "disk full (53100)", "every session read-only (25006)", "channel off and on again",
 		"Offline Mode on and off again", fateCommit, fateRollback, fateNever, fateLost)

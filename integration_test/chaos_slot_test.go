@@ -16,7 +16,7 @@ const markEvery = 10 * time.Second
 const (
 	databaseCalm = workersCalm + 400*time.Millisecond
 	workersCalm  = chaosLease + lifePatience + 200*time.Millisecond
-	afterMark    = 150 * time.Millisecond
+	afterMark    = 500 * time.Millisecond // a sweep of hundreds of rows takes a while beside everything else
 )
 
 func untilMark() time.Duration {
@@ -97,8 +97,13 @@ func short(s *slot) {
 }
 
 func (s *slot) namedDeath() {
-	f := s.deaths.deal()
-	s.live(f, func(l *life) { l.meets(lifePatience) })
+	f, more := s.deaths.deal(), between(s.choose, 0, 40*time.Millisecond)
+	s.live(f, func(l *life) {
+		if l.meetsOr(s.c.isAway(), lifePatience) {
+			l.wait(nil, more)
+			l.kill("killed: while PostgreSQL was away")
+		}
+	})
 }
 
 func (s *slot) randomDeath() {

@@ -25,7 +25,7 @@ func (c *chaos) weather() {
 		{2, c.readOnly},
 		{3, c.channelOff},
 		{2, c.offline},
-		{1, c.restart},
+		{2, c.restart},
 	})
 	for c.blowing() {
 		if calm := untilMark(); calm < databaseCalm {
@@ -41,6 +41,7 @@ func (c *chaos) weather() {
 // crash stops PostgreSQL as a power cut would, and lets it recover.
 func (c *chaos) crash(r *rand.Rand) {
 	away := between(r, 0, 100*time.Millisecond)
+	c.goesAway()
 	if err := c.server.Crash(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -50,6 +51,7 @@ func (c *chaos) crash(r *rand.Rand) {
 
 // restart is the planned kind.
 func (c *chaos) restart(*rand.Rand) {
+	c.goesAway()
 	if err := c.server.Shutdown(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -62,7 +64,23 @@ func (c *chaos) up(what string) {
 	if err := c.server.Restart(ctx); err != nil {
 		c.t.Fatal(err)
 	}
+	c.mu.Lock()
+	c.away = make(chan struct{})
+	c.mu.Unlock()
 	c.tally.hit(what)
+}
+
+// goesAway tells the slots that no point of the protocol can be met for a while.
+func (c *chaos) goesAway() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.away)
+}
+
+func (c *chaos) isAway() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.away
 }
 
 // storm ends all sessions but the test's own, several times.

@@ -32,6 +32,7 @@ type chaos struct {
 
 	mu      sync.Mutex
 	current map[int]*life // by slot
+	away    chan struct{} // closed while PostgreSQL is
 	alive   map[*life]bool
 	ends    []ending
 	frozen  []freezing
@@ -39,7 +40,7 @@ type chaos struct {
 
 func newChaos(t testing.TB, seed uint64) *chaos {
 	t.Helper()
-	c := &chaos{t: t, seed: seed, tally: newTally(), current: map[int]*life{}, alive: map[*life]bool{}}
+	c := &chaos{t: t, seed: seed, tally: newTally(), current: map[int]*life{}, alive: map[*life]bool{}, away: make(chan struct{})}
 	c.server = durableServer(t)
 	admin := open(t, c.server.DSN("postgres"))
 	admin.exec(`create database chaos`)

@@ -121,6 +121,10 @@ func (c *chaos) checkOneAttempt(a *account) {
 		if len(a.received) > 0 {
 			c.t.Errorf("received, and its error says that nothing was sent: %s", a)
 		}
+	case a.Status == "failed" && strings.HasPrefix(says, "interrupted"):
+		if len(a.received) == 1 && a.received[0].at.After(*a.FinishedAt) && !c.wasFrozen(*a.ClaimedBy) {
+			c.t.Errorf("its POST was begun after its lease had been swept: %s", a)
+		}
 	case a.Status == "failed" && strings.Contains(says, "outcome unknown"):
 	case a.Status == "skipped":
 		if len(a.received) > 0 || a.Claims > 0 {
@@ -183,6 +187,11 @@ func (c *chaos) checkOrder(accounts map[int64]*account) {
 			}
 		}
 	}
+}
+
+// wasFrozen: this worker was, at some time.
+func (c *chaos) wasFrozen(worker string) bool {
+	return slices.ContainsFunc(c.frozen, func(f freezing) bool { return strings.HasSuffix(worker, fmt.Sprint(":", f.pid)) })
 }
 
 // heldWhileFrozen are the documents that a frozen worker had claimed and not yet let go.

@@ -26,6 +26,7 @@ type step struct {
 	hangUp    bool   // the worker loses the connection, the server does not notice
 	hold      time.Duration
 	untilNext bool // hold the message until the next step has been taken
+	pastMark  bool // hold it until others have swept at the ten-second mark
 }
 
 // fate is what a worker is waited for to meet: steps that are taken in turn.
@@ -62,6 +63,11 @@ var sweepDeaths = []fate{
 	one("killed: sweep about to reach the server, executed for the dead", step{where: asked, statement: sweepStatement, kill: true, then: pass}),
 	one("killed: sweep executed, reply not delivered", step{where: answered, statement: sweepStatement, kill: true, then: cut}),
 }
+
+// afterItsSweep is a claim whose reply comes when the lease has run out and
+// another worker has swept it: none of its POSTs may be begun.
+var afterItsSweep = one("claim executed, reply delivered after its sweep",
+	step{where: answered, statement: claimStatement, rows: true, then: pass, pastMark: true})
 
 // injuries are what a worker survives.
 var injuries = []fate{

@@ -136,6 +136,9 @@ func (l *life) linger(s step) {
 		l.mu.Unlock()
 		l.wait(next, time.Second)
 	}
+	if s.pastMark {
+		l.wait(nil, untilMark()+afterMark)
+	}
 	if s.hold > 0 {
 		l.wait(nil, s.hold)
 	}

@@ -42,7 +42,7 @@ func (c *chaos) lacking(length time.Duration) (lacks []string) {
 
 // expected are the names of everything that must have struck.
 func (c *chaos) expected() (names []string) {
-	for _, list := range [][]fate{deaths, sweepDeaths, injuries, earlyInjuries} {
+	for _, list := range [][]fate{deaths, sweepDeaths, {afterItsSweep}, injuries, earlyInjuries} {
 		for _, f := range list {
 			names = append(names, f.name)
 		}

@@ -44,7 +44,7 @@ func newSlot(c *chaos, number int, living func(*slot)) *slot {
 	own := func(n int) *rand.Rand { return chooser(c.seed, uint64(1000+100*number+n)) }
 	return &slot{
 		c: c, number: number, living: living, choose: own(0),
-		deaths: newDeck(own(1), each(deaths)), sweeps: newDeck(own(2), each(sweepDeaths)),
+		deaths: newDeck(own(1), each(deaths)), sweeps: newDeck(own(2), each(append([]fate{afterItsSweep}, sweepDeaths...))),
 		injuries: newDeck(own(3), each(injuries)), early: newDeck(own(4), each(slices.Concat(injuries, earlyInjuries, earlyInjuries, earlyInjuries))),
 		ways: newDeck(own(5), []weighted[func(*slot)]{
 			{60, (*slot).namedDeath},
@@ -83,11 +83,12 @@ func (s *slot) live(f fate, during func(l *life)) {
 	l.bury()
 }
 
-// sweeping is a life across a ten-second mark, killed in its sweep.
+// sweeping is a life across a ten-second mark, killed in its sweep or soon after it.
 func (s *slot) sweeping(left time.Duration) {
 	f := s.sweeps.deal()
 	s.live(f, func(l *life) {
 		l.meets(left + time.Second)
+		l.wait(nil, 200*time.Millisecond) // for a POST that must not be begun
 	})
 }
 

@@ -40,7 +40,7 @@ lint: ## the linter, import boundaries included; installs golangci-lint where it
 fuzz: ## each fuzz target for FUZZTIME (default 20s)
 	@for target in $$(grep -rhoE '^func (Fuzz[A-Za-z0-9]+)' --include='*_test.go' outbox sender integration_test | cut -d' ' -f2); do \
 		dir=$$(grep -rlE "^func $$target\(" --include='*_test.go' outbox sender integration_test | head -1 | xargs dirname); \
-		echo "$$target in $$dir"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-20s} || exit 1; \
+		echo "$$target in $$dir"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-20s} -fuzzminimizetime 1x || exit 1; \
 	done
 
 .PHONY: sim

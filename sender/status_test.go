@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -252,6 +253,21 @@ func TestAnEndlessBodyIsReadNoFurtherThanTheLimit(t *testing.T) {
 		t.Errorf("delivered %v, %d bytes", got.Delivered, len(got.Response))
 	}
 	<-gone // the connection was given up, not drained
+}
+
+// The receiver sends as much as is read, promises more and falls silent: nothing
+// is waited for that would not be read.
+func TestNothingBehindTheReadLimitIsWaitedFor(t *testing.T) {
+	const timeout = 10 * time.Second
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(64*maxRead))
+		w.Write([]byte(strings.Repeat("x", maxRead)))
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	if got := send(t, newSender(t, timeout), newRequest(srv.URL)); !got.Delivered || got.Took >= timeout {
+		t.Errorf("delivered %v after %s", got.Delivered, got.Took)
+	}
 }
 
 func TestAGzipBombIsNotInflated(t *testing.T) {

@@ -11,9 +11,10 @@ import (
 )
 
 // Cycle is what happens every ten seconds beside the polling: each lane looks
-// from its start again, leases that ran out are swept, events of channels that are off are skipped, claims that were
-// given up are given back, and channels that cannot be called are named. Each
-// part stands alone; one that fails is logged and comes round again.
+// from its start again, lost claims are given back, leases that ran out are
+// swept, events of channels that are off are skipped, and channels that cannot be
+// called are named. Each part stands alone; one that fails is logged and comes
+// round again.
 func (d *Dispatcher) Cycle(ctx context.Context) {
 	d.lanes.cycle()
 	d.giveBackLost(ctx)

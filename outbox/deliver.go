@@ -74,7 +74,8 @@ func judge(ev Event, r Result) Verdict {
 // attempt takes a claimed event through render and send and says what to record.
 // The POST is begun only within d.beginWithin of the claim, measured on the
 // monotonic clock: a worker that was frozen gives the event back instead, since
-// its lease may soon be somebody else's.
+// its lease may soon be somebody else's. One that is frozen after this check may
+// still send late: a document perhaps twice, another event once all the same.
 func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 	out := Outcome{EventID: c.event.ID, AttemptID: c.event.AttemptID}
 

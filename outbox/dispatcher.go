@@ -159,8 +159,8 @@ func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	d.openCount.Add(int64(len(batch)))
+	d.open.Add(len(batch))
 	for _, c := range batch {
-		d.open.Add(1)
 		d.hand(ctx, c)
 	}
 	return len(batch), nil

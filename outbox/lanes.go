@@ -1,8 +1,6 @@
 package outbox
 
-import (
-	"sync"
-)
+import "sync"
 
 // maxFailedRetries bounds what a receiver that refuses everything costs: so many
 // attempts of documents that had been tried before may fail in a cycle, without
@@ -52,22 +50,21 @@ func (l *lanes) snapshot() []Lane {
 
 // room is Lane.Room: 0 without a limit, -1 where nothing is left of it.
 func (l *lanes) room(n lane) int64 {
-	switch left := l.maxBytes - n.bytes; {
-	case l.maxBytes > 0 && left > 0:
-		return left
-	case l.maxBytes > 0:
-		return -1
+	if l.maxBytes == 0 {
+		return 0
 	}
-	return 0
+	if left := l.maxBytes - n.bytes; left > 0 {
+		return left
+	}
+	return -1
 }
 
 // claimed takes the slots of a batch, and sets each lane's floor. A claim that
 // filled its lane, or found it full, will be followed by another as soon as a
-// slot is free. That one starts behind
-// what this one has taken, since the index still holds dead entries of all that,
-// for as long as some transaction might see them. What committed late, with an
-// earlier place in the order, is found as soon as a claim does not fill the lane,
-// and at the latest in the next cycle.
+// slot is free. That one starts behind what this one has taken, since the index
+// still holds dead entries of all that, for as long as some transaction might see
+// them. What committed late, with an earlier place in the order, is found as soon
+// as a claim does not fill the lane, and at the latest in the next cycle.
 func (l *lanes) claimed(told []Lane, batch []Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

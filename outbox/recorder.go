@@ -100,7 +100,7 @@ func (r *recorder) settleOne(ctx context.Context, o Outcome) bool {
 		go r.queueAgain(ctx, o)
 		return false
 	case errors.Is(err, ErrDenied):
-		r.log.Error("the database does not let an outcome be recorded; it is tried again until its lease runs out, and after that too", zap.Int64("id", o.EventID), zap.Error(err))
+		r.log.Error("the database does not let an outcome be recorded; it is tried again every second", zap.Int64("id", o.EventID), zap.Error(err))
 		go r.queueAgain(ctx, o)
 		return false
 	}

@@ -6,7 +6,8 @@ import (
 )
 
 // token is the text of one JSON value, valid and without space between its
-// parts: from json.Compact, from withoutSpace, or written by us. The methods rely on that.
+// parts: from json.Compact, from withoutSpace, or written by us. The methods rely
+// on that.
 type token string
 
 const null token = "null"

@@ -154,13 +154,14 @@ func (d *Dispatcher) rest(ctx, stop context.Context, pause time.Duration, freed 
 // It returns the number of events claimed; an error means the database could
 // not be asked, and is already logged.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
-	batch, err := d.claim(ctx)
+	told := d.lanes.snapshot()
+	batch, err := d.claim(ctx, told)
 	if err != nil {
 		return 0, err
 	}
 	d.openCount.Add(int64(len(batch)))
 	d.open.Add(len(batch))
-	for _, c := range batch {
+	for _, c := range d.lanes.admit(told, batch) {
 		d.hand(ctx, c)
 	}
 	return len(batch), nil
@@ -177,10 +178,13 @@ func (d *Dispatcher) hand(ctx context.Context, c claimed) {
 	}
 }
 
-// deliverAll is a sender: it delivers one event after the other until ctx ends.
+// deliverAll is a sender: it delivers one event after the other until ctx ends,
+// first those of the same lane that wait for its slot.
 func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
 	for {
-		d.deliver(ctx, c)
+		next, ok := d.deliver(ctx, c)
+		for ; ok && ctx.Err() == nil; next, ok = d.deliver(ctx, next) {
+		}
 		select {
 		case c = <-d.senders:
 		case <-ctx.Done():
@@ -189,16 +193,16 @@ func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
 	}
 }
 
-// deliver is the way of one claimed event. Its slot is free again as soon as
-// its outcome waits to be recorded.
-func (d *Dispatcher) deliver(ctx context.Context, c claimed) {
+// deliver is the way of one claimed event. Its slot goes to the next one as soon
+// as its outcome waits to be recorded.
+func (d *Dispatcher) deliver(ctx context.Context, c claimed) (next claimed, ok bool) {
 	out := d.attempt(ctx, c)
 	d.logOutcome(c.event, out)
 	select {
 	case d.recorder.waiting <- out:
 	case <-ctx.Done():
 	}
-	d.lanes.free(c.event, out.Verdict)
+	return d.lanes.free(c.event, out)
 }
 
 // settled is called by the recorder for outcomes that need no more work: recorded,
@@ -211,8 +215,8 @@ func (d *Dispatcher) settled(n int) {
 // claim asks the database for what fits into the free slots. A claim whose
 // reply was lost is looked up by its attempt id: what is found was committed,
 // and is ours to send.
-func (d *Dispatcher) claim(ctx context.Context) ([]claimed, error) {
-	at, attemptID, told := d.now(), uuid.NewString(), d.lanes.snapshot()
+func (d *Dispatcher) claim(ctx context.Context, told []Lane) ([]claimed, error) {
+	at, attemptID := d.now(), uuid.NewString()
 	events, err := d.store.Claim(ctx, attemptID, told)
 	if errors.Is(err, ErrReplyLost) {
 		d.health.down("claim", err)
@@ -223,7 +227,6 @@ func (d *Dispatcher) claim(ctx context.Context) ([]claimed, error) {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
 	d.health.up()
-	d.lanes.claimed(told, events)
 	batch := make([]claimed, len(events))
 	for i, ev := range events {
 		batch[i] = claimed{event: ev, at: at}

@@ -167,7 +167,7 @@ func newTestDispatcher(s *fakeStore, post *fakeSender) (*Dispatcher, *observer.O
 // contact and doc are events as a claim returns them.
 func contact(id int64) Event {
 	return Event{ID: id, Name: "contact.created", Channel: "contacts", Data: json.RawMessage(`{}`),
-		OccurredAt: "2026-03-22 08:30:00+00", Attempts: 1, Endpoint: Endpoint{InstanceID: "i", DocumentBaseURL: "https://re.example"}}
+		OccurredAt: "2026-03-22 08:30:00+00", Attempts: 1, Endpoint: Endpoint{InstanceID: "i", DocumentBaseURL: "https://re.example", MaxInFlight: 128}}
 }
 
 func doc(id int64) Event {

@@ -1,36 +1,55 @@
 package outbox
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // maxFailedRetries bounds what a receiver that refuses everything costs: so many
 // attempts of documents that had been tried before may fail in a cycle, without
 // a success in between, until the rest waits for the next one.
 const maxFailedRetries = 10_000
 
-// lanes counts what is in use, a lane a channel. How many slots a lane has is
+// aheadFor is how far a lane claims ahead: beside its free slots it is given what
+// it will have posted in this time, at most once its slots. That covers a claim's
+// round trip, during which the slots of a receiver that answers in 10 ms would
+// stand empty, and a claim costs as much as thirty events, so fewer and larger
+// ones leave more for the work itself. A lane of fewer slots than aheadFrom claims
+// nothing ahead: whoever sets so few wants to be exact, not fast.
+const (
+	aheadFor  = 10 * time.Millisecond
+	aheadFrom = 32
+)
+
+// lanes keeps what this worker holds, a lane a channel: what is being posted, and
+// behind it what waits some milliseconds for a slot. How many slots a lane has is
 // written in webhook.channels.max_in_flight and applied by the claim itself.
 type lanes struct {
 	mu       sync.Mutex
 	lanes    []lane
 	maxBytes int64         // of facts in a lane; 0 means no limit
-	freed    chan struct{} // holds a token when a slot became free since the last claim
+	freed    chan struct{} // holds a token when a lane has become ready for the next claim
 }
 
 type lane struct {
 	channel  string
-	busy     int
+	from     int       // aheadFrom
+	held     int       // events: those being posted and those that wait
+	posting  int       // never more than slots
+	waiting  []claimed // in the order of their claim
 	retrying int
 	bytes    int64
-	failed   int   // retries that failed since the last success or cycle
-	slots    int   // max_in_flight, as the newest event of the lane has told
-	floor    Floor // see lanes.claimed
-	again    bool  // a cycle has begun since the last snapshot
+	failed   int           // retries that failed since the last success or cycle
+	slots    int           // max_in_flight, as the newest event of the lane has told
+	took     time.Duration // what an attempt takes, on average over the last ones
+	floor    Floor         // see lanes.admit
+	again    bool          // a cycle has begun since the last snapshot
 }
 
 func newLanes(channels []Channel, maxBytes int64) *lanes {
 	l := &lanes{maxBytes: maxBytes, freed: make(chan struct{}, 1)}
 	for _, c := range channels {
-		l.lanes = append(l.lanes, lane{channel: c.Name})
+		l.lanes = append(l.lanes, lane{channel: c.Name, from: aheadFrom})
 	}
 	return l
 }
@@ -42,7 +61,7 @@ func (l *lanes) snapshot() []Lane {
 	told := make([]Lane, len(l.lanes))
 	for i, n := range l.lanes {
 		l.lanes[i].again = false
-		told[i] = Lane{Channel: n.channel, Busy: n.busy, Retrying: n.retrying,
+		told[i] = Lane{Channel: n.channel, Busy: max(n.held-n.ahead(), 0), Retrying: n.retrying,
 			GivenUp: n.failed >= maxFailedRetries, Room: l.room(n), Floor: n.floor}
 	}
 	return told
@@ -59,24 +78,27 @@ func (l *lanes) room(n lane) int64 {
 	return -1
 }
 
-// claimed takes the slots of a batch, and sets each lane's floor. A claim that
-// filled its lane, or found it full, will be followed by another as soon as a
-// slot is free. That one starts behind what this one has taken, since the index
-// still holds dead entries of all that, for as long as some transaction might see
-// them. What committed late, with an earlier place in the order, is found as soon
-// as a claim does not fill the lane, and at the latest in the next cycle.
-func (l *lanes) claimed(told []Lane, batch []Event) {
+// admit takes a batch in, returns those that may be posted at once, and sets each
+// lane's floor. A claim that filled its lane, or found it full, will be followed
+// by another as soon as there is room. That one starts behind what this one has
+// taken, since the index still holds dead entries of all that, for as long as some
+// transaction might see them. What committed late, with an earlier place in the
+// order, is found as soon as a claim does not fill the lane, and at the latest in
+// the next cycle.
+func (l *lanes) admit(told []Lane, batch []claimed) (ready []claimed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.lanes {
 		n, taken, last := &l.lanes[i], 0, l.lanes[i].floor
-		for _, ev := range batch {
+		for _, c := range batch {
+			ev := c.event
 			if ev.Channel != n.channel {
 				continue
 			}
 			taken++
 			n.slots = ev.Endpoint.MaxInFlight
 			n.add(ev, 1)
+			n.waiting = append(n.waiting, c)
 			if at := (Floor{ev.DueAt, ev.ID}); ev.Attempts == 1 && !ev.IsTest && at.after(last) {
 				last = at
 			}
@@ -85,7 +107,11 @@ func (l *lanes) claimed(told []Lane, batch []Event) {
 		if n.floor = last; !full || n.again {
 			n.floor = Floor{}
 		}
+		for c, ok := n.next(); ok; c, ok = n.next() {
+			ready = append(ready, c)
+		}
 	}
+	return ready
 }
 
 // after compares places. PostgreSQL's ISO texts in UTC sort like the times they
@@ -97,25 +123,35 @@ func (f Floor) after(other Floor) bool {
 	return f.ID > other.ID
 }
 
-// free gives back the slot of an event, and notes what became of a retry.
-func (l *lanes) free(ev Event, verdict Verdict) {
+// free gives back the slot of an event, notes how its attempt went, and returns
+// the event whose turn it is now, if one waits for this slot.
+func (l *lanes) free(ev Event, out Outcome) (next claimed, ok bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	for i := range l.lanes {
-		if n := &l.lanes[i]; n.channel == ev.Channel {
-			n.add(ev, -1)
-			switch {
-			case verdict == Sent:
-				n.failed = 0
-			case verdict == Later && ev.Attempts > 1:
-				n.failed++
-			}
+		n := &l.lanes[i]
+		if n.channel != ev.Channel {
+			continue
+		}
+		n.posting--
+		n.add(ev, -1)
+		switch {
+		case out.Verdict == Sent:
+			n.failed = 0
+		case out.Verdict == Later && ev.Attempts > 1:
+			n.failed++
+		}
+		n.measure(out)
+		next, ok = n.next()
+		if n.slots+n.ahead()-n.held < max(n.ahead()*3/4, 1) {
+			return next, ok // a claim would bring too few to be worth it
 		}
 	}
-	l.mu.Unlock()
 	select {
 	case l.freed <- struct{}{}:
 	default:
 	}
+	return next, ok
 }
 
 // cycle lets every lane look from its start again, also where a claim is under
@@ -128,8 +164,38 @@ func (l *lanes) cycle() {
 	}
 }
 
+// ahead is how many events the lane is given beyond its slots.
+func (n *lane) ahead() int {
+	if n.slots < n.from || n.took == 0 {
+		return 0
+	}
+	return int(min(int64(n.slots), int64(n.slots)*int64(aheadFor)/int64(n.took)))
+}
+
+// measure has took follow the last attempts.
+func (n *lane) measure(out Outcome) {
+	switch {
+	case out.Verdict == Back:
+	case n.took == 0:
+		n.took = out.Result.Took
+	default:
+		n.took += (out.Result.Took - n.took) / 8
+	}
+}
+
+// next takes the first event that waits, if a slot is free for it.
+func (n *lane) next() (c claimed, ok bool) {
+	if len(n.waiting) == 0 || n.posting >= n.slots {
+		return claimed{}, false
+	}
+	c, n.waiting[0] = n.waiting[0], claimed{}
+	n.waiting = n.waiting[1:]
+	n.posting++
+	return c, true
+}
+
 func (n *lane) add(ev Event, by int) {
-	n.busy += by
+	n.held += by
 	n.bytes += int64(by * len(ev.Data))
 	if ev.Attempts > 1 {
 		n.retrying += by

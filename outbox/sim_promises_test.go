@@ -15,8 +15,9 @@ func (s *simSchedule) mayCommitClaim(r *simRow) {
 	}
 }
 
-// mayHold: never more is claimed than there are free slots, and of the documents
-// lane at most half (at least one slot) is held by what was claimed before.
+// mayHold: never more is claimed than there are slots, and as many that wait for
+// one; of the documents lane at most half of the slots (at least one) is held by
+// what was claimed before.
 func (s *simSchedule) mayHold(w *simWorker, events []Event) {
 	for i, ch := range s.db.channels {
 		claimed, claimedAgain, busy, again := 0, 0, 0, 0
@@ -36,7 +37,7 @@ func (s *simSchedule) mayHold(w *simWorker, events []Event) {
 				}
 			}
 		}
-		if claimed > 0 && busy > ch.maxInFlight {
+		if claimed > 0 && busy > 2*ch.maxInFlight {
 			s.fail("worker %d holds %d events of %s, it has %d slots", w.id, busy, channels[i].Name, ch.maxInFlight)
 		}
 		if before := int64((busy - 1) * len(simFacts)); claimed > 0 && s.laneBytes > 0 && before >= s.laneBytes {
@@ -69,6 +70,15 @@ func (s *simSchedule) mayBeginPost(c *simCall) {
 		if !p.over && r.document != 0 && p.row.document == r.document && c.at <= p.at+s.timeout {
 			s.fail("document %d: rows %d and %d are POSTed at once", r.document, p.row.id, r.id)
 		}
+	}
+	underWay := 0
+	for _, other := range w.holds {
+		if other.post != nil && !other.post.over && other.event.Channel == h.event.Channel {
+			underWay++
+		}
+	}
+	if most := s.db.channels[r.channel].maxInFlight; underWay >= most {
+		s.fail("row %d: worker %d begins a POST beside %d others of %s, it has %d slots", r.id, w.id, underWay, h.event.Channel, most)
 	}
 	h.post = &simPost{row: r, held: h, at: c.at}
 	s.posts = append(s.posts, h.post)

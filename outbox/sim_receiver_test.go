@@ -20,6 +20,9 @@ func (s *simSchedule) receive(p *simPost) {
 	s.mayArrive(p)
 	p.arrived = true
 	s.met.arrived++
+	defer func() {
+		p.result.Took = []time.Duration{time.Millisecond, 15 * time.Millisecond, time.Second}[s.rng.IntN(3)]
+	}()
 	switch x := s.rng.IntN(100); {
 	case s.resting || x < s.successPercent:
 		p.counted = true

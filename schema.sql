@@ -1,4 +1,4 @@
--- RecordEngine webhooks: everything the database knows. Schema version 3.
+-- RecordEngine webhooks: everything the database knows. Schema version 4.
 --
 -- Apply it with `webhooks migrate`, or with psql (`psql -v ON_ERROR_STOP=1 -f schema.sql`). It is safe to run
 -- again on a live system: every step reads the version stamp first and returns at once where it has nothing to do,
@@ -372,10 +372,36 @@ end if;
 end $step$;
 
 
--- Step 4: the functions and views, comments, and the stamp. None of this keeps anybody from reading or writing a table.
+-- Step 4, since version 4: the seven channels and the one row of settings stay.
 do $step$ begin
 perform pg_advisory_xact_lock(hashtext('webhook.schema'));
-if webhook.schema_version() >= 3 then return; end if;
+if webhook.schema_version() >= 4 then return; end if;
+perform set_config('lock_timeout', '2s', true);
+
+-- Without its row a channel delivers nothing, and without that of the settings no channel does, in silence.
+create or replace function webhook.refuse_removal() returns trigger
+  language plpgsql
+  as $fn$
+begin
+  raise exception 'webhook.%: its rows cannot be removed, events would wait for them for ever', tg_table_name
+    using errcode = 'restrict_violation', hint = case tg_table_name
+      when 'channels' then 'To stop a channel: update webhook.channels set enabled = false where name = ''…''.'
+      else 'To change a setting: update webhook.settings set …; to stop all delivery: set offline_mode = true.' end;
+end $fn$;
+comment on function webhook.refuse_removal() is 'Keeps the rows of channels and settings. Internal.';
+if not exists (select from pg_catalog.pg_trigger t where t.tgrelid = 'webhook.channels'::regclass and t.tgname = 'rows_stay') then
+  create trigger rows_stay before delete or truncate on webhook.channels for each statement execute function webhook.refuse_removal();
+  create trigger rows_stay before delete or truncate on webhook.settings for each statement execute function webhook.refuse_removal();
+  comment on trigger rows_stay on webhook.channels is 'The seven channels stay.';
+  comment on trigger rows_stay on webhook.settings is 'The settings stay.';
+end if;
+end $step$;
+
+
+-- Step 5: the functions and views, comments, and the stamp. None of this keeps anybody from reading or writing a table.
+do $step$ begin
+perform pg_advisory_xact_lock(hashtext('webhook.schema'));
+if webhook.schema_version() >= 4 then return; end if;
 perform set_config('lock_timeout', '2s', true);
 
 -- In the place of that of step 1, which knew no id where an escape that ->> cannot read stood elsewhere in the facts and
@@ -410,11 +436,21 @@ end $fn$;
 comment on function webhook.document_id(json) is
   'The document''s id in the facts of document.exported (a number or a string, of at most 200 characters) as text, else null. Never raises.';
 
+-- plpgsql keeps its plan for the session; a function in SQL that cannot be inlined makes a new one in each statement.
 create or replace function webhook.publish(event text, data json, occurred_at timestamptz default now()) returns bigint
-  language sql volatile security definer set search_path = pg_catalog, pg_temp
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
   as $fn$
-  insert into webhook.outbox (event, data, occurred_at) values ($1, $2, coalesce($3, now())) returning id
-$fn$;
+declare
+  written bigint;
+begin
+  if $1 is null or $2 is null then
+    raise exception 'webhook.publish: % is null', case when $1 is null then 'the event' else 'data' end
+      using errcode = 'not_null_violation', schema = 'webhook', table = 'outbox', column = case when $1 is null then 'event' else 'data' end,
+            hint = 'For example: select webhook.publish(''contact.created'', ''{"contact_id": 7}'')';
+  end if;
+  insert into webhook.outbox (event, data, occurred_at) values ($1, $2, coalesce($3, now())) returning id into written;
+  return written;
+end $fn$;
 comment on function webhook.publish(text, json, timestamptz) is
   'Writes an event into the outbox and returns its id. Call it in the transaction that changes your own data: what rolls back is never sent. Fails only for an unknown event or a body that is no JSON object.';
 
@@ -1206,5 +1242,5 @@ revoke all on all functions in schema webhook from public;
 -- So few rows that autovacuum never counts them. Without statistics the planner takes them for hundreds, the views for
 -- expensive, and spends seconds on compiling them (jit).
 analyze webhook.channels, webhook.settings;
-insert into webhook.schema_versions (version) values (3);
+insert into webhook.schema_versions (version) values (4);
 end $step$;

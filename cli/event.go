@@ -36,7 +36,14 @@ func runShow(ctx, _ context.Context, p Process, args []string) error {
 		if err != nil {
 			return usagef("show: %q is no event id, such as 1001", f.rest[0])
 		}
-		return printText(ctx, p, db, `select webhook.explain($1)`, id)
+		var known bool
+		if err := db.GetContext(ctx, &known, `select exists (select from webhook.outbox where id = $1)`, id); err != nil {
+			return fmt.Errorf("show: %w", err)
+		}
+		if err := printText(ctx, p, db, `select webhook.explain($1)`, id); err != nil || known {
+			return err
+		}
+		return fmt.Errorf("show: event %d is not in webhook.outbox", id)
 	})
 }
 

@@ -334,6 +334,20 @@ func TestStatusShowsEachChannelAndWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestShowExplainsAnEventAndFailsForOneThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	id := db.publish("contact.created", `{}`)
+	out, errs, status := runProgram(t, settings{"DATABASE_URL": db.address}, nil, "show", fmt.Sprint(id))
+	if status != 0 || errs != "" || !strings.Contains(out, "contact.created") {
+		t.Errorf("exit status %d: %s %s", status, out, errs)
+	}
+	out, errs, status = runProgram(t, settings{"DATABASE_URL": db.address}, nil, "show", fmt.Sprint(id+1))
+	if status != 1 || !strings.Contains(out, "There is no event") || !strings.Contains(errs, "is not in webhook.outbox") {
+		t.Errorf("of an unknown event, exit status %d: %s %s", status, out, errs)
+	}
+}
+
 func TestRunOnceDeliversWhatIsDueNowAndExits(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, func(r receipt) int {

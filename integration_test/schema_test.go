@@ -74,6 +74,26 @@ func TestAnUnknownEventOrABodyThatIsNoObjectIsRefusedInWords(t *testing.T) {
 	}
 }
 
+func TestTheSevenChannelsAndTheSettingsCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	db := open(t, newDatabase(t))
+	for statement, hint := range map[string]string{
+		`delete from webhook.channels where name = 'rules'`: "enabled = false",
+		`truncate webhook.channels`:                         "enabled = false",
+		`delete from webhook.settings`:                      "offline_mode = true",
+		`truncate webhook.settings`:                         "offline_mode = true",
+	} {
+		_, err := db.Exec(statement)
+		pe, _ := err.(*pq.Error) //nolint:errorlint // nil if it is none
+		if pe == nil || pe.Code != "23001" || !strings.Contains(pe.Message, "cannot be removed") || !strings.Contains(pe.Hint, hint) {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	if channels, settings := db.count(`select count(*) from webhook.channels`), db.count(`select count(*) from webhook.settings`); channels != 7 || settings != 1 {
+		t.Errorf("%d channels and %d rows of settings are left", channels, settings)
+	}
+}
+
 func TestTheDatabaseRefusesWhatMayNotBe(t *testing.T) {
 	t.Parallel()
 	db := open(t, newDatabase(t))

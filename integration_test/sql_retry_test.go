@@ -472,8 +472,8 @@ func TestNonsenseArgumentsAreAnErrorAndChangeNothing(t *testing.T) {
 		`webhook.cancel(-1)`:                              `event -1 does not exist`,
 		`webhook.retry(null)`:                             `event null does not exist`,
 		`webhook.publish('contact.deleted', '{}')::text`:  `unknown event "contact.deleted"`,
-		`webhook.publish(null, '{}')::text`:               `null value in column "event"`,
-		`webhook.publish('contact.created', null)::text`:  `null value in column "data"`,
+		`webhook.publish(null, '{}')::text`:               `webhook.publish: the event is null`,
+		`webhook.publish('contact.created', null)::text`:  `webhook.publish: data is null`,
 		`webhook.publish('contact.created', '[]')::text`:  `data is a JSON array`,
 		`webhook.publish('contact.created', '{x}')::text`: `invalid input syntax for type json`,
 	} {

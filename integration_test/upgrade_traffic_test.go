@@ -152,7 +152,7 @@ func TestAMigrationAndTheCleanUpUnderAHundredTransactionsDisturbNone(t *testing.
 			traffic.flows(t, "everybody goes on after the clean-up")
 			traffic.end()
 			traffic.check(t)
-			if n := db.count(`select webhook.schema_version()`); n != 3 || pruned == 0 {
+			if n := db.count(`select webhook.schema_version()`); n != 4 || pruned == 0 {
 				t.Errorf("it is version %d, %d events were pruned", n, pruned)
 			}
 			written, slowest := traffic.written.Load(), time.Duration(traffic.slowest.Load())

@@ -79,25 +79,33 @@ func collectSeldom(f *flags) {
 }
 
 // work runs the dispatcher and its ten-second cycle until it is told to stop.
-// The nightly clean-up is at half past three of the machine's time.
 func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, retention time.Duration) error {
-	cycle := cron.New(cron.WithSeconds(), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
-	if _, err := cycle.AddFunc("*/10 * * * * *", func() { w.Cycle(ctx) }); err != nil {
-		return fmt.Errorf("the ten-second cycle: %w", err)
-	}
-	if _, err := cycle.AddFunc("0 30 3 * * *", func() { w.Prune(ctx, retention) }); err != nil {
-		return fmt.Errorf("the nightly clean-up: %w", err)
+	cycle, err := newCycle(func() { w.Cycle(ctx) }, func() { w.Prune(ctx, retention) })
+	if err != nil {
+		return err
 	}
 	cycle.Start()
-	go w.Cycle(ctx) // the first one does not wait for a ten-second mark
+	go w.Cycle(ctx) // the first one does not wait
 	defer cycle.Stop()
 
 	log.Info("delivering", zap.String("version", Version))
-	err := w.Run(ctx, stop)
-	if err == nil {
+	if err = w.Run(ctx, stop); err == nil {
 		log.Info("stopped: everything that was begun is recorded")
 	}
 	return err
+}
+
+// newCycle runs each every ten seconds and nightly at half past three of the
+// machine's time. The ten seconds are an interval on the monotonic clock: at the
+// marks of a wall clock (*/10 * * * * *) nothing would be swept for an hour after
+// somebody has set that clock an hour back.
+func newCycle(each, nightly func()) (*cron.Cron, error) {
+	c := cron.New(cron.WithSeconds(), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
+	c.Schedule(cron.Every(10*time.Second), cron.FuncJob(each))
+	if _, err := c.AddFunc("0 30 3 * * *", nightly); err != nil {
+		return nil, fmt.Errorf("the nightly clean-up: %w", err)
+	}
+	return c, nil
 }
 
 // ready waits until the database answers and has the schema. It waits for a

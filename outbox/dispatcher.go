@@ -24,7 +24,7 @@ type Options struct {
 // beginAtMost is how long after a claim its POST may still be begun.
 const beginAtMost = 5 * time.Second
 
-// Dispatcher owns the loop: it claims what fits into the free slots, sends each
+// Dispatcher owns the loop: it claims what its lanes have room for, sends each
 // event from a goroutine of its own, and has the outcomes recorded in batches.
 type Dispatcher struct {
 	store  Store
@@ -138,7 +138,8 @@ func (d *Dispatcher) begin(ctx, stop context.Context) (context.Context, func()) 
 	return ctx, func() { limited(); cancel(nil) }
 }
 
-// rest waits for a while, or until a slot becomes free or the worker is stopped.
+// rest waits for a while, or until a lane is ready for the next claim or the
+// worker is stopped.
 func (d *Dispatcher) rest(ctx, stop context.Context, pause time.Duration, freed <-chan struct{}) {
 	t := time.NewTimer(pause)
 	defer t.Stop()
@@ -212,7 +213,7 @@ func (d *Dispatcher) settled(n int) {
 	d.open.Add(-n)
 }
 
-// claim asks the database for what fits into the free slots. A claim whose
+// claim asks the database for what the lanes have room for. A claim whose
 // reply was lost is looked up by its attempt id: what is found was committed,
 // and is ours to send.
 func (d *Dispatcher) claim(ctx context.Context, told []Lane) ([]claimed, error) {

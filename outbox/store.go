@@ -63,7 +63,7 @@ type Store interface {
 // Lane is what one channel's share of this worker is at the moment of a claim.
 type Lane struct {
 	Channel  string
-	Busy     int   // slots in use
+	Busy     int   // slots in use, less those that will be free in a moment
 	Retrying int   // of these, by events that had been claimed before
 	GivenUp  bool  // no more documents are tried again before the next success or cycle
 	Room     int64 // bytes of facts: no event is taken behind so many; 0 means no limit, below 0 none

@@ -1,0 +1,25 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// A time that has a monotonic reading is compared and waited for by that reading:
+// it does not matter what becomes of the wall clock (package time, "Monotonic
+// Clocks"). A time shows its reading as m=.
+func TestTheCycleGoesOnWhenTheWallClockIsSetBack(t *testing.T) {
+	c, err := newCycle(func() {}, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for range 10 {
+		next := c.Entries()[0].Schedule.Next(now)
+		if wait := next.Sub(now); wait <= 9*time.Second || wait > 10*time.Second || !strings.Contains(next.String(), " m=") {
+			t.Fatalf("the next cycle is at %s, %s after this one: an hour late if the clock is set back by one", next, wait)
+		}
+		now = next
+	}
+}

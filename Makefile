@@ -43,6 +43,13 @@ fuzz: ## each fuzz target for FUZZTIME (default 20s)
 		echo "$$target in $$dir"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-20s} -fuzzminimizetime 1x || exit 1; \
 	done
 
+.PHONY: corpus
+corpus: ## keep what fuzzing has found interesting beside the tests, which then try it each time
+	@cache=$$($(GO) env GOCACHE)/fuzz/$$($(GO) list -m); for found in $$cache/*/Fuzz*; do \
+		[ -d $$found ] || continue; kept=$$(basename $$(dirname $$found))/testdata/fuzz/$$(basename $$found); mkdir -p $$kept; \
+		find $$found -type f -size -4k | sort | head -100 | xargs -r cp -t $$kept; echo "$$kept: $$(ls $$kept | wc -l)"; \
+	done
+
 .PHONY: sim
 sim: ## a million simulated schedules of the protocol (SCHEDULES= and SEED= to choose)
 	SCHEDULES=$${SCHEDULES:-1000000} SEED=$${SEED:-1} $(GO) test ./outbox -count=1 -timeout 60m -v \

@@ -95,17 +95,26 @@ func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, rete
 	return err
 }
 
-// newCycle runs each every ten seconds and nightly at half past three of the
-// machine's time. The ten seconds are an interval on the monotonic clock: at the
-// marks of a wall clock (*/10 * * * * *) nothing would be swept for an hour after
-// somebody has set that clock an hour back.
+// newCycle runs each at every ten-second mark and nightly at half past three, both
+// of the machine's time.
 func newCycle(each, nightly func()) (*cron.Cron, error) {
 	c := cron.New(cron.WithSeconds(), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
-	c.Schedule(cron.Every(10*time.Second), cron.FuncJob(each))
+	c.Schedule(tenSecondMarks{}, cron.FuncJob(each))
 	if _, err := c.AddFunc("0 30 3 * * *", nightly); err != nil {
 		return nil, fmt.Errorf("the nightly clean-up: %w", err)
 	}
 	return c, nil
+}
+
+// tenSecondMarks is */10 * * * * * on the monotonic clock. cron's own schedule
+// compares wall clock times, and would do nothing for an hour after somebody has
+// set that clock an hour back.
+type tenSecondMarks struct{}
+
+// Next implements cron.Schedule. Add keeps the monotonic reading of now.
+func (tenSecondMarks) Next(now time.Time) time.Time {
+	const every = 10 * time.Second
+	return now.Add(every - time.Duration(now.UnixNano()%int64(every)))
 }
 
 // ready waits until the database answers and has the schema. It waits for a

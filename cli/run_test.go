@@ -17,8 +17,11 @@ func TestTheCycleGoesOnWhenTheWallClockIsSetBack(t *testing.T) {
 	now := time.Now()
 	for range 10 {
 		next := c.Entries()[0].Schedule.Next(now)
-		if wait := next.Sub(now); wait <= 9*time.Second || wait > 10*time.Second || !strings.Contains(next.String(), " m=") {
-			t.Fatalf("the next cycle is at %s, %s after this one: an hour late if the clock is set back by one", next, wait)
+		if wait := next.Sub(now); wait <= 0 || wait > 10*time.Second || next.UnixNano()%int64(10*time.Second) != 0 {
+			t.Fatalf("the next cycle is at %s, %s after this one", next, wait)
+		}
+		if !strings.Contains(next.String(), " m=") {
+			t.Fatalf("the next cycle is at %s of the wall clock: an hour late if that is set back by one", next)
 		}
 		now = next
 	}

@@ -73,9 +73,10 @@ func judge(ev Event, r Result) Verdict {
 
 // attempt takes a claimed event through render and send and says what to record.
 // The POST is begun only within d.beginWithin of the claim, measured on the
-// monotonic clock: a worker that was frozen gives the event back instead, since
-// its lease may soon be somebody else's. One that is frozen after this check may
-// still send late: a document perhaps twice, another event once all the same.
+// monotonic clock: a worker that was frozen, or whose receiver has hung meanwhile,
+// gives the event back instead, since its lease may soon be somebody else's. One
+// that is frozen after this check may still send late: a document perhaps twice,
+// another event once all the same. A worker that is stopping begins no more.
 func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 	out := Outcome{EventID: c.event.ID, AttemptID: c.event.AttemptID}
 
@@ -89,7 +90,7 @@ func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 		out.Verdict = judge(c.event, out.Result)
 		return out
 	}
-	if d.now().Sub(c.at) > d.beginWithin {
+	if d.stopping.Load() || d.now().Sub(c.at) > d.beginWithin {
 		out.Verdict = Back
 		return out
 	}

@@ -21,6 +21,11 @@ type Options struct {
 	LaneBytes    int64         // how many bytes of facts a lane may hold at once; 0 means no limit
 }
 
+// maxOpen is how many events may be claimed and not yet settled, in all lanes: far
+// more than lanes of 1000 slots hold. Where the database takes claims but no
+// outcomes, a worker would go on claiming until its memory is full.
+const maxOpen = 20_000
+
 // beginAtMost is how long after a claim its POST may still be begun.
 const beginAtMost = 5 * time.Second
 
@@ -40,6 +45,7 @@ type Dispatcher struct {
 	lost        lostClaims
 	problems    problemLog
 
+	stopping  atomic.Bool    // no POST is begun any more
 	senders   chan claimed   // where a sender that has finished its event waits for another
 	open      sync.WaitGroup // events claimed and not yet settled
 	openCount atomic.Int64   // the same, as a number for the log
@@ -131,6 +137,7 @@ func (d *Dispatcher) begin(ctx, stop context.Context) (context.Context, func()) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	go d.recorder.run(ctx)
 	limited := context.AfterFunc(stop, func() {
+		d.stopping.Store(true)
 		if sleep(ctx, d.opts.Timeout+drainBeyond) {
 			cancel(errTooLong)
 		}
@@ -155,6 +162,9 @@ func (d *Dispatcher) rest(ctx, stop context.Context, pause time.Duration, freed 
 // It returns the number of events claimed; an error means the database could
 // not be asked, and is already logged.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
+	if d.openCount.Load() >= maxOpen {
+		return 0, nil
+	}
 	told := d.lanes.snapshot()
 	batch, err := d.claim(ctx, told)
 	if err != nil {
@@ -184,7 +194,8 @@ func (d *Dispatcher) hand(ctx context.Context, c claimed) {
 func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
 	for {
 		next, ok := d.deliver(ctx, c)
-		for ; ok && ctx.Err() == nil; next, ok = d.deliver(ctx, next) {
+		for ok && ctx.Err() == nil {
+			next, ok = d.deliver(ctx, next)
 		}
 		select {
 		case c = <-d.senders:
@@ -263,6 +274,7 @@ func (d *Dispatcher) drain(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 	}
+	d.giveBackLost(ctx)
 	if d.openCount.Load() == 0 && (ctx.Err() == nil || len(d.lost.list()) == 0) {
 		return nil
 	}
@@ -288,7 +300,7 @@ func (d *Dispatcher) logOutcome(ev Event, out Outcome) {
 	case Later:
 		message = "not delivered, tried again on the next cycle"
 	case Back:
-		message = "given back: this worker was held up between claim and POST"
+		level, message = zap.InfoLevel, "given back: its POST was not begun in time, or the worker is stopping"
 	}
 	entry := d.log.Check(level, message)
 	if entry == nil {

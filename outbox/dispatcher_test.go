@@ -784,7 +784,7 @@ func TestLanesNeverCountBelowZero(t *testing.T) {
 		recorded := map[int64]int{}
 		for n, batch := range s.writes() {
 			for _, o := range batch {
-				if (n+1)%3 != 0 {
+				if (n+1)%3 != 0 && o.Verdict != Back {
 					recorded[o.EventID]++
 				}
 			}
@@ -877,4 +877,77 @@ func TestBackoffGrowsToFiveSeconds(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Three events, two slots, a receiver that does not answer: what waits for a slot
+// goes back when the worker is stopped, and what is under way is finished.
+func TestWhatWaitsForASlotIsGivenBackWhenTheWorkerIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{claim: func(n int, _ string) (events []Event, err error) {
+			for id := int64(1); n == 1 && id <= 3; id++ {
+				ev := contact(id)
+				ev.Endpoint.MaxInFlight = 2
+				events = append(events, ev)
+			}
+			return events, nil
+		}}
+		post := &fakeSender{send: func(context.Context, Request) Result {
+			time.Sleep(3 * time.Second)
+			return Result{Delivered: true, Status: 200, Took: 3 * time.Second}
+		}}
+		d, _ := newTestDispatcher(s, post)
+		r := start(t, d)
+		time.Sleep(time.Second)
+		r.stop()
+		if err := r.within(t, 3*time.Second); err != nil {
+			t.Error(err)
+		}
+		verdicts := map[Verdict]int{}
+		for _, batch := range s.writes() {
+			for _, o := range batch {
+				verdicts[o.Verdict]++
+			}
+		}
+		if post.count() != 2 || verdicts[Sent] != 2 || verdicts[Back] != 1 {
+			t.Errorf("%d requests; %v", post.count(), verdicts)
+		}
+	})
+}
+
+func TestALostClaimIsGivenBackOnceMoreWhenTheWorkerIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{claim: func(n int, _ string) ([]Event, error) { return nil, map[bool]error{true: errLost}[n == 1] }}
+		d, _ := newTestDispatcher(s, &fakeSender{})
+		r := start(t, d)
+		time.Sleep(time.Second)
+		r.stop()
+		if err := r.within(t, time.Second); err != nil {
+			t.Error(err)
+		}
+		if len(s.returned) != 1 || len(s.returned[0]) != 1 || s.returned[0][0] != s.ids[0] {
+			t.Errorf("given back: %v", s.returned)
+		}
+	})
+}
+
+// The database lets everything be claimed and nothing be recorded.
+func TestAWorkerWhoseOutcomesAreNotTakenClaimsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each = 1000
+		s := &fakeStore{
+			claim: func(n int, _ string) (events []Event, err error) {
+				for id := range int64(each) {
+					events = append(events, contact(int64(n)*each+id))
+				}
+				return events, nil
+			},
+			record: func(int, []Outcome) error { return ErrDenied },
+		}
+		d, _ := newTestDispatcher(s, &fakeSender{})
+		start(t, d)
+		time.Sleep(3 * time.Second)
+		if n := s.claims(); n != maxOpen/each {
+			t.Errorf("%d events are claimed and not recorded, %d were expected at most", n*each, maxOpen)
+		}
+	})
 }

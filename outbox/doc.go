@@ -38,8 +38,9 @@
 // has not begun the POST, and now never will, gives the row back. Test events
 // take the second way on every channel.
 //
-// Exports of one document never overtake each other: only one of them can be held
-// at a time, and only the newest. While its channel is off a document waits.
+// Exports of one document never overtake each other, but for a worker that was
+// frozen in the middle of a POST: only one of them can be held at a time, and only
+// the newest. While its channel is off a document waits.
 //
 // The two guarantees are the two functions in deliver.go; what a crash, a lost
 // record or a second worker meets at each instant is written beside them. For a

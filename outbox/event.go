@@ -27,7 +27,7 @@ type Endpoint struct {
 	URL             string
 	Token           string // bearer token; empty sends no Authorization header
 	AcceptStatus    []int  // the HTTP statuses that count as delivered
-	MaxInFlight     int    // slots of the channel's lane
+	MaxInFlight     int    // slots of the channel's lane, in each worker
 	DocumentBaseURL string // prefix of doc_url
 	InstanceID      string // prefix of the webhook-id header, a UUID
 }

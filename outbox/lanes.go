@@ -10,12 +10,12 @@ import (
 // a success in between, until the rest waits for the next one.
 const maxFailedRetries = 10_000
 
-// aheadFor is how far a lane claims ahead: beside its free slots it is given what
-// it will have posted in this time, at most once its slots. That covers a claim's
-// round trip, during which the slots of a receiver that answers in 10 ms would
-// stand empty, and a claim costs as much as thirty events, so fewer and larger
-// ones leave more for the work itself. A lane of fewer slots than aheadFrom claims
-// nothing ahead: whoever sets so few wants to be exact, not fast.
+// aheadFor is how far a lane claims ahead: beside those in its slots it may hold
+// what it will have posted in this time, at most as many again. That covers a
+// claim's round trip, during which the slots of a receiver that answers in 10 ms
+// would stand empty, and a claim costs as much as thirty events, so fewer and
+// larger ones leave more for the work itself. A lane of fewer slots than aheadFrom
+// claims nothing ahead: whoever sets so few wants to be exact, not fast.
 const (
 	aheadFor  = 10 * time.Millisecond
 	aheadFrom = 32
@@ -32,29 +32,30 @@ type lanes struct {
 }
 
 type lane struct {
-	channel  string
-	from     int       // aheadFrom
-	held     int       // events: those being posted and those that wait
-	posting  int       // never more than slots
-	waiting  []claimed // in the order of their claim
-	retrying int
-	bytes    int64
-	failed   int           // retries that failed since the last success or cycle
-	slots    int           // max_in_flight, as the newest event of the lane has told
-	took     time.Duration // what an attempt takes, on average over the last ones
-	floor    Floor         // see lanes.admit
-	again    bool          // a cycle has begun since the last snapshot
+	channel   string
+	aheadFrom int
+	held      int       // events: those being posted and those that wait
+	posting   int       // none is begun beyond slots
+	waiting   []claimed // in the order of their claim
+	retrying  int
+	bytes     int64
+	failed    int           // retries that failed since the last success or cycle
+	slots     int           // max_in_flight, as the newest event of the lane has told
+	took      time.Duration // what a POST takes, on average over the last ones
+	floor     Floor         // see lanes.moveFloor
+	again     bool          // a cycle has begun since the last snapshot
 }
 
 func newLanes(channels []Channel, maxBytes int64) *lanes {
 	l := &lanes{maxBytes: maxBytes, freed: make(chan struct{}, 1)}
 	for _, c := range channels {
-		l.lanes = append(l.lanes, lane{channel: c.Name, from: aheadFrom})
+		l.lanes = append(l.lanes, lane{channel: c.Name, aheadFrom: aheadFrom})
 	}
 	return l
 }
 
-// snapshot is what a claim is told. Slots become free behind its back, never used.
+// snapshot is what a claim is told. While the claim is under way, slots may become
+// free; none is newly taken.
 func (l *lanes) snapshot() []Lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,40 +79,45 @@ func (l *lanes) room(n lane) int64 {
 	return -1
 }
 
-// admit takes a batch in, returns those that may be posted at once, and sets each
-// lane's floor. A claim that filled its lane, or found it full, will be followed
-// by another as soon as there is room. That one starts behind what this one has
-// taken, since the index still holds dead entries of all that, for as long as some
-// transaction might see them. What committed late, with an earlier place in the
-// order, is found as soon as a claim does not fill the lane, and at the latest in
-// the next cycle.
+// admit takes in what a claim has brought, and returns those events that may be
+// posted at once; the others wait in their lanes.
 func (l *lanes) admit(told []Lane, batch []claimed) (ready []claimed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.lanes {
-		n, taken, last := &l.lanes[i], 0, l.lanes[i].floor
+		n, before := &l.lanes[i], len(l.lanes[i].waiting)
 		for _, c := range batch {
-			ev := c.event
-			if ev.Channel != n.channel {
-				continue
-			}
-			taken++
-			n.slots = ev.Endpoint.MaxInFlight
-			n.add(ev, 1)
-			n.waiting = append(n.waiting, c)
-			if at := (Floor{ev.DueAt, ev.ID}); ev.Attempts == 1 && !ev.IsTest && at.after(last) {
-				last = at
+			if c.event.Channel == n.channel {
+				n.slots = c.event.Endpoint.MaxInFlight
+				n.add(c.event, 1)
+				n.waiting = append(n.waiting, c)
 			}
 		}
-		full := n.slots > 0 && told[i].Busy+taken >= n.slots
-		if n.floor = last; !full || n.again {
-			n.floor = Floor{}
-		}
+		n.moveFloor(told[i], n.waiting[before:])
 		for c, ok := n.next(); ok; c, ok = n.next() {
 			ready = append(ready, c)
 		}
 	}
 	return ready
+}
+
+// moveFloor sets where the next claim starts. One that filled its lane, or found
+// it full, will be followed by another as soon as there is room. That one starts
+// behind what this one has taken, since the index still holds dead entries of all
+// that, for as long as some transaction might see them. What committed late, with
+// an earlier place in the order, is found as soon as a claim does not fill the
+// lane, and at the latest in the next cycle.
+func (n *lane) moveFloor(told Lane, taken []claimed) {
+	full := n.slots > 0 && told.Busy+len(taken) >= n.slots
+	if !full || n.again {
+		n.floor = Floor{}
+		return
+	}
+	for _, c := range taken {
+		if at := (Floor{c.event.DueAt, c.event.ID}); c.event.Attempts == 1 && !c.event.IsTest && at.after(n.floor) {
+			n.floor = at
+		}
+	}
 }
 
 // after compares places. PostgreSQL's ISO texts in UTC sort like the times they
@@ -124,7 +130,8 @@ func (f Floor) after(other Floor) bool {
 }
 
 // free gives back the slot of an event, notes how its attempt went, and returns
-// the event whose turn it is now, if one waits for this slot.
+// the event whose turn it is now, if one waits for this slot. The next claim is
+// due once it brings at least three quarters of what the lane may claim ahead.
 func (l *lanes) free(ev Event, out Outcome) (next claimed, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,10 +148,10 @@ func (l *lanes) free(ev Event, out Outcome) (next claimed, ok bool) {
 		case out.Verdict == Later && ev.Attempts > 1:
 			n.failed++
 		}
-		n.measure(out)
+		n.measure(out.Result)
 		next, ok = n.next()
 		if n.slots+n.ahead()-n.held < max(n.ahead()*3/4, 1) {
-			return next, ok // a claim would bring too few to be worth it
+			return next, ok
 		}
 	}
 	select {
@@ -166,20 +173,20 @@ func (l *lanes) cycle() {
 
 // ahead is how many events the lane is given beyond its slots.
 func (n *lane) ahead() int {
-	if n.slots < n.from || n.took == 0 {
+	if n.slots < n.aheadFrom || n.took == 0 {
 		return 0
 	}
 	return int(min(int64(n.slots), int64(n.slots)*int64(aheadFor)/int64(n.took)))
 }
 
-// measure has took follow the last attempts.
-func (n *lane) measure(out Outcome) {
+// measure has took follow the last POSTs; what came to no POST took nothing.
+func (n *lane) measure(r Result) {
 	switch {
-	case out.Verdict == Back:
+	case r.Took == 0:
 	case n.took == 0:
-		n.took = out.Result.Took
+		n.took = r.Took
 	default:
-		n.took += (out.Result.Took - n.took) / 8
+		n.took += (r.Took - n.took) / 8
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *simSchedule) newWorker() *simWorker {
 	s.workers = append(s.workers, w)
 	w.d = New(w, w, zap.NewNop(), Options{PollInterval: s.poll, Timeout: s.timeout, Lease: s.lease, LaneBytes: s.laneBytes})
 	for i := range w.d.lanes.lanes {
-		w.d.lanes.lanes[i].from = 1 // its lanes have few slots, and claim ahead all the same
+		w.d.lanes.lanes[i].aheadFrom = 1 // its lanes have few slots, and claim ahead all the same
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	stop, stopNow := context.WithCancel(w.ctx)

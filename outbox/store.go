@@ -64,9 +64,9 @@ type Store interface {
 type Lane struct {
 	Channel  string
 	Busy     int   // slots in use, less those that will be free in a moment
-	Retrying int   // of these, by events that had been claimed before
+	Retrying int   // events held that had been claimed before
 	GivenUp  bool  // no more documents are tried again before the next success or cycle
-	Room     int64 // bytes of facts: no event is taken behind so many; 0 means no limit, below 0 none
+	Room     int64 // bytes of facts: no event is taken behind so many; 0 means no limit, below 0 no room
 	Floor    Floor // fresh events up to here need not be looked at
 }
 

@@ -16,7 +16,7 @@ func TestEveryTestThatTheGuaranteesNameExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	var code strings.Builder
-	for _, dir := range []string{".", "../outbox", "../sender"} {
+	for _, dir := range []string{".", "../outbox", "../sender", "../cli"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -60,7 +60,7 @@ func (a *attempter) attempt(r outbox.Result) {
 	if len(outcomes) == 0 {
 		a.db.t.Fatal("nothing could be claimed")
 	}
-	if err := a.store.Record(a.db.t.Context(), outcomes); err != nil {
+	if _, err := a.store.Record(a.db.t.Context(), outcomes); err != nil {
 		a.db.t.Fatal(err)
 	}
 }
@@ -169,7 +169,7 @@ func TestWhatNeedsNoSecondTableWritesNone(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	events = a.claim()
-	if err := a.store.Record(t.Context(), []outbox.Outcome{{EventID: events[0].ID, AttemptID: events[0].AttemptID, Verdict: outbox.Back}}); err != nil {
+	if _, err := a.store.Record(t.Context(), []outbox.Outcome{{EventID: events[0].ID, AttemptID: events[0].AttemptID, Verdict: outbox.Back}}); err != nil {
 		t.Fatal(err)
 	}
 	if n := db.count(`select count(*) from webhook.attempts`); n != 0 {
@@ -184,7 +184,7 @@ func TestAnOutcomeThatIsRecordedTwiceCountsOnce(t *testing.T) {
 	id := db.document("42")
 	events := a.claim()
 	for range 3 {
-		if err := a.store.Record(t.Context(), []outbox.Outcome{{EventID: id, AttemptID: events[0].AttemptID, Verdict: outbox.Later, Result: refusedWith(503)}}); err != nil {
+		if _, err := a.store.Record(t.Context(), []outbox.Outcome{{EventID: id, AttemptID: events[0].AttemptID, Verdict: outbox.Later, Result: refusedWith(503)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

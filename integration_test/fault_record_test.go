@@ -252,7 +252,7 @@ func TestAnOutcomeThatPostgreSQLRefusesIsNamed(t *testing.T) {
 			{EventID: events[0].ID, AttemptID: attemptID, Verdict: outbox.Sent, Result: outbox.Result{Delivered: true, Status: 200}},
 			{EventID: events[1].ID, AttemptID: attemptID, Verdict: outbox.Later, Result: result},
 		}
-		if err := s.Record(t.Context(), outcomes); !errors.Is(err, outbox.ErrRefused) {
+		if _, err := s.Record(t.Context(), outcomes); !errors.Is(err, outbox.ErrRefused) {
 			t.Errorf("%+v: error %v, ErrRefused was expected", result, err)
 		}
 	}
@@ -343,11 +343,11 @@ func TestManyLockedRowsHoldUpNoOtherOutcome(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
-	publishBoth(db, 30)
+	publishBoth(db, 120)
 	env := quick(db.address)
 	env["WEBHOOK_TIMEOUT"], env["WEBHOOK_LEASE"] = "10s", "25s"
 	startWorker(t, env)
-	inFlight(t, rcv, 60)
+	inFlight(t, rcv, 240)
 
 	lock := db.MustBegin()
 	defer lock.Rollback()
@@ -356,8 +356,10 @@ func TestManyLockedRowsHoldUpNoOtherOutcome(t *testing.T) {
 	}
 	g.release()
 	eventually(t, "the documents are recorded while the lock is held", func() bool {
-		return db.count(`select count(*) from webhook.outbox where event = 'document.exported' and status = 'sent'`) == 30
+		return db.count(`select count(*) from webhook.outbox where event = 'document.exported' and status = 'sent'`) == 120
 	})
+	audit := db.publish("audit.log", `{}`)
+	eventually(t, "so is what comes now", func() bool { return db.status(audit) == "sent" })
 	for _, r := range db.rows() {
 		if n := len(rcv.of(r.ID)); r.Event == "document.exported" && (r.Attempts != 1 || n != 1) {
 			t.Errorf("document event %d was claimed %d times and received %d times", r.ID, r.Attempts, n)

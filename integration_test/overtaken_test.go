@@ -47,7 +47,7 @@ func TestAClaimThatStandsStillNeverSendsAnOlderExportAfterANewer(t *testing.T) {
 		t.Fatalf("the other worker claimed %+v, error %v; the newer export was expected", events, err)
 	}
 	sent := outbox.Outcome{EventID: newer, AttemptID: events[0].AttemptID, Verdict: outbox.Sent, Result: outbox.Result{Delivered: true, Status: 200}}
-	if err := quick.Record(t.Context(), []outbox.Outcome{sent}); err != nil {
+	if _, err := quick.Record(t.Context(), []outbox.Outcome{sent}); err != nil {
 		t.Fatal(err)
 	}
 	db.exec(`delete from public.standstill`)

@@ -177,7 +177,7 @@ func TestNoStatementOfAWorkerWalksOverFinishedRows(t *testing.T) {
 	if len(outcomes) != 40 {
 		t.Fatalf("%d events were claimed", len(outcomes))
 	}
-	if err := s.Record(t.Context(), outcomes[:30]); err != nil {
+	if _, err := s.Record(t.Context(), outcomes[:30]); err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {

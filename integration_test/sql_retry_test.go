@@ -225,12 +225,12 @@ func TestNoStatementOfAWorkerChangesAFinishedRow(t *testing.T) {
 	outcome := func(v outbox.Verdict) []outbox.Outcome {
 		return []outbox.Outcome{{EventID: id, AttemptID: attempt, Verdict: v, Result: outbox.Result{Status: 500, Error: "HTTP 500"}}}
 	}
-	if err := s.Record(t.Context(), outcome(outbox.Failed)); err != nil {
+	if _, err := s.Record(t.Context(), outcome(outbox.Failed)); err != nil {
 		t.Fatal(err)
 	}
 	before := db.everything()
 	for _, v := range []outbox.Verdict{outbox.Sent, outbox.Failed, outbox.Later, outbox.Back} {
-		if err := s.Record(t.Context(), outcome(v)); err != nil {
+		if _, err := s.Record(t.Context(), outcome(v)); err != nil {
 			t.Errorf("%s: %v", v, err)
 		}
 	}

@@ -194,5 +194,6 @@ func deliver(s *store.Store) (int, error) {
 	for _, e := range events {
 		outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, AttemptID: e.AttemptID, Verdict: outbox.Sent, Result: outbox.Result{Delivered: true, Status: 200}})
 	}
-	return len(events), s.Record(context.Background(), outcomes)
+	_, err = s.Record(context.Background(), outcomes)
+	return len(events), err
 }

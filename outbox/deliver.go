@@ -19,6 +19,7 @@ const (
 // Outcome is what is recorded of one attempt.
 type Outcome struct {
 	EventID   int64
+	Channel   string
 	AttemptID string
 	Verdict   Verdict
 	Result    Result // of no meaning for Back
@@ -78,8 +79,7 @@ func judge(ev Event, r Result) Verdict {
 // that is frozen after this check may still send late: a document perhaps twice,
 // another event once all the same. A worker that is stopping begins no more.
 func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
-	out := Outcome{EventID: c.event.ID, AttemptID: c.event.AttemptID}
-
+	out := outcomeOf(c, Back)
 	if err := d.sender.Check(c.event.Endpoint.URL, c.event.Endpoint.Token); err != nil {
 		out.Verdict, out.Result = Later, Result{Error: err.Error()} // the row waits for its channel to be mended
 		return out
@@ -91,12 +91,15 @@ func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 		return out
 	}
 	if d.stopping.Load() || d.now().Sub(c.at) > d.beginWithin {
-		out.Verdict = Back
 		return out
 	}
 	out.Result = d.sender.Send(ctx, request(c.event, body))
 	out.Verdict = judge(c.event, out.Result)
 	return out
+}
+
+func outcomeOf(c claimed, v Verdict) Outcome {
+	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, AttemptID: c.event.AttemptID, Verdict: v}
 }
 
 // request addresses an envelope. The webhook-id is the same on every attempt.

@@ -21,10 +21,9 @@ type Options struct {
 	LaneBytes    int64         // how many bytes of facts a lane may hold at once; 0 means no limit
 }
 
-// maxOpen is how many events may be claimed and not yet settled, in all lanes: far
-// more than lanes of 1000 slots hold. Where the database takes claims but no
-// outcomes, a worker would go on claiming until its memory is full.
-const maxOpen = 20_000
+// waitAtMost is how long an event may wait for its slot. It was claimed to wait for
+// a hundredth of that; if its receiver has become slow since, it goes back.
+const waitAtMost = 200 * time.Millisecond
 
 // beginAtMost is how long after a claim its POST may still be begun.
 const beginAtMost = 5 * time.Second
@@ -71,7 +70,7 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 	}
 	d.health = &health{log: log, now: d.now}
 	d.problems = problemLog{log: log}
-	d.recorder = newRecorder(store, log, d.health, d.settled)
+	d.recorder = newRecorder(store, log, d.health, d.recorded)
 	return d
 }
 
@@ -100,6 +99,7 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error {
 		failures = 0
 		d.rest(ctx, stop, d.opts.PollInterval, d.lanes.freed)
 	}
+	d.giveBack(ctx, d.lanes.overdue(d.now()))
 	return d.drain(ctx)
 }
 
@@ -162,9 +162,7 @@ func (d *Dispatcher) rest(ctx, stop context.Context, pause time.Duration, freed 
 // It returns the number of events claimed; an error means the database could
 // not be asked, and is already logged.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
-	if d.openCount.Load() >= maxOpen {
-		return 0, nil
-	}
+	d.giveBack(ctx, d.lanes.overdue(d.now().Add(-waitAtMost)))
 	told := d.lanes.snapshot()
 	batch, err := d.claim(ctx, told)
 	if err != nil {
@@ -217,8 +215,25 @@ func (d *Dispatcher) deliver(ctx context.Context, c claimed) (next claimed, ok b
 	return d.lanes.free(c.event, out)
 }
 
-// settled is called by the recorder for outcomes that need no more work: recorded,
+// giveBack returns events that waited for a slot in vain.
+func (d *Dispatcher) giveBack(ctx context.Context, waited []claimed) {
+	for _, c := range waited {
+		out := outcomeOf(c, Back)
+		d.logOutcome(c.event, out)
+		select {
+		case d.recorder.waiting <- out:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// recorded is called by the recorder for outcomes that need no more work: written,
 // disowned, or refused for good.
+func (d *Dispatcher) recorded(outcomes []Outcome) {
+	d.lanes.settle(outcomes)
+	d.settled(len(outcomes))
+}
+
 func (d *Dispatcher) settled(n int) {
 	d.openCount.Add(int64(-n))
 	d.open.Add(-n)

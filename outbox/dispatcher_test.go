@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,15 +59,18 @@ func (s *fakeStore) Claimed(_ context.Context, attemptID string) ([]Event, error
 	return under(events, attemptID), err
 }
 
-func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) error {
+func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) (locked []Outcome, err error) {
 	s.mu.Lock()
 	s.written = append(s.written, append([]Outcome(nil), outcomes...))
 	n := len(s.written)
 	s.mu.Unlock()
 	if s.record == nil {
-		return nil
+		return nil, nil
 	}
-	return s.record(n, outcomes)
+	if err = s.record(n, outcomes); errors.Is(err, errLocked) {
+		return outcomes[:1], nil
+	}
+	return nil, err
 }
 
 func (s *fakeStore) GiveBack(_ context.Context, attemptIDs []string) (int, error) {
@@ -152,9 +156,10 @@ func (s *fakeSender) count() int {
 }
 
 var (
-	errAway  = errors.New("connection refused")
-	errLost  = fmt.Errorf("%w: EOF", ErrReplyLost)
-	errValue = fmt.Errorf("%w: 22021", ErrRefused)
+	errAway   = errors.New("connection refused")
+	errLost   = fmt.Errorf("%w: EOF", ErrReplyLost)
+	errLocked = errors.New("the first of these is locked")
+	errValue  = fmt.Errorf("%w: 22021", ErrRefused)
 )
 
 const testLease, testTimeout = 90 * time.Second, 30 * time.Second
@@ -205,6 +210,7 @@ func start(t *testing.T, d *Dispatcher) running {
 	go func() { r.ended <- d.Run(ctx, stop) }()
 	t.Cleanup(func() { // a drain that gave up still waits; a process would have ended
 		cancel()
+		synctest.Wait()
 		d.settled(int(d.openCount.Load()))
 	})
 	return r
@@ -891,8 +897,8 @@ func TestWhatWaitsForASlotIsGivenBackWhenTheWorkerIsStopped(t *testing.T) {
 			}
 			return events, nil
 		}}
-		post := &fakeSender{send: func(context.Context, Request) Result {
-			time.Sleep(3 * time.Second)
+		post := &fakeSender{send: func(ctx context.Context, _ Request) Result {
+			sleep(ctx, 3*time.Second)
 			return Result{Delivered: true, Status: 200, Took: 3 * time.Second}
 		}}
 		d, _ := newTestDispatcher(s, post)
@@ -930,24 +936,130 @@ func TestALostClaimIsGivenBackOnceMoreWhenTheWorkerIsStopped(t *testing.T) {
 	})
 }
 
-// The database lets everything be claimed and nothing be recorded.
-func TestAWorkerWhoseOutcomesAreNotTakenClaimsNoMore(t *testing.T) {
+// The database lets every contact be claimed and none be recorded.
+func TestALaneWhoseOutcomesAreNotTakenClaimsNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const each = 1000
-		s := &fakeStore{
-			claim: func(n int, _ string) (events []Event, err error) {
+		const each = 500
+		s, given := &fakeStore{}, 0
+		s.claim = func(n int, _ string) (events []Event, err error) {
+			told := s.told()[n-1]
+			if told[slices.IndexFunc(told, func(l Lane) bool { return l.Channel == "contacts" })].Busy < 1000 {
 				for id := range int64(each) {
 					events = append(events, contact(int64(n)*each+id))
 				}
-				return events, nil
-			},
-			record: func(int, []Outcome) error { return ErrDenied },
+				given += each
+			}
+			folder := contact(int64(n) + 10_000_000)
+			folder.Name, folder.Channel = "folder.created", "folders"
+			return append(events, folder), nil
 		}
-		d, _ := newTestDispatcher(s, &fakeSender{})
+		s.record = func(_ int, outcomes []Outcome) error {
+			if slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Channel == "contacts" }) {
+				return ErrDenied
+			}
+			return nil
+		}
+		d, _ := newTestDispatcher(s, &fakeSender{send: func(ctx context.Context, _ Request) Result {
+			sleep(ctx, 10*time.Millisecond)
+			return Result{Delivered: true, Status: 200}
+		}})
 		start(t, d)
 		time.Sleep(3 * time.Second)
-		if n := s.claims(); n != maxOpen/each {
-			t.Errorf("%d events are claimed and not recorded, %d were expected at most", n*each, maxOpen)
+		if given < maxOpen || given >= maxOpen+each {
+			t.Errorf("%d contacts are claimed and not recorded, %d were expected at most", given, maxOpen)
+		}
+		before := s.claims()
+		time.Sleep(time.Second)
+		if n := s.claims() - before; n < 10 {
+			t.Errorf("the other lanes claim %d times a second", n)
+		}
+	})
+}
+
+// An outcome whose row is locked is written once the lock is gone; the others at once.
+func TestALockedOutcomeIsWrittenLaterAndHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{claim: func(n int, _ string) ([]Event, error) {
+			if n > 20 {
+				return nil, nil
+			}
+			return []Event{contact(int64(n))}, nil
+		}}
+		free := time.Now().Add(5 * time.Second)
+		written := map[int64]time.Time{}
+		s.record = func(_ int, outcomes []Outcome) error {
+			locked := time.Now().Before(free) && outcomes[0].EventID == 1
+			for i, o := range outcomes {
+				if !locked || i > 0 {
+					written[o.EventID] = time.Now()
+				}
+			}
+			return map[bool]error{true: errLocked}[locked]
+		}
+		d, _ := newTestDispatcher(s, &fakeSender{})
+		began := time.Now()
+		r := start(t, d)
+		time.Sleep(10 * time.Second)
+		for id := int64(1); id <= 20; id++ {
+			took := written[id].Sub(began)
+			if locked := id == 1; written[id].IsZero() || locked != (took >= 5*time.Second) || took > 6100*time.Millisecond {
+				t.Errorf("event %d is recorded after %s", id, took)
+			}
+		}
+		r.stop()
+		if err := r.within(t, time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A receiver that was quick has hung: what was claimed ahead goes back within
+// moments, and no more is claimed ahead.
+func TestWhatWaitsTooLongForASlotIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slots = 40
+		s := &fakeStore{}
+		next := int64(0)
+		s.claim = func(n int, _ string) (events []Event, err error) {
+			told := s.told()[n-1]
+			for range slots - told[slices.IndexFunc(told, func(l Lane) bool { return l.Channel == "contacts" })].Busy {
+				next++
+				ev := contact(next)
+				ev.Endpoint.MaxInFlight = slots
+				events = append(events, ev)
+			}
+			return events, nil
+		}
+		hangs := time.Now().Add(time.Second)
+		post := &fakeSender{send: func(ctx context.Context, _ Request) Result {
+			began := time.Now()
+			sleep(ctx, 5*time.Millisecond)
+			if time.Now().After(hangs) {
+				sleep(ctx, 30*time.Second)
+			}
+			return Result{Delivered: true, Status: 200, Took: time.Since(began)}
+		}}
+		d, _ := newTestDispatcher(s, post)
+		start(t, d)
+		time.Sleep(time.Second)
+		if d.lanes.of("contacts").Busy == slots {
+			t.Error("nothing is claimed ahead of a quick receiver")
+		}
+		time.Sleep(300 * time.Millisecond)
+		back, claimed := 0, next
+		for _, batch := range s.writes() {
+			for _, o := range batch {
+				if o.Verdict == Back {
+					back++
+				}
+			}
+		}
+		if back == 0 || back > slots || d.lanes.of("contacts").Busy != slots {
+			t.Errorf("%d events are given back; the lane says that %d of its %d slots are in use", back, d.lanes.of("contacts").Busy, slots)
+		}
+		time.Sleep(20 * time.Second)
+		if next != claimed {
+			t.Errorf("%d more events are claimed while the receiver hangs", next-claimed)
 		}
 	})
 }

@@ -21,6 +21,11 @@ const (
 	aheadFrom = 32
 )
 
+// maxOpen is how many events of a lane may be claimed and not yet recorded: more
+// than 1000 slots ever hold. Where the database takes claims but no outcomes, a
+// worker would go on claiming until its memory is full.
+const maxOpen = 5_000
+
 // lanes keeps what this worker holds, a lane a channel: what is being posted, and
 // behind it what waits some milliseconds for a slot. How many slots a lane has is
 // written in webhook.channels.max_in_flight and applied by the claim itself.
@@ -35,6 +40,7 @@ type lane struct {
 	channel   string
 	aheadFrom int
 	held      int       // events: those being posted and those that wait
+	open      int       // events: those and what is not recorded yet
 	posting   int       // none is begun beyond slots
 	waiting   []claimed // in the order of their claim
 	retrying  int
@@ -64,6 +70,9 @@ func (l *lanes) snapshot() []Lane {
 		l.lanes[i].again = false
 		told[i] = Lane{Channel: n.channel, Busy: max(n.held-n.ahead(), 0), Retrying: n.retrying,
 			GivenUp: n.failed >= maxFailedRetries, Room: l.room(n), Floor: n.floor}
+		if n.open >= maxOpen {
+			told[i].Busy = maxOpen // beyond any lane's slots: it gets nothing
+		}
 	}
 	return told
 }
@@ -90,6 +99,7 @@ func (l *lanes) admit(told []Lane, batch []claimed) (ready []claimed) {
 			if c.event.Channel == n.channel {
 				n.slots = c.event.Endpoint.MaxInFlight
 				n.add(c.event, 1)
+				n.open++
 				n.waiting = append(n.waiting, c)
 			}
 		}
@@ -159,6 +169,36 @@ func (l *lanes) free(ev Event, out Outcome) (next claimed, ok bool) {
 	default:
 	}
 	return next, ok
+}
+
+// settle notes that outcomes are recorded, or need not be.
+func (l *lanes) settle(outcomes []Outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.lanes {
+		for _, o := range outcomes {
+			if o.Channel == l.lanes[i].channel {
+				l.lanes[i].open--
+			}
+		}
+	}
+}
+
+// overdue takes out what waits for a slot since a claim before that instant. A
+// lane in which that happens is taken for slow, and claims nothing ahead for now.
+func (l *lanes) overdue(before time.Time) (waited []claimed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.lanes {
+		n := &l.lanes[i]
+		for len(n.waiting) > 0 && !n.waiting[0].at.After(before) {
+			waited = append(waited, n.waiting[0])
+			n.add(n.waiting[0].event, -1)
+			n.waiting = n.waiting[1:]
+			n.took = max(n.took, time.Duration(n.slots+1)*aheadFor)
+		}
+	}
+	return waited
 }
 
 // cycle lets every lane look from its start again, also where a claim is under

@@ -36,6 +36,7 @@ type simCall struct {
 	lanes    []Lane   // Claim
 	attempts []string // GiveBack
 	outcomes []Outcome
+	locked   []Outcome // Record: passed by
 	token    string // Check, Send
 	request  Request
 	held     *simHolding
@@ -256,7 +257,7 @@ func (s *simSchedule) reply(c *simCall) {
 		c.result = c.held.post.result
 	case simRecord:
 		if c.err == nil {
-			for _, o := range c.outcomes {
+			for _, o := range without(c.outcomes, c.locked) {
 				s.holdings[simToken(o.EventID, o.AttemptID)].recorded = true
 			}
 		}
@@ -265,6 +266,9 @@ func (s *simSchedule) reply(c *simCall) {
 	close(c.done)
 	s.settleDown()
 	s.takeIn()
+	if c.kind == simCheck {
+		c.held.begun = true
+	}
 	if c.kind == simCheck && c.held.post == nil {
 		c.held.ended = true // given back, unrenderable or uncallable
 	}

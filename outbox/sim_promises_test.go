@@ -30,7 +30,8 @@ func (s *simSchedule) mayHold(w *simWorker, events []Event) {
 			}
 		}
 		for _, h := range w.holds {
-			if !h.ended && h.event.Channel == channels[i].Name {
+			waited := !h.begun && s.now()-h.claimedAt >= waitAtMost // given back, or about to be
+			if !h.ended && !waited && h.event.Channel == channels[i].Name {
 				busy++
 				if h.event.Attempts > 1 && !h.event.IsTest {
 					again++
@@ -169,7 +170,7 @@ func (s *simSchedule) mayRecord(r *simRow, o Outcome) {
 // judgeHealth notes when a statement failed by which the database's health is judged.
 func (s *simSchedule) judgeHealth(w *simWorker, c *simCall) {
 	judged := c.kind == simClaim || c.kind == simRecord || c.kind == simSweep
-	if judged && c.err != nil && !errors.Is(c.err, ErrRefused) && !errors.Is(c.err, ErrLocked) {
+	if judged && c.err != nil && !errors.Is(c.err, ErrRefused) && !errors.Is(c.err, errLocked) {
 		w.troubleAt = s.now()
 	}
 }

@@ -2,9 +2,9 @@ package outbox
 
 import "slices"
 
-// record is store.recordSQL. The locks it waits for are held by a person or by
-// nobody; it gives up, or goes on waiting, as the scheduler says. It returns
-// false while it waits.
+// record is store.Record. The locks it waits for are held by a person or by
+// nobody; it goes on waiting, or passes by what is locked, as the scheduler says.
+// It returns false while it waits.
 func (db *simDB) record(c *simCall) bool {
 	if slices.ContainsFunc(c.outcomes, func(o Outcome) bool { return o.Result.Response == simPoison || o.Result.Error == simPoison }) {
 		c.err = errValue
@@ -12,11 +12,15 @@ func (db *simDB) record(c *simCall) bool {
 	}
 	for _, o := range c.outcomes {
 		if r := db.rows[o.EventID-1]; db.fenced(r, o) && r.lockedBy != nil {
-			return db.waitForLock(c)
+			c.locked = append(c.locked, o)
 		}
 	}
+	if len(c.locked) > 0 && db.s.rng.IntN(2) == 0 {
+		c.locked = nil
+		return false
+	}
 	for _, o := range c.outcomes {
-		if r := db.rows[o.EventID-1]; db.fenced(r, o) {
+		if r := db.rows[o.EventID-1]; db.fenced(r, o) && r.lockedBy == nil {
 			db.settle(r, o)
 		}
 	}
@@ -59,7 +63,7 @@ func (db *simDB) waitForLock(c *simCall) (over bool) {
 	if db.s.rng.IntN(2) == 0 {
 		return false
 	}
-	c.err = ErrLocked
+	c.err = errLocked
 	return true
 }
 

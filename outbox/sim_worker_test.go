@@ -42,6 +42,7 @@ type simHolding struct {
 	claimedAt time.Duration // when the claim was sent
 	attemptNo int64
 	post      *simPost
+	begun     bool // it has a slot
 	ended     bool // its slot is free again
 	recorded  bool
 }
@@ -136,8 +137,9 @@ func (w *simWorker) Claimed(ctx context.Context, attemptID string) ([]Event, err
 	return c.events, c.err
 }
 
-func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) error {
-	return w.do(ctx, &simCall{kind: simRecord, outcomes: outcomes}).err
+func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) ([]Outcome, error) {
+	c := w.do(ctx, &simCall{kind: simRecord, outcomes: outcomes})
+	return c.locked, c.err
 }
 
 func (w *simWorker) GiveBack(ctx context.Context, attemptIDs []string) (int, error) {

@@ -14,10 +14,6 @@ var ErrReplyLost = errors.New("the database's reply was lost")
 // (SQLSTATE class 22 or 23). Repeating it unchanged is of no use.
 var ErrRefused = errors.New("the database refused the values")
 
-// ErrLocked says that somebody else's transaction holds the lock of a row that a
-// write needs. Nothing was written.
-var ErrLocked = errors.New("a row is locked by another transaction")
-
 // ErrDenied says that the database has refused a write for a reason that lies
 // neither in its values nor in the connection: a missing privilege, a trigger of
 // somebody's. Nothing was written, and it may pass for one row and not for another.
@@ -37,11 +33,12 @@ type Store interface {
 	// connection. No event and a nil error: nothing is, or nothing is yet.
 	Claimed(ctx context.Context, attemptID string) ([]Event, error)
 
-	// Record writes outcomes. An outcome whose event is no longer held under its
+	// Record writes outcomes, but for those whose rows somebody else's transaction
+	// locks: these it returns. An outcome whose event is no longer held under its
 	// attempt changes nothing and is no error: it was recorded before, or the
-	// attempt was disowned. So it may be repeated. ErrRefused, ErrLocked and ErrDenied:
-	// none was written.
-	Record(ctx context.Context, outcomes []Outcome) error
+	// attempt was disowned. So it may be repeated. ErrRefused and ErrDenied: none
+	// was written.
+	Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error)
 
 	// GiveBack returns to pending whatever is held under these attempts.
 	GiveBack(ctx context.Context, attemptIDs []string) (events int, err error)

@@ -66,9 +66,6 @@ func (s *Store) failed(doing string, err error) error {
 		s.dropIdle()
 		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
-	if code(err) == "55P03" {
-		err = fmt.Errorf("%w: %w", outbox.ErrLocked, err)
-	}
 	if refused(err) {
 		err = fmt.Errorf("%w: %w", outbox.ErrRefused, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -20,18 +21,43 @@ import (
 // everything that was ever held (40 ms instead of 4 for a batch).
 //
 // The failures of documents are kept as runs, see recordRuns.
-func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) error {
-	a := outcomeArrays(outcomes)
+//
+// A row that somebody locks for longer than the session's lock_timeout fails the
+// statement. Then, and for some seconds on, the rows that are free are written and
+// the others passed by, without any waiting.
+func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
+	if time.Now().Before(s.passLocksBy) {
+		return s.recordUnlocked(ctx, outcomes)
+	}
 	statement, query := &s.record, recordSQL
-	if slices.Contains(a.verdicts, string(outbox.Later)) {
+	if slices.ContainsFunc(outcomes, func(o outbox.Outcome) bool { return o.Verdict == outbox.Later }) {
 		statement, query = &s.recordWithRuns, recordWithRunsSQL
 	}
-	err := statement.exec(ctx, s.db, query,
-		pq.Array(a.ids), pq.Array(a.attempts), pq.Array(a.verdicts), pq.Array(a.statuses), pq.Array(a.errors), pq.Array(a.responses))
-	if err != nil {
-		return s.failed("record outcomes", err)
+	err = statement.exec(ctx, s.db, query, outcomeArrays(outcomes)...)
+	if code(err) == "55P03" {
+		s.passLocksBy = time.Now().Add(passLocksFor)
+		return s.recordUnlocked(ctx, outcomes)
 	}
-	return nil
+	if err != nil {
+		return nil, s.failed("record outcomes", err)
+	}
+	return nil, nil
+}
+
+const passLocksFor = 5 * time.Second
+
+// recordUnlocked writes what is not locked and returns the rest.
+func (s *Store) recordUnlocked(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
+	var ids []int64
+	if err := s.db.SelectContext(ctx, &ids, recordUnlockedSQL, outcomeArrays(outcomes)...); err != nil {
+		return nil, s.failed("record outcomes", err)
+	}
+	for _, o := range outcomes {
+		if slices.Contains(ids, o.EventID) {
+			locked = append(locked, o)
+		}
+	}
+	return locked, nil
 }
 
 // prepared is a statement that is planned once a connection. A plan costs as
@@ -73,6 +99,24 @@ const recordWithRunsSQL = `with recorded as (` + recordSQL + `
 		)` + recordRuns + `
 		select count(*) from recorded`
 
+// recordUnlockedSQL ends with what is held under its attempt and was not to be had.
+const recordUnlockedSQL = `with free as (
+		  select o.id
+		    from unnest($1::bigint[], $2::uuid[]) as r (id, attempt_id)
+		    join webhook.outbox o on o.id = r.id and ` + underItsAttempt + `
+		     for update of o skip locked
+		), recorded as (` + recordSQL + ` and o.id in (select id from free)
+			returning o.id, r.verdict, o.http_status, o.error
+		), failure as (
+		  select id, http_status, error from recorded where verdict = 'later' and error is not null
+		)` + recordRuns + `
+		select o.id
+		  from unnest($1::bigint[], $2::uuid[]) as r (id, attempt_id)
+		  join webhook.outbox o on o.id = r.id and ` + underItsAttempt + `
+		 where o.id not in (select id from free)`
+
+const underItsAttempt = `case when o.leased_until is not null then o.attempt_id end = r.attempt_id`
+
 const recordSQL = `
 		update webhook.outbox o
 		   set status       = case r.verdict when 'sent' then 'sent' when 'failed' then 'failed' else 'pending' end,
@@ -85,7 +129,7 @@ const recordSQL = `
 		       response     = case r.verdict when 'back' then o.response    else nullif(r.response, '')   end
 		  from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[])
 		       as r (id, attempt_id, verdict, http_status, error, response)
-		 where o.id = r.id and case when o.leased_until is not null then o.attempt_id end = r.attempt_id`
+		 where o.id = r.id and ` + underItsAttempt
 
 // nextMark is the next multiple of ten seconds on the database's clock.
 const nextMark = `to_timestamp(floor(extract(epoch from clock_timestamp()) / 10) * 10 + 10)`
@@ -116,21 +160,19 @@ const recordRuns = `, newest as (
 		   where same is not true
 		)`
 
-type arrays struct {
-	ids, statuses                         []int64
-	attempts, verdicts, errors, responses []string
-}
-
-func outcomeArrays(outcomes []outbox.Outcome) (a arrays) {
+// outcomeArrays are the statements' parameters.
+func outcomeArrays(outcomes []outbox.Outcome) []any {
+	var ids, statuses []int64
+	var attempts, verdicts, errors, responses []string
 	for _, o := range outcomes {
-		a.ids = append(a.ids, o.EventID)
-		a.attempts = append(a.attempts, o.AttemptID)
-		a.verdicts = append(a.verdicts, string(o.Verdict))
-		a.statuses = append(a.statuses, int64(o.Result.Status))
-		a.errors = append(a.errors, o.Result.Error)
-		a.responses = append(a.responses, o.Result.Response)
+		ids = append(ids, o.EventID)
+		attempts = append(attempts, o.AttemptID)
+		verdicts = append(verdicts, string(o.Verdict))
+		statuses = append(statuses, int64(o.Result.Status))
+		errors = append(errors, o.Result.Error)
+		responses = append(responses, o.Result.Response)
 	}
-	return a
+	return []any{pq.Array(ids), pq.Array(attempts), pq.Array(verdicts), pq.Array(statuses), pq.Array(errors), pq.Array(responses)}
 }
 
 // GiveBack returns to pending whatever is held under these attempts: rows of a

@@ -23,7 +23,8 @@ type Store struct {
 	claimConn *sqlx.Conn // pinned; nil until the first claim, and after a failed one
 	claim     *sqlx.Stmt // prepared on it
 
-	record, recordWithRuns prepared // on the pool
+	record, recordWithRuns prepared  // on the pool
+	passLocksBy            time.Time // see Record, which is called by one goroutine
 }
 
 // New is the database as a worker sees it. A claim lasts for lease.

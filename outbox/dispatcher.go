@@ -21,8 +21,8 @@ type Options struct {
 	LaneBytes    int64         // how many bytes of facts a lane may hold at once; 0 means no limit
 }
 
-// waitAtMost is how long an event may wait for its slot. It was claimed to wait for
-// a hundredth of that; if its receiver has become slow since, it goes back.
+// waitAtMost is how long an event may wait for its slot. It was claimed to wait a
+// twentieth of that; if its receiver has become slow since, it goes back.
 const waitAtMost = 200 * time.Millisecond
 
 // beginAtMost is how long after a claim its POST may still be begun.

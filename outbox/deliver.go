@@ -77,7 +77,7 @@ func judge(ev Event, r Result) Verdict {
 // monotonic clock: a worker that was frozen, or whose receiver has hung meanwhile,
 // gives the event back instead, since its lease may soon be somebody else's. One
 // that is frozen after this check may still send late: a document perhaps twice,
-// another event once all the same. A worker that is stopping begins no more.
+// another event once all the same.
 func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 	out := outcomeOf(c, Back)
 	if err := d.sender.Check(c.event.Endpoint.URL, c.event.Endpoint.Token); err != nil {
@@ -90,7 +90,7 @@ func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 		out.Verdict = judge(c.event, out.Result)
 		return out
 	}
-	if d.stopping.Load() || d.now().Sub(c.at) > d.beginWithin {
+	if d.now().Sub(c.at) > d.beginWithin {
 		return out
 	}
 	out.Result = d.sender.Send(ctx, request(c.event, body))

@@ -44,7 +44,6 @@ type Dispatcher struct {
 	lost        lostClaims
 	problems    problemLog
 
-	stopping  atomic.Bool    // no POST is begun any more
 	senders   chan claimed   // where a sender that has finished its event waits for another
 	open      sync.WaitGroup // events claimed and not yet settled
 	openCount atomic.Int64   // the same, as a number for the log
@@ -99,7 +98,7 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error {
 		failures = 0
 		d.rest(ctx, stop, d.opts.PollInterval, d.lanes.freed)
 	}
-	d.giveBack(ctx, d.lanes.overdue(d.now()))
+	d.giveBack(ctx, d.lanes.overdue(d.now())) // all that waits
 	return d.drain(ctx)
 }
 
@@ -137,7 +136,6 @@ func (d *Dispatcher) begin(ctx, stop context.Context) (context.Context, func()) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	go d.recorder.run(ctx)
 	limited := context.AfterFunc(stop, func() {
-		d.stopping.Store(true)
 		if sleep(ctx, d.opts.Timeout+drainBeyond) {
 			cancel(errTooLong)
 		}
@@ -315,7 +313,7 @@ func (d *Dispatcher) logOutcome(ev Event, out Outcome) {
 	case Later:
 		message = "not delivered, tried again on the next cycle"
 	case Back:
-		level, message = zap.InfoLevel, "given back: its POST was not begun in time, or the worker is stopping"
+		level, message = zap.InfoLevel, "given back: its POST was not begun in time, or the worker stops"
 	}
 	entry := d.log.Check(level, message)
 	if entry == nil {

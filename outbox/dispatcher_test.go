@@ -903,7 +903,7 @@ func TestWhatWaitsForASlotIsGivenBackWhenTheWorkerIsStopped(t *testing.T) {
 		}}
 		d, _ := newTestDispatcher(s, post)
 		r := start(t, d)
-		time.Sleep(time.Second)
+		time.Sleep(waitAtMost / 2)
 		r.stop()
 		if err := r.within(t, 3*time.Second); err != nil {
 			t.Error(err)

@@ -37,7 +37,7 @@ type simCall struct {
 	attempts []string // GiveBack
 	outcomes []Outcome
 	locked   []Outcome // Record: passed by
-	token    string // Check, Send
+	token    string    // Check, Send
 	request  Request
 	held     *simHolding
 

@@ -965,11 +965,13 @@ func TestALaneWhoseOutcomesAreNotTakenClaimsNoMore(t *testing.T) {
 		}})
 		start(t, d)
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		if given < maxOpen || given >= maxOpen+each {
 			t.Errorf("%d contacts are claimed and not recorded, %d were expected at most", given, maxOpen)
 		}
 		before := s.claims()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if n := s.claims() - before; n < 10 {
 			t.Errorf("the other lanes claim %d times a second", n)
 		}
@@ -1000,6 +1002,7 @@ func TestALockedOutcomeIsWrittenLaterAndHoldsUpNoOther(t *testing.T) {
 		began := time.Now()
 		r := start(t, d)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		for id := int64(1); id <= 20; id++ {
 			took := written[id].Sub(began)
 			if locked := id == 1; written[id].IsZero() || locked != (took >= 5*time.Second) || took > 6100*time.Millisecond {
@@ -1042,10 +1045,12 @@ func TestWhatWaitsTooLongForASlotIsGivenBack(t *testing.T) {
 		d, _ := newTestDispatcher(s, post)
 		start(t, d)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if d.lanes.of("contacts").Busy == slots {
 			t.Error("nothing is claimed ahead of a quick receiver")
 		}
 		time.Sleep(300 * time.Millisecond)
+		synctest.Wait()
 		back, claimed := 0, next
 		for _, batch := range s.writes() {
 			for _, o := range batch {
@@ -1058,6 +1063,7 @@ func TestWhatWaitsTooLongForASlotIsGivenBack(t *testing.T) {
 			t.Errorf("%d events are given back; the lane says that %d of its %d slots are in use", back, d.lanes.of("contacts").Busy, slots)
 		}
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if next != claimed {
 			t.Errorf("%d more events are claimed while the receiver hangs", next-claimed)
 		}

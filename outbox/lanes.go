@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// maxFailedRetries bounds what a receiver that refuses everything costs: so many
-// attempts of documents that had been tried before may fail in a cycle, without
-// a success in between, until the rest waits for the next one.
-const maxFailedRetries = 10_000
+// maxFailed bounds what a receiver that refuses everything costs: so many attempts
+// of documents that had been tried before may fail in a cycle, without a success
+// in between, and so many first attempts, until the rest waits for the next one.
+const maxFailed = 10_000
 
 // aheadFor is how far a lane claims ahead: beside those in its slots it may hold
 // what it will have posted in this time, at most as many again. That covers a
@@ -46,6 +46,7 @@ type lane struct {
 	retrying  int
 	bytes     int64
 	failed    int           // retries that failed since the last success or cycle
+	refused   int           // first attempts that did
 	slots     int           // max_in_flight, as the newest event of the lane has told
 	took      time.Duration // what a POST takes, on average over the last ones
 	floor     Floor         // see lanes.moveFloor
@@ -69,8 +70,8 @@ func (l *lanes) snapshot() []Lane {
 	for i, n := range l.lanes {
 		l.lanes[i].again = false
 		told[i] = Lane{Channel: n.channel, Busy: max(n.held-n.ahead(), 0), Retrying: n.retrying,
-			GivenUp: n.failed >= maxFailedRetries, Room: l.room(n), Floor: n.floor}
-		if n.open >= maxOpen {
+			GivenUp: n.failed >= maxFailed, Room: l.room(n), Floor: n.floor}
+		if n.open >= maxOpen || n.refused >= maxFailed {
 			told[i].Busy = maxOpen // beyond any lane's slots: it gets nothing
 		}
 	}
@@ -154,9 +155,11 @@ func (l *lanes) free(ev Event, out Outcome) (next claimed, ok bool) {
 		n.add(ev, -1)
 		switch {
 		case out.Verdict == Sent:
-			n.failed = 0
+			n.failed, n.refused = 0, 0
 		case out.Verdict == Later && ev.Attempts > 1:
 			n.failed++
+		case out.Verdict == Later:
+			n.refused++
 		}
 		n.measure(out.Result)
 		next, ok = n.next()
@@ -207,7 +210,8 @@ func (l *lanes) cycle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.lanes {
-		l.lanes[i].failed, l.lanes[i].floor, l.lanes[i].again = 0, Floor{}, true
+		n := &l.lanes[i]
+		n.failed, n.refused, n.floor, n.again = 0, 0, Floor{}, true
 	}
 }
 

@@ -115,7 +115,7 @@ func TestRetriesThatAllFailAreBoundedInACycleUntilOneSucceeds(t *testing.T) {
 	if l.of("documents").GivenUp {
 		t.Error("a fresh document that failed counts as a retry")
 	}
-	fail(maxFailedRetries - 1)
+	fail(maxFailed - 1)
 	if l.of("documents").GivenUp {
 		t.Error("given up too early")
 	}
@@ -128,10 +128,37 @@ func TestRetriesThatAllFailAreBoundedInACycleUntilOneSucceeds(t *testing.T) {
 	if l.of("documents").GivenUp {
 		t.Error("still given up after a success")
 	}
-	fail(maxFailedRetries)
+	fail(maxFailed)
 	l.cycle()
 	if l.of("documents").GivenUp {
 		t.Error("still given up in the next cycle")
+	}
+}
+
+func TestFirstAttemptsThatAllFailAreBoundedInACycleUntilOneSucceeds(t *testing.T) {
+	l := newLanes(Channels(), 0)
+	fresh := doc(1)
+	attempt := func(n int, v Verdict) {
+		for range n {
+			l.take(l.snapshot(), []Event{fresh})
+			l.free(fresh, Outcome{Verdict: v})
+			l.settle([]Outcome{{Channel: fresh.Channel}})
+		}
+	}
+	stopped := func() bool { return l.of("documents").Busy > 1000 }
+	for name, then := range map[string]func(){"a success": func() { attempt(1, Sent) }, "the next cycle": l.cycle} {
+		attempt(maxFailed-1, Later)
+		if stopped() {
+			t.Fatalf("stopped too early, before %s", name)
+		}
+		attempt(1, Later)
+		if !stopped() {
+			t.Errorf("there is no end of first attempts in this cycle, before %s", name)
+		}
+		then()
+		if stopped() {
+			t.Errorf("still stopped after %s", name)
+		}
 	}
 }
 

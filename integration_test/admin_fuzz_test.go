@@ -72,7 +72,7 @@ func madeStorable(text string) string {
 func (db *database) adminMay(t *testing.T, c adminCall) {
 	t.Helper()
 	tx := db.MustBegin()
-	defer tx.Rollback() //nolint:errcheck // it is only taken back
+	defer tx.Rollback()
 	tx.MustExec(`create temp table before on commit drop as select * from webhook.outbox`)
 	var said string
 	if err := tx.Get(&said, c.query, c.args...); err != nil {

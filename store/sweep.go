@@ -69,7 +69,7 @@ func (s *Store) Prune(ctx context.Context, olderThan time.Duration) (int, error)
 // repeat runs a statement whose $1 bounds its rows until it finds fewer: what
 // is written meanwhile waits for the next cycle. After each it rests for so many
 // times as long as the statement took.
-func (s *Store) repeat(ctx context.Context, doing string, rest time.Duration, query string, args ...any) (int, error) {
+func (s *Store) repeat(ctx context.Context, doing string, rest float64, query string, args ...any) (int, error) {
 	for total := 0; ; {
 		began := time.Now()
 		n, err := s.count(ctx, doing, query, append([]any{sweepBatch}, args...)...)
@@ -78,7 +78,7 @@ func (s *Store) repeat(ctx context.Context, doing string, rest time.Duration, qu
 			return total, err
 		}
 		select {
-		case <-time.After(rest * time.Since(began)):
+		case <-time.After(time.Duration(rest * float64(time.Since(began)))):
 		case <-ctx.Done():
 			return total, ctx.Err()
 		}

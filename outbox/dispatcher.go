@@ -205,23 +205,23 @@ func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
 // as its outcome waits to be recorded.
 func (d *Dispatcher) deliver(ctx context.Context, c claimed) (next claimed, ok bool) {
 	out := d.attempt(ctx, c)
-	d.logOutcome(c.event, out)
+	d.report(ctx, c.event, out)
+	return d.lanes.free(c.event, out)
+}
+
+// report logs an outcome and has it recorded.
+func (d *Dispatcher) report(ctx context.Context, ev Event, out Outcome) {
+	d.logOutcome(ev, out)
 	select {
 	case d.recorder.waiting <- out:
 	case <-ctx.Done():
 	}
-	return d.lanes.free(c.event, out)
 }
 
 // giveBack returns events that waited for a slot in vain.
 func (d *Dispatcher) giveBack(ctx context.Context, waited []claimed) {
 	for _, c := range waited {
-		out := outcomeOf(c, Back)
-		d.logOutcome(c.event, out)
-		select {
-		case d.recorder.waiting <- out:
-		case <-ctx.Done():
-		}
+		d.report(ctx, c.event, outcomeOf(c, Back))
 	}
 }
 

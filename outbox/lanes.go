@@ -195,9 +195,9 @@ func (l *lanes) overdue(before time.Time) (waited []claimed) {
 	for i := range l.lanes {
 		n := &l.lanes[i]
 		for len(n.waiting) > 0 && !n.waiting[0].at.After(before) {
-			waited = append(waited, n.waiting[0])
-			n.add(n.waiting[0].event, -1)
-			n.waiting = n.waiting[1:]
+			c := n.pop()
+			waited = append(waited, c)
+			n.add(c.event, -1)
 			n.took = max(n.took, time.Duration(n.slots+1)*aheadFor)
 		}
 	}
@@ -239,10 +239,15 @@ func (n *lane) next() (c claimed, ok bool) {
 	if len(n.waiting) == 0 || n.posting >= n.slots {
 		return claimed{}, false
 	}
+	n.posting++
+	return n.pop(), true
+}
+
+// pop takes out the first event that waits, and lets go of its facts.
+func (n *lane) pop() (c claimed) {
 	c, n.waiting[0] = n.waiting[0], claimed{}
 	n.waiting = n.waiting[1:]
-	n.posting++
-	return c, true
+	return c
 }
 
 func (n *lane) add(ev Event, by int) {

@@ -103,18 +103,22 @@ func (r *recorder) settleOne(ctx context.Context, o Outcome) {
 	}
 }
 
-// settleLater tries again what was locked or denied: in batches while that goes
-// well, else one by one, and never for so long that the others have to wait.
+// settleLater tries again what was locked or denied: in batches until one is
+// denied, then one by one, and never for so long that the others have to wait.
 func (r *recorder) settleLater(ctx context.Context) {
 	began, rest := time.Now(), r.later
 	r.later = nil
-	for len(rest) > 0 && time.Since(began) < laterFor && ctx.Err() == nil {
+	goOn := func() bool { return len(rest) > 0 && time.Since(began) < laterFor && ctx.Err() == nil }
+	for goOn() {
 		n := min(len(rest), maxFlush)
 		if r.write(ctx, rest[:n]) != nil {
-			n = 1
-			r.settleOne(ctx, rest[0])
+			break
 		}
 		rest = rest[n:]
+	}
+	for goOn() {
+		r.settleOne(ctx, rest[0])
+		rest = rest[1:]
 	}
 	r.later = append(slices.Clone(rest), r.later...) // what was not tried comes first the next time
 }

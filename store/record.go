@@ -92,11 +92,7 @@ func (p *prepared) close() {
 	}
 }
 
-const recordWithRunsSQL = `with recorded as (` + recordSQL + `
-			returning o.id, r.verdict, o.http_status, o.error
-		), failure as (
-		  select id, http_status, error from recorded where verdict = 'later' and error is not null
-		)` + recordRuns + `
+const recordWithRunsSQL = `with recorded as (` + recordSQL + keepRuns + `
 		select count(*) from recorded`
 
 // recordUnlockedSQL ends with what is held under its attempt and was not to be had.
@@ -105,15 +101,18 @@ const recordUnlockedSQL = `with free as (
 		    from unnest($1::bigint[], $2::uuid[]) as r (id, attempt_id)
 		    join webhook.outbox o on o.id = r.id and ` + underItsAttempt + `
 		     for update of o skip locked
-		), recorded as (` + recordSQL + ` and o.id in (select id from free)
-			returning o.id, r.verdict, o.http_status, o.error
-		), failure as (
-		  select id, http_status, error from recorded where verdict = 'later' and error is not null
-		)` + recordRuns + `
+		), recorded as (` + recordSQL + ` and o.id in (select id from free)` + keepRuns + `
 		select o.id
 		  from unnest($1::bigint[], $2::uuid[]) as r (id, attempt_id)
 		  join webhook.outbox o on o.id = r.id and ` + underItsAttempt + `
 		 where o.id not in (select id from free)`
+
+// keepRuns ends a CTE recorded, of outcomes, and keeps those of them that failed.
+const keepRuns = `
+			returning o.id, r.verdict, o.http_status, o.error
+		), failure as (
+		  select id, http_status, error from recorded where verdict = 'later' and error is not null
+		)` + recordRuns
 
 const underItsAttempt = `case when o.leased_until is not null then o.attempt_id end = r.attempt_id`
 

@@ -2,12 +2,15 @@ package outbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
+const customCount = 20
+
 // customColumns are custom_01 to custom_20, in index order.
 var customColumns = func() (columns []string) {
-	for i := 1; i <= 20; i++ {
+	for i := 1; i <= customCount; i++ {
 		columns = append(columns, fmt.Sprintf("custom_%02d", i))
 	}
 	return columns
@@ -18,54 +21,43 @@ var customColumns = func() (columns []string) {
 // profile, then from the contact, then fall back to the generic key (the spec's
 // "Key fields").
 func setCustomFields(facts *object) error {
-	sources, err := labelSources(*facts)
+	fromProfile, err := facts.object(profileLabels)
+	if err != nil {
+		return err
+	}
+	fromContact, err := facts.object("contact_labels")
 	if err != nil {
 		return err
 	}
 	out := append(make([]byte, 0, 256), '{')
-	used := make(map[string]bool)
+	used := make([]string, 0, customCount)
 	for _, column := range customColumns {
 		value := facts.get(column)
 		if value == null {
 			continue
 		}
-		label := labelOf(column, sources)
-		if used[label.text()] {
-			label = quoted(column) // no value may hide another
+		key := column
+		label := labelOf(column, fromProfile, fromContact)
+		if label != null && !slices.Contains(used, label.text()) { // no value may hide another
+			key = label.written()
+			used = append(used, label.text())
 		}
-		used[label.text()] = true
-		out = appendMember(out, label.written(), value)
+		out = appendMember(out, key, value)
 	}
 	facts.set("custom_fields", token(append(out, '}')))
 	return nil
 }
 
-// labelSources returns the objects that hold labels, the first to ask first.
-func labelSources(facts object) ([]object, error) {
-	profile, err := objectOrNull("extraction_profile", facts.get("extraction_profile"))
-	if err != nil {
-		return nil, err
-	}
-	labels, err := objectOrNull("extraction_profile.labels", profile.get("labels"))
-	if err != nil {
-		return nil, err
-	}
-	contactLabels, err := objectOrNull("contact_labels", facts.get("contact_labels"))
-	return []object{labels, contactLabels}, err
-}
-
-// labelOf returns the label of a column as it was written, a string token.
-func labelOf(column string, sources []object) token {
+// labelOf returns the label of a column in the first source that has one, a
+// string token, else null.
+func labelOf(column string, sources ...object) token {
 	for _, source := range sources {
 		if label := source.get(column); isLabel(label) {
 			return label
 		}
 	}
-	return quoted(column)
+	return null
 }
-
-// quoted is the generic key as a label.
-func quoted(column string) token { return `"` + token(column) + `"` }
 
 // isLabel reports whether a source's entry counts: a string, not blank, and not
 // itself a generic key, which another column may need.

@@ -2,7 +2,7 @@ package outbox
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 )
 
 // Verdict is what an attempt makes of its event.
@@ -108,7 +108,7 @@ func request(ev Event, body []byte) Request {
 		Channel:   ev.Channel,
 		URL:       ev.Endpoint.URL,
 		Token:     ev.Endpoint.Token,
-		WebhookID: fmt.Sprintf("%s-%d", ev.Endpoint.InstanceID, ev.ID),
+		WebhookID: ev.Endpoint.InstanceID + "-" + strconv.FormatInt(ev.ID, 10),
 		Body:      body,
 		Accept:    ev.Endpoint.AcceptStatus,
 	}

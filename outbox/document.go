@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -22,41 +23,40 @@ var documentFields = slices.Concat(
 	[]string{"extraction_profile", "external_refs"},
 )
 
-var (
-	profileFields  = []string{"id", "name", "field_count"}
-	lineItemsGroup = []string{"line_items", "line_items_count", "line_items_total"}
-)
+var profileFields = []string{"id", "name", "field_count"}
+
+// profileLabels is where setProfile leaves the labels for setCustomFields; no
+// field that is sent has this name.
+const profileLabels = "extraction_profile.labels"
 
 // appendDocument writes the fields of document.exported. The columns that the
 // worker computes or narrows take the place of the facts' own; then the
 // document is written like any other event.
 func appendDocument(out []byte, facts object, baseURL string) ([]byte, error) {
-	for _, step := range []func(*object) error{
-		requireExport,
-		func(facts *object) error { return setDocURL(facts, baseURL) },
-		setCustomFields, // reads the profile's labels, so it goes before setProfile
-		setProfile,
-		setExternalRefs,
-		setLineItems,
-	} {
-		if err := step(&facts); err != nil {
-			return nil, err
-		}
+	err := cmp.Or( // the first error counts; whatever is set after it is not sent
+		requireExport(facts),
+		setDocURL(&facts, baseURL),
+		setProfile(&facts),
+		setCustomFields(&facts), // reads the labels that setProfile has found
+		setExternalRefs(&facts),
+	)
+	if err != nil {
+		return nil, err
 	}
 	out = appendObject(append(out, `,"document":`...), documentFields, facts)
-	return appendFields(out, lineItemsGroup, facts), nil
+	return appendLineItems(out, facts.get("line_items"))
 }
 
 // requireExport holds back a document in any other status: the spec's "only
 // fires when the document status is set to Export".
-func requireExport(facts *object) error {
+func requireExport(facts object) error {
 	const rule = `"Export" was expected: the document is sent once it is in Export`
 	status := facts.get("status")
 	if status == null {
 		return &RenderError{"status", "missing or null, " + rule}
 	}
 	if !status.isString() || status.text() != "Export" {
-		return &RenderError{"status", excerpt(string(status)) + " was found, " + rule}
+		return &RenderError{"status", excerpt(string(status.compact())) + " was found, " + rule}
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ func setDocURL(facts *object, baseURL string) error {
 	if err != nil {
 		return err
 	}
-	facts.set("doc_url", quote(base+"/api/document/"+url.PathEscape(id)+"/view"))
+	facts.set("doc_url", token(`"`+escaped(base)+"/api/document/"+url.PathEscape(id)+`/view"`))
 	return nil
 }
 
@@ -80,24 +80,20 @@ func setDocURL(facts *object, baseURL string) error {
 // schema.sql takes, which keeps the exports of one document in order.
 const maxIDLength = 200
 
+var wantID = fmt.Sprintf("a number or a string of 1 to %d characters", maxIDLength)
+
 // documentID returns the text of an id, a number as it was written or a string.
 // "." and ".." are refused: a browser takes them, escaped or not, for steps in
 // the path.
 func documentID(id token) (string, error) {
-	want := fmt.Sprintf("a number or a string of 1 to %d characters", maxIDLength)
-	if id.isNumber() && len(id) > maxIDLength {
-		return "", &RenderError{"id", fmt.Sprintf("a number of %d characters was found, %s was expected", len(id), want)}
+	text, kind := string(id), "number"
+	if id.isString() {
+		text, kind = id.text(), "string"
+	} else if !id.isNumber() {
+		return "", unexpected("id", id, wantID)
 	}
-	if id.isNumber() {
-		return string(id), nil
-	}
-	if !id.isString() {
-		return "", unexpected("id", id, want)
-	}
-	text := id.text()
-	length := utf8.RuneCountInString(text)
-	if length == 0 || length > maxIDLength {
-		return "", &RenderError{"id", fmt.Sprintf("a string of %d characters was found, %s was expected", length, want)}
+	if length := utf8.RuneCountInString(text); length == 0 || length > maxIDLength {
+		return "", &RenderError{"id", fmt.Sprintf("a %s of %d characters was found, %s was expected", kind, length, wantID)}
 	}
 	if text == "." || text == ".." {
 		return "", &RenderError{"id", excerpt(string(id)) + " was found, which no URL can hold as one part of its path; another id was expected"}
@@ -105,25 +101,33 @@ func documentID(id token) (string, error) {
 	return text, nil
 }
 
-// quote encodes a text of our own as JSON, "&" and "<" as they are.
-func quote(text string) token {
+// escaped is a text of our own as JSON writes it between quotes, "&" and "<" as
+// they are.
+func escaped(text string) string {
+	mayNeedEscape := func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
+	if !strings.ContainsFunc(text, mayNeedEscape) {
+		return text
+	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(text); err != nil {
 		panic("a string can be encoded: " + err.Error())
 	}
-	return token(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
+	return token(bytes.TrimSuffix(out.Bytes(), []byte("\n"))).written()
 }
 
 // setProfile narrows the extraction profile to what the spec shows of it: its
 // labels are read, not sent.
 func setProfile(facts *object) error {
-	profile, err := objectOrNull("extraction_profile", facts.get("extraction_profile"))
-	if err != nil || profile == nil {
+	profile, err := facts.object("extraction_profile")
+	if err != nil {
 		return err
 	}
-	facts.set("extraction_profile", token(appendObject(make([]byte, 0, 128), profileFields, profile)))
+	facts.set(profileLabels, profile.get("labels"))
+	if profile != nil {
+		facts.set("extraction_profile", token(appendObject(make([]byte, 0, 128), profileFields, profile)))
+	}
 	return nil
 }
 

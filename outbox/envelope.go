@@ -51,7 +51,9 @@ func Render(ev Event) ([]byte, error) {
 		return nil, err
 	}
 	out := make([]byte, 0, len(ev.Data)+1024)
-	out = append(out, `{"schema_version":"2.0","event":"`+ev.Name+`","timestamp":"`+at+`"`...)
+	out = append(out, `{"schema_version":"2.0"`...)
+	out = appendMember(out, "event", quoted(ev.Name))
+	out = appendMember(out, "timestamp", quoted(at))
 	if out, err = appendEvent(out, ev, facts); err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func appendMember(out []byte, key string, value token) []byte {
 	out = append(out, '"')
 	out = append(out, key...)
 	out = append(out, `":`...)
-	return append(out, value...)
+	return value.appendTo(out)
 }
 
 // appendObject writes an object of the named members.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -13,10 +12,10 @@ import (
 // deeper than they were written.
 const maxNesting = 9_999
 
-// readFacts checks what the application wrote and takes it apart. Only the
-// space between tokens is lost: escapes, numbers and "<" stay as they are, and
-// every later step copies parts of the outcome. So a value reaches the receiver
-// byte for byte, and no number meets a float.
+// readFacts checks what the application wrote and takes it apart. Every later
+// step copies parts of it and loses only the space between tokens: escapes,
+// numbers and "<" stay as they are. So a value reaches the receiver byte for
+// byte, and no number meets a float.
 //
 // What PostgreSQL has parsed is valid JSON and is not parsed again, which would
 // be half of the work of rendering.
@@ -27,40 +26,13 @@ func readFacts(data []byte, parsed bool) (object, error) {
 	if depth := nesting(data); depth > maxNesting {
 		return nil, &RenderError{"facts", fmt.Sprintf("%d levels of nesting were found, at most %d were expected", depth, maxNesting)}
 	}
-	if parsed {
-		return objectOf("facts", withoutSpace(string(data)))
-	}
-	var compact bytes.Buffer
-	compact.Grow(len(data))
-	if err := json.Compact(&compact, data); err != nil {
-		return nil, &RenderError{"facts", err.Error() + ", a JSON object was expected"}
-	}
-	return objectOf("facts", token(compact.String()))
-}
-
-// withoutSpace is json.Compact for what is known to be valid.
-func withoutSpace(data string) token {
-	var out strings.Builder
-	out.Grow(len(data))
-	for from := 0; from < len(data); {
-		n := from
-		for n < len(data) && !isSpace(data[n]) {
-			if data[n] == '"' {
-				n = stringEnd(data, n)
-			} else {
-				n++
-			}
+	if !parsed {
+		if err := json.Compact(new(bytes.Buffer), data); err != nil { // unlike json.Valid it says what is wrong
+			return nil, &RenderError{"facts", err.Error() + ", a JSON object was expected"}
 		}
-		out.WriteString(data[from:n])
-		for n < len(data) && isSpace(data[n]) {
-			n++
-		}
-		from = n
 	}
-	return token(out.String())
+	return objectOf("facts", token(bytes.TrimSpace(data)))
 }
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // nesting counts the levels of brackets in a text that may not be JSON at all.
 // Of a text with too few brackets to matter it only says how many there are.

@@ -17,36 +17,44 @@ var lineItemFields = []string{
 // 5 MB of facts could ask for 200 MB. Real invoices stay far below.
 const maxLineItemsSize = 64 << 20
 
-// setLineItems narrows each item to the spec's keys and computes their count
-// and the exact sum of their amounts.
-func setLineItems(facts *object) error {
+// appendLineItems writes the items, each narrowed to the spec's keys, their
+// count and the exact sum of their amounts.
+func appendLineItems(out []byte, list token) ([]byte, error) {
+	if list == null {
+		list = "[]"
+	} else if list[0] != '[' {
+		return nil, unexpected("line_items", list, "an array")
+	}
 	var total decimalSum
-	list := facts.get("line_items")
-	count, out := 0, append(make([]byte, 0, min(len(list)+256, maxLineItemsSize)), '[')
-	err := eachElement("line_items", list, func(item token) error {
-		field := fmt.Sprintf("line_items[%d]", count)
-		members, err := objectOf(field, item)
-		if err != nil {
-			return err
+	members := make(object, 0, 16)
+	count := 0
+	out = append(out, `,"line_items":`...)
+	start := len(out)
+	out = append(out, '[')
+	for item := range list.elements() {
+		if item[0] != '{' {
+			return nil, unexpected(itemField(count), item, "an object")
 		}
-		if err := total.add(field+".amount", members.get("amount")); err != nil {
-			return err
+		members = item.appendMembers(members[:0])
+		if err := total.add(count, members.get("amount")); err != nil {
+			return nil, err
 		}
 		if count > 0 {
 			out = append(out, ',')
 		}
 		out = appendObject(out, lineItemFields, members)
 		count++
-		return itemsFit(count, len(out))
-	})
-	if err != nil {
-		return err
+		if err := itemsFit(count, len(out)-start); err != nil {
+			return nil, err
+		}
 	}
-	facts.set("line_items", token(append(out, ']')))
-	facts.set("line_items_count", token(strconv.Itoa(count)))
-	facts.set("line_items_total", total.token())
-	return nil
+	out = append(out, ']')
+	out = appendMember(out, "line_items_count", token(strconv.Itoa(count)))
+	return appendMember(out, "line_items_total", total.token()), nil
 }
+
+// itemField names an item in an error.
+func itemField(index int) string { return fmt.Sprintf("line_items[%d]", index) }
 
 // itemsFit refuses more items than an envelope may hold.
 func itemsFit(count, size int) error {

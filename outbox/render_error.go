@@ -21,7 +21,7 @@ func (e *RenderError) Error() string {
 
 // unexpected is the error for a value of the wrong type.
 func unexpected(field string, found token, want string) error {
-	problem := excerpt(string(found)) + " is " + found.kind()
+	problem := excerpt(string(found.compact())) + " is " + found.kind()
 	if found == null {
 		problem = "missing or null"
 	}

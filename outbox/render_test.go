@@ -193,19 +193,23 @@ func TestSumsOfAThousandDigits(t *testing.T) {
 		{"leading zeros do not count", "0.001e1002", "1" + strings.Repeat("0", 999)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var items []string
-			for _, amount := range strings.Fields(tt.amounts) {
-				items = append(items, `{"amount":`+amount+`}`)
-			}
-			got, err := renderDocument(`{"id":1,"status":"Export","line_items":[` + strings.Join(items, ",") + `]}`)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if want := `"line_items_total":` + tt.want + "}"; !bytes.HasSuffix(got, []byte(want)) {
-				t.Errorf("%.100s… is not at the end of the envelope", want)
+			if got := total(t, strings.Fields(tt.amounts)); got != tt.want {
+				t.Errorf("%.100s…, %.100s… was expected", got, tt.want)
 			}
 		})
 	}
+}
+
+// total returns the sum of line items with these amounts.
+func total(t *testing.T, amounts []string) string {
+	t.Helper()
+	items := `{"amount":` + strings.Join(amounts, `},{"amount":`) + `}`
+	got, err := renderDocument(document("line_items", "["+items+"]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(got), `"line_items_total":`)
+	return strings.TrimSuffix(after, "}")
 }
 
 func TestADocumentOfFiveMegabytes(t *testing.T) {
@@ -253,6 +257,49 @@ func TestAnErrorShowsLittleOfALargeValue(t *testing.T) {
 	}
 }
 
+func TestAnErrorShowsNoSpaceBetweenTheParts(t *testing.T) {
+	const array, object = "[ 1 ,\n2 ]", "{ \"a b\" :\t1 }"
+	for facts, want := range map[string]string{
+		` [ {} ] `:                                               "facts: [{}] is an array",
+		`{"status":` + array + `}`:                               "status: [1,2] was found",
+		document("id", object):                                   `id: {"a b":1} is an object`,
+		document("line_items", object):                           `line_items: {"a b":1} is an object`,
+		document("line_items", "[ "+array+" ]"):                  "line_items[0]: [1,2] is an array",
+		document("line_items", `[ {"amount": `+object+`} ]`):     `line_items[0].amount: {"a b":1} is an object`,
+		document("external_refs", array):                         "external_refs: [1,2] is an array",
+		document("contact_labels", array):                        "contact_labels: [1,2] is an array",
+		document("extraction_profile", array):                    "extraction_profile: [1,2] is an array",
+		document("extraction_profile", `{ "labels": `+array+`}`): "extraction_profile.labels: [1,2] is an array",
+	} {
+		if _, err := renderDocument(facts); err == nil || !strings.HasPrefix(err.Error(), "render: "+want) {
+			t.Errorf("%s: error %v, %s was expected", facts, err, want)
+		}
+	}
+}
+
+// document returns facts with one more field.
+func document(field, value string) string {
+	return `{"id": 1, "status": "Export", "` + field + `" : ` + value + ` }`
+}
+
+func TestSumsAroundTheLargestInt64(t *testing.T) {
+	for amounts, want := range map[string]string{
+		"9223372036854775806 1":                      "9223372036854775807",
+		"9223372036854775807 1":                      "9223372036854775808",
+		"9223372036854775807 1 -2":                   "9223372036854775806",
+		"-9223372036854775807 -1":                    "-9223372036854775808",
+		"-9223372036854775808 -1":                    "-9223372036854775809",
+		"-9223372036854775808 9223372036854775808":   "0",
+		"92233720368547758.07 0.01 -0.005":           "92233720368547758.075",
+		"9223372036854775808 1 -9223372036854775808": "1",
+		"1e18 9e18 -1":                               "9999999999999999999",
+	} {
+		if got := total(t, strings.Fields(amounts)); got != want {
+			t.Errorf("%s: %s, %s was expected", amounts, got, want)
+		}
+	}
+}
+
 // An item without members grows seventy-fold. What does not fit is refused early,
 // and what fits costs a few times its envelope.
 func TestAListOfEmptyItemsGrowsToALimit(t *testing.T) {
@@ -285,15 +332,28 @@ func TestAListOfEmptyItemsGrowsToALimit(t *testing.T) {
 	}
 }
 
-func BenchmarkRenderDocument(b *testing.B) {
-	ev := eventOf("document.exported", "https://yourinstance.recordengine.ai", exampleTime,
-		readExample(b, "document.exported.facts.json"))
-	b.SetBytes(int64(len(ev.Data)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := outbox.Render(ev); err != nil {
-			b.Fatal(err)
-		}
+// Facts and time as PostgreSQL hands them to the worker.
+func BenchmarkRender(b *testing.B) {
+	text := strings.Repeat("0123456789abcdef", 19)[:300]
+	for _, bm := range []struct{ event, facts string }{
+		{"document.exported", `{"id" : 1, "filename" : "invoice_1.pdf", "status" : "Export", "doc_type" : "Invoice", "vendor_name" : "Acme Supplies Ltd", ` +
+			`"invoice_number" : "INV-2026-1", "total_amount" : 12500.00, "currency" : "CNY", "doc_date" : "2026-03-15", "contact_id" : 7, "folder_id" : 3, ` +
+			`"notes" : "` + text + `", "custom_01" : "PO-1", "custom_02" : "Engineering", "extraction_profile" : {"id" : 3, "name" : "Invoices", "field_count" : 2, ` +
+			`"labels" : {"custom_01" : "PO Number", "custom_02" : "Department"}}, "line_items" : [{"line_number" : 1, "description" : "Steel", "amount" : 10000.00}, ` +
+			`{"line_number" : 2, "description" : "Freight", "amount" : 2500.00}]}`},
+		{"audit.log", `{"audit_id" : 1, "action" : "document_status_changed", "user" : "jean", "details" : "` + text + `"}`},
+	} {
+		b.Run(bm.event, func(b *testing.B) {
+			ev := eventOf(bm.event, "https://yourinstance.recordengine.ai", "2026-03-22 08:30:00.123456+00", []byte(bm.facts))
+			ev.Parsed = true
+			b.SetBytes(int64(len(ev.Data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := outbox.Render(ev); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -2,12 +2,13 @@ package outbox
 
 import (
 	"encoding/json"
+	"iter"
 	"strings"
 )
 
-// token is the text of one JSON value, valid and without space between its
-// parts: from json.Compact, from withoutSpace, or written by us. The methods rely
-// on that.
+// token is the text of one JSON value. The methods rely on its being valid.
+// Between its parts there may be space: appendTo and compact take it out, the
+// first of what is sent, the other of what an error shows.
 type token string
 
 const null token = "null"
@@ -50,6 +51,33 @@ func (t token) text() string {
 // written is what stands between the quotes of a string token.
 func (t token) written() string { return string(t[1 : len(t)-1]) }
 
+// appendTo writes the token without space: json.Compact for what is known to be
+// valid.
+func (t token) appendTo(out []byte) []byte {
+	if t[0] != '{' && t[0] != '[' {
+		return append(out, t...) // only containers have parts
+	}
+	from := 0
+	for i := 0; i < len(t); {
+		switch {
+		case t[i] == '"':
+			i = stringEnd(string(t), i)
+		case isSpace(t[i]):
+			out = append(out, t[from:i]...)
+			i++
+			from = i
+		default:
+			i++
+		}
+	}
+	return append(out, t[from:]...)
+}
+
+func (t token) compact() token { return token(t.appendTo(make([]byte, 0, len(t)))) }
+
+// quoted makes a string token of a text that needs no escape.
+func quoted(text string) token { return `"` + token(text) + `"` }
+
 // object holds the members of a JSON object as they follow each other. A nil
 // object is null and has no members. We look up some fifty keys at most, so a
 // list costs less than a map and stays linear in the size of the facts.
@@ -82,51 +110,55 @@ func objectOf(field string, t token) (object, error) {
 	if t[0] != '{' {
 		return nil, unexpected(field, t, "an object")
 	}
-	members := make(object, 0, min(len(t)/16, 64)) // a guess that a whole document seldom outgrows
-	for i := 1; t[i] != '}'; {
-		colon := t.end(i)
-		end := t.end(colon + 1)
-		members.set(t[i:colon].text(), t[colon+1:end])
-		i = t.next(end)
-	}
-	return members, nil
+	most := min(strings.Count(string(t), ":"), 64) // a whole document seldom outgrows it
+	return t.appendMembers(make(object, 0, most)), nil
 }
 
-// objectOrNull is objectOf for a field that may be null or missing.
-func objectOrNull(field string, t token) (object, error) {
-	if t == null {
+// object takes apart the object that a member is; of null or a missing one it
+// returns nil.
+func (o object) object(key string) (object, error) {
+	value := o.get(key)
+	if value == null {
 		return nil, nil
 	}
-	return objectOf(field, t)
+	return objectOf(key, value)
 }
 
-// eachElement hands out the values of an array one by one, until one of them is
-// an error; null or missing has none. It makes no list of them: a million cost
-// nothing to whoever stops at the first.
-func eachElement(field string, t token, do func(token) error) error {
-	if t == null {
-		return nil
-	}
-	if t[0] != '[' {
-		return unexpected(field, t, "an array")
-	}
-	for i := 1; t[i] != ']'; {
-		end := t.end(i)
-		if err := do(t[i:end]); err != nil {
-			return err
-		}
+// appendMembers takes apart a token that is an object.
+func (t token) appendMembers(members object) object {
+	for i := t.next(1); t[i] != '}'; {
+		keyEnd := t.end(i)
+		from := t.next(keyEnd)
+		end := t.end(from)
+		members.set(t[i:keyEnd].text(), t[from:end])
 		i = t.next(end)
 	}
-	return nil
+	return members
 }
 
-// next skips the comma at i, if there is one.
+// elements hands out the values of a token that is an array, one by one. It
+// makes no list of them: a million cost nothing to whoever stops at the first.
+func (t token) elements() iter.Seq[token] {
+	return func(yield func(token) bool) {
+		for i := t.next(1); t[i] != ']'; {
+			end := t.end(i)
+			if !yield(t[i:end]) {
+				return
+			}
+			i = t.next(end)
+		}
+	}
+}
+
+// next skips what stands between two values of a container.
 func (t token) next(i int) int {
-	if t[i] == ',' {
-		return i + 1
+	for isSpace(t[i]) || t[i] == ',' || t[i] == ':' {
+		i++
 	}
 	return i
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // end returns the index after the value that starts at i inside a container.
 func (t token) end(i int) int {
@@ -136,7 +168,10 @@ func (t token) end(i int) int {
 	case '{', '[':
 		return t.containerEnd(i)
 	default:
-		return i + strings.IndexAny(string(t[i:]), ",]}")
+		for !isSpace(t[i]) && t[i] != ',' && t[i] != ']' && t[i] != '}' {
+			i++
+		}
+		return i
 	}
 }
 

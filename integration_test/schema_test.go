@@ -161,6 +161,39 @@ func TestTheDatabaseRefusesWhatMayNotBe(t *testing.T) {
 			t.Errorf("%s (test: %t) set %s: refused by %q, %q was expected (%v)", c.event, c.isTest, c.set, got, c.constraint, err)
 		}
 		_ = tx.Rollback()
+
+		tx = db.MustBegin()
+		columns, values := assigned(c.set)
+		_, err = tx.Exec(`insert into webhook.outbox (event, data, is_test, `+columns+`) values ($1, '{"id": 1}', $2, `+values+`)`, c.event, c.isTest)
+		if got := refusal(err); got != c.constraint {
+			t.Errorf("%s (test: %t) inserted with %s: refused by %q, %q was expected (%v)", c.event, c.isTest, c.set, got, c.constraint, err)
+		}
+		_ = tx.Rollback()
+	}
+}
+
+// assigned makes the two lists of an insert out of the one of an update.
+func assigned(set string) (columns, values string) {
+	var to, what []string
+	for one := range strings.SplitSeq(set, ", ") {
+		column, value, _ := strings.Cut(one, " = ")
+		to, what = append(to, column), append(what, value)
+	}
+	return strings.Join(to, ", "), strings.Join(what, ", ")
+}
+
+func TestWhatAnUpdateMakesOfTheFactsIsRefusedToo(t *testing.T) {
+	t.Parallel()
+	db := open(t, newDatabase(t))
+	id := db.document("42")
+	for set, constraint := range map[string]string{
+		`data = '[]'`:            "outbox_data_is_an_object",
+		`event = 'no.such'`:      "outbox_event_is_known",
+		`data = '{"id": "new"}'`: "",
+	} {
+		if _, err := db.Exec(`update webhook.outbox set `+set+` where id = $1`, id); refusal(err) != constraint {
+			t.Errorf("%s: %v", set, err)
+		}
 	}
 }
 

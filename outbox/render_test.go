@@ -259,20 +259,20 @@ func TestAnErrorShowsLittleOfALargeValue(t *testing.T) {
 
 func TestAnErrorShowsNoSpaceBetweenTheParts(t *testing.T) {
 	const array, object = "[ 1 ,\n2 ]", "{ \"a b\" :\t1 }"
-	for facts, want := range map[string]string{
-		` [ {} ] `:                                               "facts: [{}] is an array",
-		`{"status":` + array + `}`:                               "status: [1,2] was found",
-		document("id", object):                                   `id: {"a b":1} is an object`,
-		document("line_items", object):                           `line_items: {"a b":1} is an object`,
-		document("line_items", "[ "+array+" ]"):                  "line_items[0]: [1,2] is an array",
-		document("line_items", `[ {"amount": `+object+`} ]`):     `line_items[0].amount: {"a b":1} is an object`,
-		document("external_refs", array):                         "external_refs: [1,2] is an array",
-		document("contact_labels", array):                        "contact_labels: [1,2] is an array",
-		document("extraction_profile", array):                    "extraction_profile: [1,2] is an array",
-		document("extraction_profile", `{ "labels": `+array+`}`): "extraction_profile.labels: [1,2] is an array",
+	for _, c := range []struct{ facts, want string }{
+		{` [ {} ] `, "facts: [{}] is an array"},
+		{`{"status":` + array + `}`, "status: [1,2] was found"},
+		{document("id", object), `id: {"a b":1} is an object`},
+		{document("line_items", object), `line_items: {"a b":1} is an object`},
+		{document("line_items", "[ "+array+" ]"), "line_items[0]: [1,2] is an array"},
+		{document("line_items", `[ {"amount": `+object+`} ]`), `line_items[0].amount: {"a b":1} is an object`},
+		{document("external_refs", array), "external_refs: [1,2] is an array"},
+		{document("contact_labels", array), "contact_labels: [1,2] is an array"},
+		{document("extraction_profile", array), "extraction_profile: [1,2] is an array"},
+		{document("extraction_profile", `{ "labels": `+array+`}`), "extraction_profile.labels: [1,2] is an array"},
 	} {
-		if _, err := renderDocument(facts); err == nil || !strings.HasPrefix(err.Error(), "render: "+want) {
-			t.Errorf("%s: error %v, %s was expected", facts, err, want)
+		if _, err := renderDocument(c.facts); err == nil || !strings.HasPrefix(err.Error(), "render: "+c.want) {
+			t.Errorf("%s: error %v, %s was expected", c.facts, err, c.want)
 		}
 	}
 }

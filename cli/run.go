@@ -80,12 +80,15 @@ func collectSeldom(f *flags) {
 
 // work runs the dispatcher and its ten-second cycle until it is told to stop.
 func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, retention time.Duration) error {
-	cycle, err := newCycle(func() { w.Cycle(ctx) }, func() { w.Prune(ctx, retention) })
+	parts := []func(){func() { w.Cycle(ctx) }, func() { w.Skip(ctx) }}
+	cycle, err := newCycle(parts, func() { w.Prune(ctx, retention) })
 	if err != nil {
 		return err
 	}
 	cycle.Start()
-	go w.Cycle(ctx) // the first one does not wait
+	for _, part := range parts {
+		go part() // the first time does not wait
+	}
 	defer cycle.Stop()
 
 	log.Info("delivering", zap.String("version", Version))
@@ -95,11 +98,13 @@ func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, rete
 	return err
 }
 
-// newCycle runs each at every ten-second mark and nightly at half past three, both
-// of the machine's time.
-func newCycle(each, nightly func()) (*cron.Cron, error) {
+// newCycle runs each of the parts at every ten-second mark, unless it is still
+// running, and nightly at half past three, both of the machine's time.
+func newCycle(parts []func(), nightly func()) (*cron.Cron, error) {
 	c := cron.New(cron.WithSeconds(), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
-	c.Schedule(tenSecondMarks{}, cron.FuncJob(each))
+	for _, each := range parts {
+		c.Schedule(tenSecondMarks{}, cron.FuncJob(each))
+	}
 	if _, err := c.AddFunc("0 30 3 * * *", nightly); err != nil {
 		return nil, fmt.Errorf("the nightly clean-up: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 // it does not matter what becomes of the wall clock (package time, "Monotonic
 // Clocks"). A time shows its reading as m=.
 func TestTheCycleGoesOnWhenTheWallClockIsSetBack(t *testing.T) {
-	c, err := newCycle(func() {}, func() {})
+	c, err := newCycle([]func(){func() {}}, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

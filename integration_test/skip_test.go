@@ -81,6 +81,8 @@ func TestOthersAreNotHeldUpWhileAHundredThousandAreSkipped(t *testing.T) {
 	}
 	document, late := db.document("42"), db.publish("audit.log", `{}`)
 	eventually(t, "a document is sent while the skipping stands still", func() bool { return db.status(document) == "sent" })
+	died := db.inState("died", "contact.created", `{}`)
+	eventually(t, "the ten-second cycle comes round while the skipping stands still: a lease that ran out is swept", func() bool { return db.status(died) == "failed" })
 	if n := db.count(`select count(*) from webhook.outbox where event = 'audit.log' and status = 'skipped'`); n != 4*2000 {
 		t.Errorf("%d were skipped meanwhile: the skipping did not stand still", n)
 	}

@@ -12,14 +12,12 @@ import (
 
 // Cycle is what happens every ten seconds beside the polling: each lane looks
 // from its start again, lost claims are given back, leases that ran out are
-// swept, events of channels that are off are skipped, and channels that cannot be
-// called are named. Each part stands alone; one that fails is logged and comes
-// round again.
+// swept, and channels that cannot be called are named. Each part stands alone; one
+// that fails is logged and comes round again.
 func (d *Dispatcher) Cycle(ctx context.Context) {
 	d.lanes.cycle()
 	d.giveBackLost(ctx)
 	d.sweep(ctx)
-	d.count(ctx, "skipped: the channel is off", d.store.Skip)
 
 	problems, err := d.store.Problems(ctx)
 	if err != nil {
@@ -43,6 +41,13 @@ func (d *Dispatcher) sweep(ctx context.Context) {
 	if n > 0 {
 		d.log.Info("leases ran out: the worker that held them is taken for dead", zap.Int("events", n))
 	}
+}
+
+// Skip finishes what waits for channels that are off. It comes round as the cycle
+// does, but stands beside it: a large backlog takes minutes, since it is skipped
+// without haste, and no lease and no lane waits for that.
+func (d *Dispatcher) Skip(ctx context.Context) {
+	d.count(ctx, "skipped: the channel is off", d.store.Skip)
 }
 
 // Prune is the nightly clean-up: finished events older than the retention go.

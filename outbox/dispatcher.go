@@ -108,6 +108,7 @@ func (d *Dispatcher) Once(ctx, stop context.Context) error {
 	ctx, cancel := d.begin(ctx, stop)
 	defer cancel()
 	d.Cycle(ctx)
+	d.Skip(ctx)
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		d.lanes.cycle() // nothing that is due stays behind a floor
 		n, err := d.Pass(ctx)

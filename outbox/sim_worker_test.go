@@ -79,6 +79,7 @@ func (w *simWorker) cycle() {
 	}
 	go func() {
 		w.d.Cycle(w.ctx)
+		w.d.Skip(w.ctx)
 		w.s.mu.Lock()
 		w.cycling = false
 		w.s.mu.Unlock()

@@ -33,6 +33,7 @@ type fakeStore struct {
 	record   func(n int, outcomes []Outcome) error
 	giveBack func() (int, error)
 	sweep    func() (int, error)
+	backlog  bool // what is to be skipped never ends
 }
 
 func (s *fakeStore) Claim(_ context.Context, attemptID string, lanes []Lane) ([]Event, error) {
@@ -93,7 +94,15 @@ func (s *fakeStore) Sweep(context.Context) (int, error) {
 	return s.sweep()
 }
 
-func (s *fakeStore) Skip(context.Context) (int, error)                   { return 0, nil }
+// Skip takes as long as a backlog without end.
+func (s *fakeStore) Skip(ctx context.Context) (int, error) {
+	if !s.backlog {
+		return 0, nil
+	}
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
 func (s *fakeStore) Problems(context.Context) (map[string]string, error) { return nil, nil }
 
 func (s *fakeStore) Prune(context.Context, time.Duration) (int, error) { return 0, nil }
@@ -426,6 +435,23 @@ func TestAClaimThatFailedIsRepeatedUnderAnotherName(t *testing.T) {
 		down, up := logs.FilterMessageSnippet("does not answer").Len(), logs.FilterMessageSnippet("answers again").Len()
 		if down != 1 || up != 1 {
 			t.Errorf("%d lines say that the database is away, %d that it is back", down, up)
+		}
+	})
+}
+
+func TestTheCycleComesRoundWhileABacklogIsSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{backlog: true}
+		d, _ := newTestDispatcher(s, &fakeSender{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		began := time.Now()
+		d.Cycle(ctx)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %s", took)
+		}
+		if d.Skip(ctx); ctx.Err() == nil {
+			t.Error("nothing was skipped")
 		}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/recordengine/webhooks/store"
 )
 
 // kind is a channel with its event.
@@ -81,6 +83,13 @@ func (s *stage) pruning(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
+	db, err := store.Open(other.dsn())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	worker := store.New(db, time.Minute)
+	defer worker.Close()
 	old := s.blocked
 	if err := other.finish(ctx, old, 40); err != nil {
 		return err
@@ -104,21 +113,16 @@ func (s *stage) pruning(ctx context.Context, r *report) error {
 			return fill(ctx, n)
 		}
 		d.during = func(ctx context.Context, _ *stage, end <-chan struct{}) error {
-			for began := time.Now(); ; {
-				select {
-				case <-end:
-					seconds += time.Since(began).Seconds()
-					return nil
-				default:
-				}
-				batch := time.Now()
-				n, err := other.count(ctx, `select webhook.prune(interval '30 days', 2000)`)
-				if err != nil {
-					return err
-				}
-				time.Sleep(4 * time.Since(batch)) // store.Prune rests as long
-				pruned += float64(n)
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			go func() { <-end; cancel() }()
+			began := time.Now()
+			n, err := worker.Prune(ctx, 30*24*time.Hour)
+			pruned, seconds = pruned+float64(n), seconds+time.Since(began).Seconds()
+			if ctx.Err() != nil {
+				return nil // the drain is over
 			}
+			return err
 		}
 		all = append(all, d)
 	}

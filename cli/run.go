@@ -80,15 +80,11 @@ func collectSeldom(f *flags) {
 
 // work runs the dispatcher and its ten-second cycle until it is told to stop.
 func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, retention time.Duration) error {
-	parts := []func(){func() { w.Cycle(ctx) }, func() { w.Skip(ctx) }}
-	cycle, err := newCycle(parts, func() { w.Prune(ctx, retention) })
+	cycle, err := newCycle([]func(){func() { w.Cycle(ctx) }, func() { w.Skip(ctx) }}, func() { w.Prune(ctx, retention) })
 	if err != nil {
 		return err
 	}
 	cycle.Start()
-	for _, part := range parts {
-		go part() // the first time does not wait
-	}
 	defer cycle.Stop()
 
 	log.Info("delivering", zap.String("version", Version))
@@ -98,12 +94,13 @@ func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, rete
 	return err
 }
 
-// newCycle runs each of the parts at every ten-second mark, unless it is still
-// running, and nightly at half past three, both of the machine's time.
+// newCycle runs each of the parts at once and at every ten-second mark, unless it
+// is still running, and nightly at half past three, both of the machine's time.
 func newCycle(parts []func(), nightly func()) (*cron.Cron, error) {
 	c := cron.New(cron.WithSeconds(), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
 	for _, each := range parts {
-		c.Schedule(tenSecondMarks{}, cron.FuncJob(each))
+		id := c.Schedule(tenSecondMarks{}, cron.FuncJob(each))
+		go c.Entry(id).WrappedJob.Run()
 	}
 	if _, err := c.AddFunc("0 30 3 * * *", nightly); err != nil {
 		return nil, fmt.Errorf("the nightly clean-up: %w", err)

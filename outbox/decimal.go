@@ -22,18 +22,18 @@ type decimalSum struct {
 	byScale map[int]*big.Int
 }
 
-// add adds the amount of an item, which an error names; null counts as zero
-// without a scale.
-func (s *decimalSum) add(item int, number token) error {
+// add adds a number; null counts as zero without a scale. The error names the
+// field.
+func (s *decimalSum) add(field string, number token) error {
 	if number == null {
 		return nil
 	}
 	if !number.isNumber() {
-		return unexpected(itemField(item)+".amount", number, "a number")
+		return unexpected(field, number, "a number")
 	}
 	digits, scale := splitNumber(string(number))
 	if scale > maxDigits || digits != "" && len(digits)-scale > maxDigits {
-		return &RenderError{itemField(item) + ".amount", fmt.Sprintf("%s was found, at most %d digits before and after the point were expected", excerpt(string(number)), maxDigits)}
+		return &RenderError{field, fmt.Sprintf("%s was found, at most %d digits before and after the point were expected", excerpt(string(number)), maxDigits)}
 	}
 	s.widest = max(s.widest, scale)
 	if digits != "" {

@@ -33,7 +33,7 @@ type fakeStore struct {
 	record   func(n int, outcomes []Outcome) error
 	giveBack func() (int, error)
 	sweep    func() (int, error)
-	backlog  bool // what is to be skipped never ends
+	skip     func(ctx context.Context) (int, error)
 }
 
 func (s *fakeStore) Claim(_ context.Context, attemptID string, lanes []Lane) ([]Event, error) {
@@ -94,13 +94,11 @@ func (s *fakeStore) Sweep(context.Context) (int, error) {
 	return s.sweep()
 }
 
-// Skip takes as long as a backlog without end.
 func (s *fakeStore) Skip(ctx context.Context) (int, error) {
-	if !s.backlog {
+	if s.skip == nil {
 		return 0, nil
 	}
-	<-ctx.Done()
-	return 0, ctx.Err()
+	return s.skip(ctx)
 }
 
 func (s *fakeStore) Problems(context.Context) (map[string]string, error) { return nil, nil }
@@ -441,7 +439,10 @@ func TestAClaimThatFailedIsRepeatedUnderAnotherName(t *testing.T) {
 
 func TestTheCycleComesRoundWhileABacklogIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &fakeStore{backlog: true}
+		s := &fakeStore{skip: func(ctx context.Context) (int, error) { // a backlog without end
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}}
 		d, _ := newTestDispatcher(s, &fakeSender{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()

@@ -72,7 +72,7 @@ func setDocURL(facts *object, baseURL string) error {
 	if err != nil {
 		return err
 	}
-	facts.set("doc_url", token(`"`+escaped(base)+"/api/document/"+url.PathEscape(id)+`/view"`))
+	facts.set("doc_url", quoted(escaped(base)+"/api/document/"+url.PathEscape(id)+"/view"))
 	return nil
 }
 

@@ -26,17 +26,17 @@ func appendLineItems(out []byte, list token) ([]byte, error) {
 		return nil, unexpected("line_items", list, "an array")
 	}
 	var total decimalSum
-	members := make(object, 0, 16)
 	count := 0
 	out = append(out, `,"line_items":`...)
 	start := len(out)
 	out = append(out, '[')
 	for item := range list.elements() {
-		if item[0] != '{' {
-			return nil, unexpected(itemField(count), item, "an object")
+		field := "line_items[" + strconv.Itoa(count) + "]"
+		members, err := objectOf(field, item)
+		if err != nil {
+			return nil, err
 		}
-		members = item.appendMembers(members[:0])
-		if err := total.add(count, members.get("amount")); err != nil {
+		if err := total.add(field+".amount", members.get("amount")); err != nil {
 			return nil, err
 		}
 		if count > 0 {
@@ -52,9 +52,6 @@ func appendLineItems(out []byte, list token) ([]byte, error) {
 	out = appendMember(out, "line_items_count", token(strconv.Itoa(count)))
 	return appendMember(out, "line_items_total", total.token()), nil
 }
-
-// itemField names an item in an error.
-func itemField(index int) string { return fmt.Sprintf("line_items[%d]", index) }
 
 // itemsFit refuses more items than an envelope may hold.
 func itemsFit(count, size int) error {

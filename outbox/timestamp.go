@@ -17,7 +17,8 @@ var zoneLayouts = []string{
 // envelope's timestamp: UTC, cut (not rounded) to whole seconds, "Z". What
 // RFC 3339 cannot say (infinity, a year before 1 or after 9999) is an error.
 func timestamp(occurredAt string) (string, error) {
-	// PostgreSQL writes to the worker in UTC. Of all layouts Go reads and writes this one quickest.
+	// PostgreSQL writes to the worker in UTC. Of all layouts Go reads and writes RFC 3339 quickest.
+	// Several spaces count as one, as in Go's own layouts.
 	if utc, ok := strings.CutSuffix(occurredAt, "+00"); ok {
 		day, clock, _ := strings.Cut(utc, " ")
 		at, err := time.Parse(time.RFC3339, day+"T"+strings.TrimLeft(clock, " ")+"Z")

@@ -111,7 +111,15 @@ func objectOf(field string, t token) (object, error) {
 		return nil, unexpected(field, t, "an object")
 	}
 	most := min(strings.Count(string(t), ":"), 64) // a whole document seldom outgrows it
-	return t.appendMembers(make(object, 0, most)), nil
+	members := make(object, 0, most)
+	for i := t.next(1); t[i] != '}'; {
+		keyEnd := t.end(i)
+		from := t.next(keyEnd)
+		end := t.end(from)
+		members.set(t[i:keyEnd].text(), t[from:end])
+		i = t.next(end)
+	}
+	return members, nil
 }
 
 // object takes apart the object that a member is; of null or a missing one it
@@ -122,18 +130,6 @@ func (o object) object(key string) (object, error) {
 		return nil, nil
 	}
 	return objectOf(key, value)
-}
-
-// appendMembers takes apart a token that is an object.
-func (t token) appendMembers(members object) object {
-	for i := t.next(1); t[i] != '}'; {
-		keyEnd := t.end(i)
-		from := t.next(keyEnd)
-		end := t.end(from)
-		members.set(t[i:keyEnd].text(), t[from:end])
-		i = t.next(end)
-	}
-	return members
 }
 
 // elements hands out the values of a token that is an array, one by one. It

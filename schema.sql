@@ -114,7 +114,7 @@ create table webhook.outbox (
                  status in ('pending', 'sending', 'sent', 'failed', 'skipped', 'superseded', 'cancelled')),
   due_at       timestamptz not null default now(),
   attempts     int not null default 0 constraint outbox_attempts_is_a_count check (attempts >= 0),
-  attempt_id   uuid,
+  claim_id   uuid,
   claimed_by   text,
   claimed_at   timestamptz,
   leased_until timestamptz,
@@ -137,7 +137,7 @@ create table webhook.outbox (
   constraint outbox_lease_is_of_a_claim check (
     leased_until is null
     or ((status = 'sending' or (status = 'pending' and event = 'document.exported' and not is_test))
-        and attempts > 0 and attempt_id is not null and claimed_by is not null and claimed_at is not null)),
+        and attempts > 0 and claim_id is not null and claimed_by is not null and claimed_at is not null)),
   constraint outbox_finished_at_is_set_when_finished check (
     (finished_at is not null) = (status in ('sent', 'failed', 'skipped', 'superseded', 'cancelled'))),
   constraint outbox_synced_at_is_set_when_a_document_is_sent check (
@@ -156,7 +156,7 @@ create index outbox_pending on webhook.outbox
   (event, (case when is_test then 0 when attempts > 0 then 1 else 2 end), due_at, id)
   where status = 'pending' and leased_until is null;
 -- The rows that a worker holds: a few hundred at most. Serves the sweep, and the look-up of a claim whose reply was lost.
-create index outbox_held on webhook.outbox (attempt_id)
+create index outbox_held on webhook.outbox (claim_id)
   where leased_until is not null;
 -- Never two attempts of one document at once: two claims that raced past `not exists` meet here.
 create unique index outbox_one_attempt_per_document on webhook.outbox (document_id)
@@ -175,7 +175,7 @@ comment on column webhook.outbox.occurred_at  is 'When it happened: the timestam
 comment on column webhook.outbox.status       is 'pending: not delivered yet (a document stays so until a success, leased or not). sending: the one attempt of the other six channels has begun. Finished: sent, failed, skipped (channel was off), superseded (a later export of the same document exists), cancelled (by a person).';
 comment on column webhook.outbox.due_at       is 'Not attempted before this instant of the database''s clock. After a failure of a document: the next multiple of ten seconds.';
 comment on column webhook.outbox.attempts     is 'Claims committed. Each may have begun one POST.';
-comment on column webhook.outbox.attempt_id   is 'The newest claim, named by a UUID that the worker chose. The rows of one batch share it. An outcome is recorded only under it.';
+comment on column webhook.outbox.claim_id   is 'The newest claim, named by a UUID that the worker chose. The rows of one batch share it. An outcome is recorded only under it.';
 comment on column webhook.outbox.claimed_by   is 'Host and process of the worker that holds the row, or held it last.';
 comment on column webhook.outbox.claimed_at   is 'When the newest claim was made, on the database''s clock.';
 comment on column webhook.outbox.leased_until is 'Set exactly while a worker holds the row. Past it, the worker is taken for dead: a document is due again, a one-attempt event becomes failed.';

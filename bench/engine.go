@@ -62,7 +62,7 @@ type instantSender struct{}
 func (instantSender) Check(string, string) error { return nil }
 
 func (instantSender) Send(context.Context, outbox.Request) outbox.Result {
-	return outbox.Result{Delivered: true, Status: 200}
+	return outbox.Result{Received: outbox.ReceivedYes, Status: 200}
 }
 
 // database is the engine with nobody to send to: claims, rendering and records,

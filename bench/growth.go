@@ -159,7 +159,7 @@ func (s *stage) finish(ctx context.Context, n, daysAgo int) error {
 	const batch = 500_000
 	for begin := 0; begin < n; begin += batch {
 		err := s.exec(ctx, fmt.Sprintf(`
-			insert into webhook.outbox (event, data, occurred_at, due_at, status, attempts, attempt_id, claimed_by, claimed_at, finished_at, synced_at, http_status)
+			insert into webhook.outbox (event, data, occurred_at, due_at, status, attempts, claim_id, claimed_by, claimed_at, finished_at, synced_at, http_status)
 			select case when n %% 2 = 0 then 'document.exported' else 'audit.log' end,
 			       json_build_object('id', 'old-' || n, 'status', 'Export', 'details', 'finished long ago'),
 			       at, at, 'sent', 1, gen_random_uuid(), 'bench:1', at, at, case when n %% 2 = 0 then at end, 200

@@ -48,14 +48,14 @@ func (a *attempter) attempt(r outbox.Result) {
 	a.db.t.Helper()
 	var outcomes []outbox.Outcome
 	for _, e := range a.claim() {
-		v := outbox.Later
+		v := outbox.Retry
 		switch {
-		case r.Delivered:
+		case r.Delivered():
 			v = outbox.Sent
 		case e.Name != "document.exported" || e.IsTest:
 			v = outbox.Failed
 		}
-		outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, AttemptID: e.AttemptID, Verdict: v, Result: r})
+		outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, ClaimID: e.ClaimID, Verdict: v, Result: r})
 	}
 	if len(outcomes) == 0 {
 		a.db.t.Fatal("nothing could be claimed")
@@ -92,7 +92,7 @@ func TestAttemptsThatMeetTheSameAreOneRun(t *testing.T) {
 	}
 	a.attempt(refusedWith(503))
 	a.attempt(outbox.Result{Status: 502, Error: "HTTP 503 from https://re.example"}) // another status, the same text
-	a.attempt(outbox.Result{Delivered: true, Status: 200})
+	a.attempt(outbox.Result{Received: outbox.ReceivedYes, Status: 200})
 
 	want := []string{"1: 30 × 503 HTTP 503 from https://re.example", "2: 5 ×  " + timedOut.Error, "3: 1 × 503 HTTP 503 from https://re.example", "4: 1 × 502 HTTP 503 from https://re.example"}
 	for _, id := range []int64{one, other} {
@@ -137,7 +137,7 @@ func TestALeaseThatRanOutIsAnAttemptToo(t *testing.T) {
 	for range 3 {
 		a.claim()
 		eventually(t, "the lease has run out", func() bool {
-			n, err := a.store.Sweep(t.Context())
+			n, err := a.store.ExpireLeases(t.Context())
 			return err == nil && n > 0 && db.row(id).LeasedUntil == nil
 		})
 	}
@@ -162,14 +162,14 @@ func TestWhatNeedsNoSecondTableWritesNone(t *testing.T) {
 	}
 	a.attempt(refusedWith(500))
 	db.document("42")
-	a.attempt(outbox.Result{Delivered: true, Status: 200}) // at the first attempt
+	a.attempt(outbox.Result{Received: outbox.ReceivedYes, Status: 200}) // at the first attempt
 	db.document("43")
 	events := a.claim()
-	if n, err := a.store.GiveBack(t.Context(), []string{events[0].AttemptID}); n != 1 || err != nil {
+	if n, err := a.store.Release(t.Context(), []string{events[0].ClaimID}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	events = a.claim()
-	if _, err := a.store.Record(t.Context(), []outbox.Outcome{{EventID: events[0].ID, AttemptID: events[0].AttemptID, Verdict: outbox.Back}}); err != nil {
+	if _, err := a.store.Record(t.Context(), []outbox.Outcome{{EventID: events[0].ID, ClaimID: events[0].ClaimID, Verdict: outbox.Released}}); err != nil {
 		t.Fatal(err)
 	}
 	if n := db.count(`select count(*) from webhook.attempts`); n != 0 {
@@ -184,7 +184,7 @@ func TestAnOutcomeThatIsRecordedTwiceCountsOnce(t *testing.T) {
 	id := db.document("42")
 	events := a.claim()
 	for range 3 {
-		if _, err := a.store.Record(t.Context(), []outbox.Outcome{{EventID: id, AttemptID: events[0].AttemptID, Verdict: outbox.Later, Result: refusedWith(503)}}); err != nil {
+		if _, err := a.store.Record(t.Context(), []outbox.Outcome{{EventID: id, ClaimID: events[0].ClaimID, Verdict: outbox.Retry, Result: refusedWith(503)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -199,7 +199,7 @@ func TestRunsGoWithTheirEventAndOutliveAResend(t *testing.T) {
 	a := newAttempter(t, db, time.Hour)
 	id := db.document("42")
 	a.attempt(refusedWith(503))
-	a.attempt(outbox.Result{Delivered: true, Status: 200})
+	a.attempt(outbox.Result{Received: outbox.ReceivedYes, Status: 200})
 	db.ask(`select webhook.retry($1)`, id)
 	a.attempt(refusedWith(503))
 	if got := db.runs(id); !slices.Equal(got, []string{"1: 2 × 503 HTTP 503 from https://re.example"}) {
@@ -208,7 +208,7 @@ func TestRunsGoWithTheirEventAndOutliveAResend(t *testing.T) {
 	if n := db.number(`select webhook.prune('0')`); n != 0 || len(db.runs(id)) != 1 {
 		t.Errorf("%d pruned although it is pending", n)
 	}
-	a.attempt(outbox.Result{Delivered: true, Status: 200})
+	a.attempt(outbox.Result{Received: outbox.ReceivedYes, Status: 200})
 	if n := db.number(`select webhook.prune('0')`); n != 1 || len(db.runs(id)) != 0 {
 		t.Errorf("%d pruned, %d runs are left", n, len(db.runs(id)))
 	}

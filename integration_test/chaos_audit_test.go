@@ -10,12 +10,12 @@ create table chaos.ledger (id bigint primary key, event text not null, nonce tex
 
 create table chaos.audit (
   seq bigint generated always as identity primary key, at timestamptz not null default clock_timestamp(),
-  id bigint not null, event text not null, kind text not null, claimed_by text, claimed_at timestamptz, attempt_id uuid);
+  id bigint not null, event text not null, kind text not null, claimed_by text, claimed_at timestamptz, claim_id uuid);
 create index on chaos.audit (event, at) where kind = 'claimed';
 
 create function chaos.note() returns trigger language plpgsql as $fn$ begin
-  insert into chaos.audit (id, event, claimed_by, claimed_at, attempt_id, kind)
-  values (new.id, new.event, new.claimed_by, new.claimed_at, new.attempt_id, case
+  insert into chaos.audit (id, event, claimed_by, claimed_at, claim_id, kind)
+  values (new.id, new.event, new.claimed_by, new.claimed_at, new.claim_id, case
     when old.finished_at is not null                                    then 'changed after its end'
     when new.attempts > old.attempts and new.leased_until is not null   then 'claimed'
     when new.error like 'interrupted%' and old.leased_until < clock_timestamp() and new.leased_until is null

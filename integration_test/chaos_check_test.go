@@ -44,7 +44,7 @@ func (c *chaos) check() (sent, attempts int) {
 func (c *chaos) accounts() map[int64]*account {
 	var list []*account
 	err := c.db.Select(&list, `
-		select o.id, o.event, o.status, o.due_at, o.attempts, o.attempt_id, o.claimed_by, o.claimed_at, o.leased_until, o.finished_at,
+		select o.id, o.event, o.status, o.due_at, o.attempts, o.claim_id, o.claimed_by, o.claimed_at, o.leased_until, o.finished_at,
 		       o.synced_at, o.http_status, o.error, o.response, l.nonce, o.document_id, coalesce(a.claims, 0) as claims
 		  from chaos.ledger l join webhook.outbox o using (id)
 		  left join (select id, count(*) filter (where kind = 'claimed') - count(*) filter (where kind = 'given back') as claims

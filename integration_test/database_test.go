@@ -65,7 +65,7 @@ type row struct {
 	Status      string
 	DueAt       time.Time `db:"due_at"`
 	Attempts    int
-	AttemptID   *string    `db:"attempt_id"`
+	ClaimID     *string    `db:"claim_id"`
 	ClaimedBy   *string    `db:"claimed_by"`
 	ClaimedAt   *time.Time `db:"claimed_at"`
 	LeasedUntil *time.Time `db:"leased_until"`
@@ -76,7 +76,7 @@ type row struct {
 	Response    *string
 }
 
-const rowColumns = `id, event, status, due_at, attempts, attempt_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, error, response`
+const rowColumns = `id, event, status, due_at, attempts, claim_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, error, response`
 
 func (db *database) row(id int64) (r row) {
 	db.t.Helper()

@@ -89,13 +89,13 @@ func testClaimReplyLost(t *testing.T, fault action) {
 	p := newProxy(t, db.address)
 	var lost once
 	var claims watch
-	var attemptID string
+	var claimID string
 	var rows, held int
 	p.onAnswer(func(x *exchange) action {
 		claims.note(x)
 		if x.runs(claimStatement) && x.rows > 0 && lost.first() {
-			attemptID, rows = x.attemptID(), x.rows
-			held = db.count(`select count(*) from webhook.outbox where attempt_id = $1 and leased_until is not null`, attemptID)
+			claimID, rows = x.claimID(), x.rows
+			held = db.count(`select count(*) from webhook.outbox where claim_id = $1 and leased_until is not null`, claimID)
 			return fault
 		}
 		return pass
@@ -107,7 +107,7 @@ func testClaimReplyLost(t *testing.T, fault action) {
 	if !lost.happened() || rows < 2 || held != rows {
 		t.Fatalf("the lost claim returned %d rows, and %d were held under its id", rows, held)
 	}
-	if n := db.count(`select count(*) from webhook.outbox where attempt_id = $1`, attemptID); n != rows {
+	if n := db.count(`select count(*) from webhook.outbox where claim_id = $1`, claimID); n != rows {
 		t.Errorf("%d of %d rows were sent under the id of the lost claim", n, rows)
 	}
 	if n := db.count(`select count(*) from webhook.outbox where attempts <> 1`); n != 0 {
@@ -128,13 +128,13 @@ func TestClaimThatNeverReachedTheServer(t *testing.T) {
 
 	p := newProxy(t, db.address)
 	var lost, lookedUp once
-	var attemptID string
+	var claimID string
 	p.onRequest(func(x *exchange) action {
 		if x.runs(claimStatement) && lost.first() {
-			attemptID = x.attemptID()
+			claimID = x.claimID()
 			return cut
 		}
-		if x.runs(lookUpStatement) && x.attemptID() == attemptID {
+		if x.runs(lookUpStatement) && x.claimID() == claimID {
 			lookedUp.first()
 		}
 		return pass
@@ -146,7 +146,7 @@ func TestClaimThatNeverReachedTheServer(t *testing.T) {
 	if !lost.happened() || !lookedUp.happened() {
 		t.Errorf("a claim was cut: %t; it was looked up: %t", lost.happened(), lookedUp.happened())
 	}
-	if n := db.count(`select count(*) from webhook.outbox where attempt_id = $1 or attempts <> 1`, attemptID); n != 0 {
+	if n := db.count(`select count(*) from webhook.outbox where claim_id = $1 or attempts <> 1`, claimID); n != 0 {
 		t.Errorf("%d events name the claim that never arrived, or more than one", n)
 	}
 }
@@ -161,11 +161,11 @@ func TestLookUpIsRepeatedUntilTheDatabaseAnswers(t *testing.T) {
 
 	p := newProxy(t, db.address)
 	var lost once
-	var attemptID string
+	var claimID string
 	lookUps := 0
 	p.onAnswer(func(x *exchange) action {
 		if x.runs(claimStatement) && x.rows > 0 && lost.first() {
-			attemptID = x.attemptID()
+			claimID = x.claimID()
 			return cut
 		}
 		return pass
@@ -185,7 +185,7 @@ func TestLookUpIsRepeatedUntilTheDatabaseAnswers(t *testing.T) {
 	if lookUps < 4 {
 		t.Errorf("the claim was looked up %d times", lookUps)
 	}
-	if n := db.count(`select count(*) from webhook.outbox where attempt_id = $1`, attemptID); n != 4 {
+	if n := db.count(`select count(*) from webhook.outbox where claim_id = $1`, claimID); n != 4 {
 		t.Errorf("%d of 4 events were sent under the lost claim's id", n)
 	}
 }
@@ -202,11 +202,11 @@ func TestClaimCommittedAfterLookUpIsGivenBack(t *testing.T) {
 
 	p := newProxy(t, db.address)
 	var lost, lookedUp once
-	var attemptID string
+	var claimID string
 	missed, committed := make(chan struct{}), make(chan struct{})
 	p.onRequest(func(x *exchange) action {
 		if x.runs(claimStatement) && lost.first() {
-			attemptID = x.attemptID()
+			claimID = x.claimID()
 			x.hangUp()
 			<-missed // the look-up has its answer: nothing
 		}
@@ -214,7 +214,7 @@ func TestClaimCommittedAfterLookUpIsGivenBack(t *testing.T) {
 	})
 	p.onAnswer(func(x *exchange) action {
 		switch {
-		case x.runs(claimStatement) && x.attemptID() == attemptID:
+		case x.runs(claimStatement) && x.claimID() == claimID:
 			close(committed)
 		case x.runs(lookUpStatement) && lookedUp.first():
 			if x.rows != 0 {
@@ -234,7 +234,7 @@ func TestClaimCommittedAfterLookUpIsGivenBack(t *testing.T) {
 	default:
 		t.Error("the claim was not executed after its look-up")
 	}
-	if n := db.count(`select count(*) from webhook.outbox where attempts = 2 and attempt_id <> $1`, attemptID); n != 4 {
+	if n := db.count(`select count(*) from webhook.outbox where attempts = 2 and claim_id <> $1`, claimID); n != 4 {
 		t.Errorf("%d of 4 events were delivered under another id than the one given up", n)
 	}
 	if said := w.log.String(); !containsOnce(said, "given back: the claim was committed after its reply was lost") {
@@ -254,10 +254,10 @@ func TestClaimWhoseReplyNeverComesIsGivenBackUnsent(t *testing.T) {
 
 	p := newProxy(t, db.address)
 	var lost once
-	var attemptID string
+	var claimID string
 	p.onAnswer(func(x *exchange) action {
 		if x.runs(claimStatement) && x.rows > 0 && lost.first() {
-			attemptID = x.attemptID()
+			claimID = x.claimID()
 			p.hang() // the other connections, too
 			return swallow
 		}
@@ -267,7 +267,7 @@ func TestClaimWhoseReplyNeverComesIsGivenBackUnsent(t *testing.T) {
 
 	finished(t, db)
 	checkEachSentOnce(t, db, rcv)
-	if n := db.count(`select count(*) from webhook.outbox where attempts = 2 and attempt_id <> $1`, attemptID); n != 4 {
+	if n := db.count(`select count(*) from webhook.outbox where attempts = 2 and claim_id <> $1`, claimID); n != 4 {
 		t.Errorf("%d of 4 events were given back and claimed anew", n)
 	}
 }
@@ -280,12 +280,12 @@ func TestLookUpReadsAChannelWhoseURLWasTakenAway(t *testing.T) {
 	db := ready(t, "http://receiver.example")
 	id := db.publish("contact.created", `{"contact_id": 7}`)
 	s := workerStore(t, db.address)
-	attemptID := uuid.NewString()
-	if events, err := s.Claim(t.Context(), attemptID, []outbox.Lane{{Channel: "contacts"}}); err != nil || len(events) != 1 {
+	claimID := uuid.NewString()
+	if events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}}); err != nil || len(events) != 1 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	db.exec(`update webhook.channels set url = null where name = 'contacts'`)
-	events, err := s.Claimed(t.Context(), attemptID)
+	events, err := s.Claimed(t.Context(), claimID)
 	if err != nil {
 		t.Fatalf("the look-up failed: %v", err)
 	}
@@ -301,22 +301,22 @@ func TestGivingBackTouchesOnlyWhatIsStillHeld(t *testing.T) {
 	db := ready(t, "http://receiver.example")
 	publishBoth(db, 3)
 	s := workerStore(t, db.address)
-	attemptID := uuid.NewString()
-	events, err := s.Claim(t.Context(), attemptID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
+	claimID := uuid.NewString()
+	events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
 	if err != nil || len(events) != 6 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	db.exec(`update webhook.outbox set leased_until = clock_timestamp() - interval '1 second' where id <= 2`)
-	if n, err := s.Sweep(t.Context()); n != 2 || err != nil {
+	if n, err := s.ExpireLeases(t.Context()); n != 2 || err != nil {
 		t.Fatalf("swept %d, %v", n, err)
 	}
-	db.exec(`update webhook.outbox set attempt_id = gen_random_uuid(), attempts = 2 where id in (3, 4)`)
+	db.exec(`update webhook.outbox set claim_id = gen_random_uuid(), attempts = 2 where id in (3, 4)`)
 	var before []string
 	for id := range int64(4) {
 		before = append(before, asText(db, id+1))
 	}
 
-	if n, err := s.GiveBack(t.Context(), []string{uuid.NewString(), attemptID}); n != 2 || err != nil {
+	if n, err := s.Release(t.Context(), []string{uuid.NewString(), claimID}); n != 2 || err != nil {
 		t.Errorf("given back %d, %v; 2 were expected", n, err)
 	}
 	for i, was := range before {

@@ -160,7 +160,7 @@ func TestOutcomeOfADisownedAttemptChangesNothing(t *testing.T) {
 	inFlight(t, rcv, 3)
 	db.exec(`update webhook.outbox set status = 'failed', finished_at = clock_timestamp(), leased_until = null, error = 'interrupted: outcome unknown' where id = $1`, contact)
 	db.exec(`update webhook.outbox set leased_until = null, due_at = 'infinity', error = 'interrupted: outcome unknown' where id = $1`, swept)
-	db.exec(`update webhook.outbox set attempt_id = gen_random_uuid(), claimed_by = 'another', attempts = 2 where id = $1`, taken)
+	db.exec(`update webhook.outbox set claim_id = gen_random_uuid(), claimed_by = 'another', attempts = 2 where id = $1`, taken)
 	before := fmt.Sprint(asText(db, contact), asText(db, swept), asText(db, taken))
 	g.release()
 	w.terminate()
@@ -242,18 +242,18 @@ func TestAnOutcomeThatPostgreSQLRefusesIsNamed(t *testing.T) {
 	db := ready(t, "http://receiver.example")
 	publishBoth(db, 1)
 	s := workerStore(t, db.address)
-	attemptID := uuid.NewString()
-	events, err := s.Claim(t.Context(), attemptID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
+	claimID := uuid.NewString()
+	events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
 	if err != nil || len(events) != 2 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	for _, result := range []outbox.Result{{Status: 500, Error: "a\x00b"}, {Status: 500, Error: "x", Response: "\xff"}} {
 		outcomes := []outbox.Outcome{
-			{EventID: events[0].ID, AttemptID: attemptID, Verdict: outbox.Sent, Result: outbox.Result{Delivered: true, Status: 200}},
-			{EventID: events[1].ID, AttemptID: attemptID, Verdict: outbox.Later, Result: result},
+			{EventID: events[0].ID, ClaimID: claimID, Verdict: outbox.Sent, Result: outbox.Result{Received: outbox.ReceivedYes, Status: 200}},
+			{EventID: events[1].ID, ClaimID: claimID, Verdict: outbox.Retry, Result: result},
 		}
-		if _, err := s.Record(t.Context(), outcomes); !errors.Is(err, outbox.ErrRefused) {
-			t.Errorf("%+v: error %v, ErrRefused was expected", result, err)
+		if _, err := s.Record(t.Context(), outcomes); !errors.Is(err, outbox.ErrRejected) {
+			t.Errorf("%+v: error %v, ErrRejected was expected", result, err)
 		}
 	}
 	if n := db.count(`select count(*) from webhook.outbox where leased_until is not null`); n != 2 {
@@ -282,7 +282,7 @@ func TestARefusedOutcomeIsRecordedWithoutItsTexts(t *testing.T) {
 		case strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rude)), strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rudeDocument)):
 			return outbox.Result{Status: 500, Error: "a\x00b", Response: "\xff"}
 		}
-		return outbox.Result{Status: 200, Delivered: true, Response: "fine"}
+		return outbox.Result{Status: 200, Received: outbox.ReceivedYes, Response: "fine"}
 	})
 	d := outbox.New(workerStore(t, db.address), refuse, zap.NewNop(),
 		outbox.Options{PollInterval: time.Millisecond, Timeout: 20 * time.Second, Lease: 2 * time.Minute})

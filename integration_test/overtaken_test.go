@@ -46,7 +46,7 @@ func TestAClaimThatStandsStillNeverSendsAnOlderExportAfterANewer(t *testing.T) {
 	if err != nil || len(events) != 1 || events[0].ID != newer {
 		t.Fatalf("the other worker claimed %+v, error %v; the newer export was expected", events, err)
 	}
-	sent := outbox.Outcome{EventID: newer, AttemptID: events[0].AttemptID, Verdict: outbox.Sent, Result: outbox.Result{Delivered: true, Status: 200}}
+	sent := outbox.Outcome{EventID: newer, ClaimID: events[0].ClaimID, Verdict: outbox.Sent, Result: outbox.Result{Received: outbox.ReceivedYes, Status: 200}}
 	if _, err := quick.Record(t.Context(), []outbox.Outcome{sent}); err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ import (
 // meets the statement it waits for fails, so a renamed one does not go unseen.
 const (
 	claimStatement  = "with lane as"
-	lookUpStatement = "where o.attempt_id = $1"
-	recordStatement = "as r (id, attempt_id, verdict"
+	lookUpStatement = "where o.claim_id = $1"
+	recordStatement = "as r (id, claim_id, verdict"
 	sweepStatement  = "with swept as"
 	skipStatement   = "with off as"
 	setupStatement  = "set_config('default_transaction_isolation'"
@@ -105,8 +105,8 @@ func (x *exchange) runs(statement string) bool {
 	return x.executes && !x.own && strings.Contains(x.text, statement)
 }
 
-// attemptID is the first argument of a claim and of its look-up.
-func (x *exchange) attemptID() string { return string(x.args[0]) }
+// claimID is the first argument of a claim and of its look-up.
+func (x *exchange) claimID() string { return string(x.args[0]) }
 
 // hangUp ends the worker's half of the connection; the server's half stays.
 func (x *exchange) hangUp() {
@@ -554,7 +554,7 @@ func (w *watch) note(x *exchange) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.claims = append(w.claims, x.attemptID())
+	w.claims = append(w.claims, x.claimID())
 }
 
 func (w *watch) count() int {

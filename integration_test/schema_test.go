@@ -100,7 +100,7 @@ func TestTheDatabaseRefusesWhatMayNotBe(t *testing.T) {
 	const (
 		document = "document.exported"
 		contact  = "contact.created"
-		claimed  = "attempts = 1, attempt_id = gen_random_uuid(), claimed_by = 'w', claimed_at = now(), leased_until = now()"
+		claimed  = "attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'w', claimed_at = now(), leased_until = now()"
 		sent     = "status = 'sent', finished_at = now(), http_status = 200"
 	)
 	for _, c := range []struct {
@@ -200,7 +200,7 @@ func TestWhatAnUpdateMakesOfTheFactsIsRefusedToo(t *testing.T) {
 func TestTwoExportsOfADocumentAreNeverHeldAtOnce(t *testing.T) {
 	t.Parallel()
 	db := open(t, newDatabase(t))
-	const hold = `update webhook.outbox set attempts = 1, attempt_id = gen_random_uuid(), claimed_by = 'w', claimed_at = now(), leased_until = now() where id = $1`
+	const hold = `update webhook.outbox set attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'w', claimed_at = now(), leased_until = now() where id = $1`
 	first, other := db.document("42"), db.document("43")
 	db.exec(hold, first)
 	db.exec(hold, other)

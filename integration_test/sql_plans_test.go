@@ -168,9 +168,9 @@ func TestNoStatementOfAWorkerWalksOverFinishedRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range events {
-			outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, AttemptID: attempt, Verdict: outbox.Failed, Result: outbox.Result{Status: 500, Error: "HTTP 500"}})
+			outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, ClaimID: attempt, Verdict: outbox.Failed, Result: outbox.Result{Status: 500, Error: "HTTP 500"}})
 			if e.Channel == "documents" {
-				outcomes[len(outcomes)-1].Verdict = outbox.Later
+				outcomes[len(outcomes)-1].Verdict = outbox.Retry
 			}
 		}
 	}
@@ -181,7 +181,7 @@ func TestNoStatementOfAWorkerWalksOverFinishedRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 10 {
-		if _, err := s.Sweep(t.Context()); err != nil {
+		if _, err := s.ExpireLeases(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Skip(t.Context()); err != nil {
@@ -190,7 +190,7 @@ func TestNoStatementOfAWorkerWalksOverFinishedRows(t *testing.T) {
 		if _, err := s.Claimed(t.Context(), uuid.NewString()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.GiveBack(t.Context(), []string{uuid.NewString()}); err != nil {
+		if _, err := s.Release(t.Context(), []string{uuid.NewString()}); err != nil {
 			t.Fatal(err)
 		}
 	}

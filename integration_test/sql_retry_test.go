@@ -134,7 +134,7 @@ func TestRetryAndCancelRefuseARowWhoseClaimCommitsMeanwhile(t *testing.T) {
 		db := ready(t, "https://re.example")
 		id := db.publish("contact.created", `{}`)
 		claim := db.MustBegin()
-		claim.MustExec(`update webhook.outbox set status = 'sending', attempts = 1, attempt_id = gen_random_uuid(), claimed_by = 'host:8',
+		claim.MustExec(`update webhook.outbox set status = 'sending', attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'host:8',
 			claimed_at = now(), leased_until = now() + interval '90 seconds' where id = $1`, id)
 		said := make(chan string, 1)
 		go func() { said <- db.ask(`select webhook.`+verb+`($1)`, id) }()
@@ -223,20 +223,20 @@ func TestNoStatementOfAWorkerChangesAFinishedRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	outcome := func(v outbox.Verdict) []outbox.Outcome {
-		return []outbox.Outcome{{EventID: id, AttemptID: attempt, Verdict: v, Result: outbox.Result{Status: 500, Error: "HTTP 500"}}}
+		return []outbox.Outcome{{EventID: id, ClaimID: attempt, Verdict: v, Result: outbox.Result{Status: 500, Error: "HTTP 500"}}}
 	}
 	if _, err := s.Record(t.Context(), outcome(outbox.Failed)); err != nil {
 		t.Fatal(err)
 	}
 	before := db.everything()
-	for _, v := range []outbox.Verdict{outbox.Sent, outbox.Failed, outbox.Later, outbox.Back} {
+	for _, v := range []outbox.Verdict{outbox.Sent, outbox.Failed, outbox.Retry, outbox.Released} {
 		if _, err := s.Record(t.Context(), outcome(v)); err != nil {
 			t.Errorf("%s: %v", v, err)
 		}
 	}
 	for name, do := range map[string]func(context.Context) (int, error){
-		"sweep": s.Sweep, "skip": s.Skip,
-		"give back": func(ctx context.Context) (int, error) { return s.GiveBack(ctx, []string{attempt}) },
+		"sweep": s.ExpireLeases, "skip": s.Skip,
+		"give back": func(ctx context.Context) (int, error) { return s.Release(ctx, []string{attempt}) },
 		"prune":     func(ctx context.Context) (int, error) { return s.Prune(ctx, time.Hour) },
 	} {
 		if n, err := do(t.Context()); n != 0 || err != nil {

@@ -18,7 +18,7 @@ import (
 // states are what a pending event can become, as the worker or a person writes it.
 var states = map[string]string{
 	"pending":    `status = 'pending'`,
-	"refused":    `attempts = 1, attempt_id = gen_random_uuid(), claimed_by = 'host:7', claimed_at = now(), http_status = 503, error = 'HTTP 503 Service Unavailable from https://re.example'`,
+	"refused":    `attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'host:7', claimed_at = now(), http_status = 503, error = 'HTTP 503 Service Unavailable from https://re.example'`,
 	"leased":     held,
 	"sending":    held + `, status = 'sending'`,
 	"expired":    held + `, leased_until = now() - interval '1 minute'`,
@@ -31,7 +31,7 @@ var states = map[string]string{
 	"cancelled":  `status = 'cancelled', finished_at = now()`,
 }
 
-const held = `attempts = 1, attempt_id = gen_random_uuid(), claimed_by = 'host:7', claimed_at = now(), leased_until = now() + interval '1 hour'`
+const held = `attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'host:7', claimed_at = now(), leased_until = now() + interval '1 hour'`
 
 // inState publishes an event, in a state; %s in the facts is left alone.
 func (db *database) inState(state, event, facts string) int64 {

@@ -192,7 +192,7 @@ func deliver(s *store.Store) (int, error) {
 	}
 	var outcomes []outbox.Outcome
 	for _, e := range events {
-		outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, AttemptID: e.AttemptID, Verdict: outbox.Sent, Result: outbox.Result{Delivered: true, Status: 200}})
+		outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, ClaimID: e.ClaimID, Verdict: outbox.Sent, Result: outbox.Result{Received: outbox.ReceivedYes, Status: 200}})
 	}
 	_, err = s.Record(context.Background(), outcomes)
 	return len(events), err

@@ -16,7 +16,7 @@ import (
 // that fails is logged and comes round again.
 func (d *Dispatcher) Cycle(ctx context.Context) {
 	d.lanes.cycle()
-	d.giveBackLost(ctx)
+	d.releaseUnknown(ctx)
 	d.sweep(ctx)
 
 	problems, err := d.store.Problems(ctx)
@@ -33,7 +33,7 @@ func (d *Dispatcher) sweep(ctx context.Context) {
 	if !d.health.upFor(d.opts.Lease) {
 		return
 	}
-	n, err := d.store.Sweep(ctx)
+	n, err := d.store.ExpireLeases(ctx)
 	if err != nil {
 		d.health.down("sweep leases", err)
 		return
@@ -68,14 +68,14 @@ func (d *Dispatcher) count(ctx context.Context, what string, do func(context.Con
 	}
 }
 
-// giveBackLost returns what turned up under a claim that was looked up in vain.
-func (d *Dispatcher) giveBackLost(ctx context.Context) {
+// releaseUnknown returns what turned up under a claim that was looked up in vain.
+func (d *Dispatcher) releaseUnknown(ctx context.Context) {
 	ids := d.lost.list()
 	if len(ids) == 0 {
 		return
 	}
 	now := d.now()
-	n, err := d.store.GiveBack(ctx, ids)
+	n, err := d.store.Release(ctx, ids)
 	if err != nil {
 		d.health.failed("give back", err)
 		return
@@ -93,13 +93,13 @@ type lostClaims struct {
 	at map[string]time.Time
 }
 
-func (l *lostClaims) add(attemptID string, at time.Time) {
+func (l *lostClaims) add(claimID string, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at == nil {
 		l.at = map[string]time.Time{}
 	}
-	l.at[attemptID] = at
+	l.at[claimID] = at
 }
 
 func (l *lostClaims) list() []string {

@@ -10,19 +10,19 @@ type Verdict string
 
 // The verdicts.
 const (
-	Sent   Verdict = "sent"   // finished: a counted success
-	Failed Verdict = "failed" // finished: the one attempt did not succeed
-	Later  Verdict = "later"  // pending again, due at the next ten-second mark
-	Back   Verdict = "back"   // pending again as before: no POST was begun
+	Sent     Verdict = "sent"     // finished: a counted success
+	Failed   Verdict = "failed"   // finished: the one attempt did not succeed
+	Retry    Verdict = "retry"    // pending again, due at the next ten-second mark
+	Released Verdict = "released" // pending again as before: no POST was begun
 )
 
 // Outcome is what is recorded of one attempt.
 type Outcome struct {
-	EventID   int64
-	Channel   string
-	AttemptID string
-	Verdict   Verdict
-	Result    Result // of no meaning for Back
+	EventID int64
+	Channel string
+	ClaimID string
+	Verdict Verdict
+	Result  Result // of no meaning for Released
 }
 
 // atLeastOnce is the way of a document: send, then mark.
@@ -39,10 +39,10 @@ type Outcome struct {
 //     it may send too; then this worker's mark no longer names the newest
 //     attempt and changes nothing.
 func atLeastOnce(r Result) Verdict {
-	if r.Delivered {
+	if r.Delivered() {
 		return Sent
 	}
-	return Later
+	return Retry
 }
 
 // atMostOnce is the way of the other six channels, and of test events: mark,
@@ -58,7 +58,7 @@ func atLeastOnce(r Result) Verdict {
 //     taken it, or the sweep has written "outcome unknown", which is true;
 //   - a second worker: does not see a row that is not pending.
 func atMostOnce(r Result) Verdict {
-	if r.Delivered {
+	if r.Delivered() {
 		return Sent
 	}
 	return Failed
@@ -79,9 +79,9 @@ func judge(ev Event, r Result) Verdict {
 // that is frozen after this check may still send late: a document perhaps twice,
 // another event once all the same.
 func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
-	out := outcomeOf(c, Back)
+	out := outcomeOf(c, Released)
 	if err := d.sender.Check(c.event.Endpoint.URL, c.event.Endpoint.Token); err != nil {
-		out.Verdict, out.Result = Later, Result{Error: err.Error()} // the row waits for its channel to be mended
+		out.Verdict, out.Result = Retry, Result{Error: err.Error()} // the row waits for its channel to be mended
 		return out
 	}
 	body, err := Render(c.event)
@@ -99,7 +99,7 @@ func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 }
 
 func outcomeOf(c claimed, v Verdict) Outcome {
-	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, AttemptID: c.event.AttemptID, Verdict: v}
+	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, ClaimID: c.event.ClaimID, Verdict: v}
 }
 
 // request addresses an envelope. The webhook-id is the same on every attempt.

@@ -98,7 +98,7 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error {
 		failures = 0
 		d.rest(ctx, stop, d.opts.PollInterval, d.lanes.freed)
 	}
-	d.giveBack(ctx, d.lanes.overdue(d.now())) // all that waits
+	d.release(ctx, d.lanes.overdue(d.now())) // all that waits
 	return d.drain(ctx)
 }
 
@@ -125,7 +125,7 @@ func (d *Dispatcher) Once(ctx, stop context.Context) error {
 		}
 		if n == 0 { // a claim of unknown fate: until a lease has passed its rows may turn up
 			d.rest(ctx, stop, time.Second, nil)
-			d.giveBackLost(ctx)
+			d.releaseUnknown(ctx)
 		}
 	}
 	return d.drain(ctx)
@@ -161,7 +161,7 @@ func (d *Dispatcher) rest(ctx, stop context.Context, pause time.Duration, freed 
 // It returns the number of events claimed; an error means the database could
 // not be asked, and is already logged.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
-	d.giveBack(ctx, d.lanes.overdue(d.now().Add(-waitAtMost)))
+	d.release(ctx, d.lanes.overdue(d.now().Add(-waitAtMost)))
 	told := d.lanes.snapshot()
 	batch, err := d.claim(ctx, told)
 	if err != nil {
@@ -219,10 +219,10 @@ func (d *Dispatcher) report(ctx context.Context, ev Event, out Outcome) {
 	}
 }
 
-// giveBack returns events that waited for a slot in vain.
-func (d *Dispatcher) giveBack(ctx context.Context, waited []claimed) {
+// release returns events that waited for a slot in vain.
+func (d *Dispatcher) release(ctx context.Context, waited []claimed) {
 	for _, c := range waited {
-		d.report(ctx, c.event, outcomeOf(c, Back))
+		d.report(ctx, c.event, outcomeOf(c, Released))
 	}
 }
 
@@ -242,11 +242,11 @@ func (d *Dispatcher) settled(n int) {
 // reply was lost is looked up by its attempt id: what is found was committed,
 // and is ours to send.
 func (d *Dispatcher) claim(ctx context.Context, told []Lane) ([]claimed, error) {
-	at, attemptID := d.now(), uuid.NewString()
-	events, err := d.store.Claim(ctx, attemptID, told)
+	at, claimID := d.now(), uuid.NewString()
+	events, err := d.store.Claim(ctx, claimID, told)
 	if errors.Is(err, ErrReplyLost) {
 		d.health.down("claim", err)
-		events, err = d.lookUp(ctx, attemptID)
+		events, err = d.lookUp(ctx, claimID)
 	}
 	if err != nil {
 		d.health.down("claim", err)
@@ -264,17 +264,17 @@ func (d *Dispatcher) claim(ctx context.Context, told []Lane) ([]claimed, error) 
 // found the claim may still commit, by a server process that has not noticed
 // the broken connection; then its rows must never be sent, since nobody would
 // know of them in time. The lost claim is remembered and given back.
-func (d *Dispatcher) lookUp(ctx context.Context, attemptID string) ([]Event, error) {
+func (d *Dispatcher) lookUp(ctx context.Context, claimID string) ([]Event, error) {
 	for try := 0; ; try++ {
-		events, err := d.store.Claimed(ctx, attemptID)
+		events, err := d.store.Claimed(ctx, claimID)
 		if err == nil {
 			if len(events) == 0 {
-				d.lost.add(attemptID, d.now())
+				d.lost.add(claimID, d.now())
 			}
 			return events, nil
 		}
 		if !sleep(ctx, Backoff(try)) {
-			d.lost.add(attemptID, d.now())
+			d.lost.add(claimID, d.now())
 			return nil, err
 		}
 	}
@@ -288,7 +288,7 @@ func (d *Dispatcher) drain(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 	}
-	d.giveBackLost(ctx)
+	d.releaseUnknown(ctx)
 	if d.openCount.Load() == 0 && (ctx.Err() == nil || len(d.lost.list()) == 0) {
 		return nil
 	}
@@ -311,9 +311,9 @@ func (d *Dispatcher) logOutcome(ev Event, out Outcome) {
 		level, message = zap.DebugLevel, "sent"
 	case Failed:
 		message = "failed"
-	case Later:
+	case Retry:
 		message = "not delivered, tried again on the next cycle"
-	case Back:
+	case Released:
 		level, message = zap.InfoLevel, "given back: its POST was not begun in time, or the worker stops"
 	}
 	entry := d.log.Check(level, message)

@@ -25,30 +25,30 @@ type fakeStore struct {
 	lanes    [][]Lane    // as told by claims
 	written  [][]Outcome // as told by Record, failures included
 	looked   int
-	returned [][]string // as told by GiveBack
+	returned [][]string // as told by Release
 	sweeps   int
 
-	claim    func(n int, attemptID string) ([]Event, error) // n counts from 1
-	claimed  func(n int, attemptID string) ([]Event, error)
-	record   func(n int, outcomes []Outcome) error
-	giveBack func() (int, error)
-	sweep    func() (int, error)
-	skip     func(ctx context.Context) (int, error)
+	claim   func(n int, claimID string) ([]Event, error) // n counts from 1
+	claimed func(n int, claimID string) ([]Event, error)
+	record  func(n int, outcomes []Outcome) error
+	release func() (int, error)
+	sweep   func() (int, error)
+	skip    func(ctx context.Context) (int, error)
 }
 
-func (s *fakeStore) Claim(_ context.Context, attemptID string, lanes []Lane) ([]Event, error) {
+func (s *fakeStore) Claim(_ context.Context, claimID string, lanes []Lane) ([]Event, error) {
 	s.mu.Lock()
-	s.ids, s.lanes = append(s.ids, attemptID), append(s.lanes, lanes)
+	s.ids, s.lanes = append(s.ids, claimID), append(s.lanes, lanes)
 	n := len(s.ids)
 	s.mu.Unlock()
 	if s.claim == nil {
 		return nil, nil
 	}
-	events, err := s.claim(n, attemptID)
-	return under(events, attemptID), err
+	events, err := s.claim(n, claimID)
+	return under(events, claimID), err
 }
 
-func (s *fakeStore) Claimed(_ context.Context, attemptID string) ([]Event, error) {
+func (s *fakeStore) Claimed(_ context.Context, claimID string) ([]Event, error) {
 	s.mu.Lock()
 	s.looked++
 	n := s.looked
@@ -56,8 +56,8 @@ func (s *fakeStore) Claimed(_ context.Context, attemptID string) ([]Event, error
 	if s.claimed == nil {
 		return nil, nil
 	}
-	events, err := s.claimed(n, attemptID)
-	return under(events, attemptID), err
+	events, err := s.claimed(n, claimID)
+	return under(events, claimID), err
 }
 
 func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) (locked []Outcome, err error) {
@@ -74,17 +74,17 @@ func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) (locked []Outc
 	return nil, err
 }
 
-func (s *fakeStore) GiveBack(_ context.Context, attemptIDs []string) (int, error) {
+func (s *fakeStore) Release(_ context.Context, claimIDs []string) (int, error) {
 	s.mu.Lock()
-	s.returned = append(s.returned, attemptIDs)
+	s.returned = append(s.returned, claimIDs)
 	s.mu.Unlock()
-	if s.giveBack == nil {
+	if s.release == nil {
 		return 0, nil
 	}
-	return s.giveBack()
+	return s.release()
 }
 
-func (s *fakeStore) Sweep(context.Context) (int, error) {
+func (s *fakeStore) ExpireLeases(context.Context) (int, error) {
 	s.mu.Lock()
 	s.sweeps++
 	s.mu.Unlock()
@@ -124,9 +124,9 @@ func (s *fakeStore) writes() [][]Outcome {
 	return append([][]Outcome(nil), s.written...)
 }
 
-func under(events []Event, attemptID string) []Event {
+func under(events []Event, claimID string) []Event {
 	for i := range events {
-		events[i].AttemptID = attemptID
+		events[i].ClaimID = claimID
 	}
 	return events
 }
@@ -151,7 +151,7 @@ func (s *fakeSender) Send(ctx context.Context, r Request) Result {
 	s.sent = append(s.sent, r)
 	s.mu.Unlock()
 	if s.send == nil {
-		return Result{Delivered: true, Status: 200}
+		return Result{Received: ReceivedYes, Status: 200}
 	}
 	return s.send(ctx, r)
 }
@@ -166,7 +166,7 @@ var (
 	errAway   = errors.New("connection refused")
 	errLost   = fmt.Errorf("%w: EOF", ErrReplyLost)
 	errLocked = errors.New("the first of these is locked")
-	errValue  = fmt.Errorf("%w: 22021", ErrRefused)
+	errValue  = fmt.Errorf("%w: 22021", ErrRejected)
 )
 
 const testLease, testTimeout = 90 * time.Second, 30 * time.Second
@@ -242,14 +242,14 @@ func TestTheTwoGuarantees(t *testing.T) {
 		event               Event
 		delivered, notSoFar Verdict
 	}{
-		{"a document", doc(1), Sent, Later},
-		{"a document, attempted before", again(doc(1)), Sent, Later},
+		{"a document", doc(1), Sent, Retry},
+		{"a document, attempted before", again(doc(1)), Sent, Retry},
 		{"a test document", testEvent(doc(1)), Sent, Failed},
 		{"a contact", contact(1), Sent, Failed},
 		{"a test contact", testEvent(contact(1)), Sent, Failed},
 		{"an event that nobody knows", Event{Name: "no.such"}, Sent, Failed},
 	} {
-		if got := judge(tt.event, Result{Delivered: true}); got != tt.delivered {
+		if got := judge(tt.event, Result{Received: ReceivedYes}); got != tt.delivered {
 			t.Errorf("%s, delivered: %s", tt.name, got)
 		}
 		if got := judge(tt.event, Result{Error: "HTTP 500"}); got != tt.notSoFar {
@@ -259,7 +259,7 @@ func TestTheTwoGuarantees(t *testing.T) {
 	for _, c := range Channels() {
 		want := Failed
 		if c.Name == "documents" {
-			want = Later
+			want = Retry
 		}
 		if got := judge(Event{Name: c.Event}, Result{}); got != want {
 			t.Errorf("%s, not delivered: %s, %s was expected", c.Event, got, want)
@@ -272,14 +272,14 @@ func TestAnEventWhoseChannelCannotBeCalledWaits(t *testing.T) {
 		post := &fakeSender{check: func(string, string) error { return errors.New("cannot call: no URL") }}
 		d, _ := newTestDispatcher(&fakeStore{}, post)
 		out := d.attempt(t.Context(), claimed{event: ev, at: time.Now()})
-		if out.Verdict != Later || out.Result.Error != "cannot call: no URL" || post.count() != 0 {
+		if out.Verdict != Retry || out.Result.Error != "cannot call: no URL" || post.count() != 0 {
 			t.Errorf("%s: %+v after %d requests", ev.Name, out, post.count())
 		}
 	}
 }
 
 func TestAnEventThatCannotBeRenderedIsNotSent(t *testing.T) {
-	for verdict, ev := range map[Verdict]Event{Failed: broken(contact(1)), Later: broken(doc(1))} {
+	for verdict, ev := range map[Verdict]Event{Failed: broken(contact(1)), Retry: broken(doc(1))} {
 		post := &fakeSender{}
 		d, _ := newTestDispatcher(&fakeStore{}, post)
 		out := d.attempt(t.Context(), claimed{event: ev, at: time.Now()})
@@ -304,7 +304,7 @@ func TestNoPOSTIsBegunTooLongAfterItsClaim(t *testing.T) {
 				t.Errorf("%s, at the limit of %s: %+v", ev.Name, tt.limit, out)
 			}
 			d.now = func() time.Time { return at.Add(tt.limit + 1) }
-			if out := d.attempt(t.Context(), claimed{event: ev, at: at}); out.Verdict != Back || post.count() != 1 {
+			if out := d.attempt(t.Context(), claimed{event: ev, at: at}); out.Verdict != Released || post.count() != 1 {
 				t.Errorf("%s, after the limit of %s: %+v", ev.Name, tt.limit, out)
 			}
 		}
@@ -327,7 +327,7 @@ func TestTheBeginLimitCountsFromBeforeTheClaim(t *testing.T) {
 		if err := d.Once(t.Context(), t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if w := s.writes(); len(w) != 1 || w[0][0].Verdict != Back || post.count() != 0 {
+		if w := s.writes(); len(w) != 1 || w[0][0].Verdict != Released || post.count() != 0 {
 			t.Errorf("%d requests, recorded %+v", post.count(), w)
 		}
 	})
@@ -352,7 +352,7 @@ func TestALostClaimThatWasCommittedIsSent(t *testing.T) {
 		}
 		for _, batch := range s.writes() {
 			for _, o := range batch {
-				if o.AttemptID != s.ids[0] || o.Verdict != Sent {
+				if o.ClaimID != s.ids[0] || o.Verdict != Sent {
 					t.Errorf("recorded %+v, attempt %s was expected", o, s.ids[0])
 				}
 			}
@@ -381,13 +381,13 @@ func TestALostClaimThatIsNotFoundIsGivenBackForALease(t *testing.T) {
 				t.Errorf("given back: %v, %s was expected", ids, id)
 			}
 		}
-		s.giveBack = func() (int, error) { return 0, errAway }
+		s.release = func() (int, error) { return 0, errAway }
 		time.Sleep(10 * time.Second)
 		d.Cycle(t.Context())
 		if len(d.lost.list()) != 1 {
 			t.Error("forgotten although it could not be given back")
 		}
-		s.giveBack = func() (int, error) { return 2, nil }
+		s.release = func() (int, error) { return 2, nil }
 		d.Cycle(t.Context())
 		d.Cycle(t.Context())
 		if len(s.returned) != 11 || len(d.lost.list()) != 0 {
@@ -505,7 +505,7 @@ func flush(t *testing.T, s *fakeStore, n int) (*Dispatcher, *observer.ObservedLo
 	for i := range n {
 		d.open.Add(1)
 		d.openCount.Add(1)
-		d.recorder.waiting <- Outcome{EventID: int64(i + 1), AttemptID: "a", Verdict: Failed, Result: Result{Status: 500, Error: "e", Response: "r"}}
+		d.recorder.waiting <- Outcome{EventID: int64(i + 1), ClaimID: "a", Verdict: Failed, Result: Result{Status: 500, Error: "e", Response: "r"}}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -603,7 +603,7 @@ func TestARefusedSuccessStaysASuccess(t *testing.T) {
 			return nil
 		}, claim: firstOnly(contact(1))}
 		post := &fakeSender{send: func(context.Context, Request) Result {
-			return Result{Delivered: true, Status: 200, Response: "r"}
+			return Result{Received: ReceivedYes, Status: 200, Response: "r"}
 		}}
 		d, _ := newTestDispatcher(s, post)
 		if err := d.Once(t.Context(), t.Context()); err != nil {
@@ -621,7 +621,7 @@ func blocking() (*fakeSender, chan struct{}) {
 	return &fakeSender{send: func(ctx context.Context, _ Request) Result {
 		select {
 		case <-open:
-			return Result{Delivered: true, Status: 200}
+			return Result{Received: ReceivedYes, Status: 200}
 		case <-ctx.Done():
 			return Result{Error: "interrupted: the worker stopped"}
 		}
@@ -793,7 +793,7 @@ func TestLanesNeverCountBelowZero(t *testing.T) {
 		}
 		post := &fakeSender{send: func(_ context.Context, r Request) Result {
 			time.Sleep(time.Duration(len(r.WebhookID)%5) * 7 * time.Millisecond)
-			return Result{Delivered: true, Status: 200}
+			return Result{Received: ReceivedYes, Status: 200}
 		}}
 		d, _ := newTestDispatcher(s, post)
 		r := start(t, d)
@@ -817,7 +817,7 @@ func TestLanesNeverCountBelowZero(t *testing.T) {
 		recorded := map[int64]int{}
 		for n, batch := range s.writes() {
 			for _, o := range batch {
-				if (n+1)%3 != 0 && o.Verdict != Back {
+				if (n+1)%3 != 0 && o.Verdict != Released {
 					recorded[o.EventID]++
 				}
 			}
@@ -926,7 +926,7 @@ func TestWhatWaitsForASlotIsGivenBackWhenTheWorkerIsStopped(t *testing.T) {
 		}}
 		post := &fakeSender{send: func(ctx context.Context, _ Request) Result {
 			sleep(ctx, 3*time.Second)
-			return Result{Delivered: true, Status: 200, Took: 3 * time.Second}
+			return Result{Received: ReceivedYes, Status: 200, Took: 3 * time.Second}
 		}}
 		d, _ := newTestDispatcher(s, post)
 		r := start(t, d)
@@ -941,7 +941,7 @@ func TestWhatWaitsForASlotIsGivenBackWhenTheWorkerIsStopped(t *testing.T) {
 				verdicts[o.Verdict]++
 			}
 		}
-		if post.count() != 2 || verdicts[Sent] != 2 || verdicts[Back] != 1 {
+		if post.count() != 2 || verdicts[Sent] != 2 || verdicts[Released] != 1 {
 			t.Errorf("%d requests; %v", post.count(), verdicts)
 		}
 	})
@@ -988,7 +988,7 @@ func TestALaneWhoseOutcomesAreNotTakenClaimsNoMore(t *testing.T) {
 		}
 		d, _ := newTestDispatcher(s, &fakeSender{send: func(ctx context.Context, _ Request) Result {
 			sleep(ctx, 10*time.Millisecond)
-			return Result{Delivered: true, Status: 200}
+			return Result{Received: ReceivedYes, Status: 200}
 		}})
 		start(t, d)
 		time.Sleep(3 * time.Second)
@@ -1067,7 +1067,7 @@ func TestWhatWaitsTooLongForASlotIsGivenBack(t *testing.T) {
 			if time.Now().After(hangs) {
 				sleep(ctx, 30*time.Second)
 			}
-			return Result{Delivered: true, Status: 200, Took: time.Since(began)}
+			return Result{Received: ReceivedYes, Status: 200, Took: time.Since(began)}
 		}}
 		d, _ := newTestDispatcher(s, post)
 		start(t, d)
@@ -1084,7 +1084,7 @@ func TestWhatWaitsTooLongForASlotIsGivenBack(t *testing.T) {
 		back, claimed := 0, next
 		for _, batch := range s.writes() {
 			for _, o := range batch {
-				if o.Verdict == Back {
+				if o.Verdict == Released {
 					back++
 				}
 			}

@@ -17,7 +17,7 @@ type Event struct {
 	OccurredAt string          // RFC 3339 or PostgreSQL's ISO text; Render judges it
 	Attempts   int             // claims committed, this one included
 	IsTest     bool
-	AttemptID  string // the claim that fences this attempt's outcome, a UUID
+	ClaimID    string // the claim that fences this attempt's outcome, a UUID
 
 	Endpoint Endpoint
 }
@@ -43,11 +43,16 @@ type Request struct {
 }
 
 // Result is what one attempt met. It is safe to store and to show: it holds no
-// token, no userinfo and nothing of a URL but scheme and host.
+// token, no userinfo and nothing of a URL but scheme and host. The zero Result
+// is of no attempt, and not delivered.
 type Result struct {
-	Delivered bool
-	Status    int           // HTTP status; 0 when no answer arrived
-	Error     string        // empty exactly when Delivered
-	Response  string        // the first 2 KiB of the answer's body, readable, the token masked
-	Took      time.Duration // from name look-up to the last byte read
+	Failure  Failure       // why it did not succeed; empty after a success
+	Received Received      // whether the receiver has the event
+	Status   int           // HTTP status; 0 when no answer arrived
+	Error    string        // Failure in words, for people; empty after a success
+	Response string        // the first 2 KiB of the answer's body, readable, secrets masked
+	Took     time.Duration // from name lookup to the last byte read
 }
+
+// Delivered reports a counted success.
+func (r Result) Delivered() bool { return r.Failure == "" && r.Received == ReceivedYes }

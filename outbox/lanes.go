@@ -156,9 +156,9 @@ func (l *lanes) free(ev Event, out Outcome) (next claimed, ok bool) {
 		switch {
 		case out.Verdict == Sent:
 			n.failed, n.refused = 0, 0
-		case out.Verdict == Later && ev.Attempts > 1:
+		case out.Verdict == Retry && ev.Attempts > 1:
 			n.failed++
-		case out.Verdict == Later:
+		case out.Verdict == Retry:
 			n.refused++
 		}
 		n.measure(out.Result)

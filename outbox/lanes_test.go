@@ -105,13 +105,13 @@ func TestRetriesThatAllFailAreBoundedInACycleUntilOneSucceeds(t *testing.T) {
 	fail := func(n int) {
 		for range n {
 			l.take(l.snapshot(), []Event{again})
-			l.free(again, Outcome{Verdict: Later})
+			l.free(again, Outcome{Verdict: Retry})
 		}
 	}
 	fresh := doc(2)
 	fresh.Attempts = 1
 	l.take(l.snapshot(), []Event{fresh})
-	l.free(fresh, Outcome{Verdict: Later})
+	l.free(fresh, Outcome{Verdict: Retry})
 	if l.of("documents").GivenUp {
 		t.Error("a fresh document that failed counts as a retry")
 	}
@@ -147,11 +147,11 @@ func TestFirstAttemptsThatAllFailAreBoundedInACycleUntilOneSucceeds(t *testing.T
 	}
 	stopped := func() bool { return l.of("documents").Busy > 1000 }
 	for name, then := range map[string]func(){"a success": func() { attempt(1, Sent) }, "the next cycle": l.cycle} {
-		attempt(maxFailed-1, Later)
+		attempt(maxFailed-1, Retry)
 		if stopped() {
 			t.Fatalf("stopped too early, before %s", name)
 		}
-		attempt(1, Later)
+		attempt(1, Retry)
 		if !stopped() {
 			t.Errorf("there is no end of first attempts in this cycle, before %s", name)
 		}

@@ -89,12 +89,12 @@ func (r *recorder) settle(ctx context.Context, batch []Outcome) {
 // settleOne writes one outcome, without its texts if those are refused.
 func (r *recorder) settleOne(ctx context.Context, o Outcome) {
 	err := r.write(ctx, []Outcome{o})
-	if errors.Is(err, ErrRefused) {
+	if errors.Is(err, ErrRejected) {
 		r.log.Error("the database refused an outcome; it is recorded without its texts", zap.Int64("id", o.EventID), zap.Error(err))
 		err = r.write(ctx, []Outcome{withoutTexts(o)})
 	}
 	switch {
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, ErrRejected):
 		r.log.Error("the database refused an outcome even without its texts; its lease will run out", zap.Int64("id", o.EventID), zap.Error(err))
 		r.done([]Outcome{o})
 	case errors.Is(err, ErrDenied):
@@ -131,13 +131,13 @@ func withoutTexts(o Outcome) Outcome {
 	return o
 }
 
-// write writes until the database answers: nil, or an error that wraps ErrRefused
+// write writes until the database answers: nil, or an error that wraps ErrRejected
 // or ErrDenied, and then nothing was written. Repeating is harmless, see
 // Store.Record. What is locked is left for later.
 func (r *recorder) write(ctx context.Context, batch []Outcome) error {
 	for try := 0; ; try++ {
 		locked, err := r.store.Record(ctx, batch)
-		if errors.Is(err, ErrRefused) || errors.Is(err, ErrDenied) {
+		if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
 			r.health.up()
 			return err
 		}
@@ -166,7 +166,7 @@ func without(batch, locked []Outcome) []Outcome {
 		return batch
 	}
 	return slices.DeleteFunc(slices.Clone(batch), func(o Outcome) bool {
-		return slices.ContainsFunc(locked, func(l Outcome) bool { return l.EventID == o.EventID && l.AttemptID == o.AttemptID })
+		return slices.ContainsFunc(locked, func(l Outcome) bool { return l.EventID == o.EventID && l.ClaimID == o.ClaimID })
 	})
 }
 

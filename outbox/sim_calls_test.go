@@ -14,15 +14,15 @@ const (
 	simClaim simKind = iota
 	simClaimed
 	simRecord
-	simGiveBack
-	simSweep
+	simRelease
+	simExpire
 	simSkip
 	simCheck // no call at all: the instant between a claim and its POST
 	simSend
 )
 
 func (k simKind) String() string {
-	return [...]string{"Claim", "Claimed", "Record", "GiveBack", "Sweep", "Skip", "Check", "Send"}[k]
+	return [...]string{"Claim", "Claimed", "Record", "Release", "ExpireLeases", "Skip", "Check", "Send"}[k]
 }
 
 // simCall is a call between the instants of its way.
@@ -34,7 +34,7 @@ type simCall struct {
 
 	attempt  string   // Claim, Claimed
 	lanes    []Lane   // Claim
-	attempts []string // GiveBack
+	attempts []string // Release
 	outcomes []Outcome
 	locked   []Outcome // Record: passed by
 	token    string    // Check, Send
@@ -105,11 +105,11 @@ func (s *simSchedule) begin(c *simCall) {
 		s.mayBeginPost(c)
 	case simRecord:
 		s.mayTellOutcomes(c)
-	case simGiveBack:
+	case simRelease:
 		for _, id := range c.attempts {
 			c.worker.gaveUp[id] = true
 		}
-	case simSweep:
+	case simExpire:
 		s.maySweep(c.worker)
 	}
 	s.calls = append(s.calls, c)
@@ -126,9 +126,9 @@ func (s *simSchedule) about(c *simCall) []int64 {
 		}
 	case simRecord:
 		for _, o := range c.outcomes {
-			b = append(b, o.EventID, s.attemptNo(o.AttemptID), int64(o.Verdict[0]))
+			b = append(b, o.EventID, s.attemptNo(o.ClaimID), int64(o.Verdict[0]))
 		}
-	case simGiveBack:
+	case simRelease:
 		for _, id := range c.attempts {
 			b = append(b, s.attemptNo(id))
 		}
@@ -189,9 +189,9 @@ func (s *simSchedule) execute(c *simCall) {
 		s.db.claimed(c)
 	case c.kind == simRecord:
 		c.executed = s.db.record(c)
-	case c.kind == simGiveBack:
-		c.executed = s.db.giveBack(c)
-	case c.kind == simSweep:
+	case c.kind == simRelease:
+		c.executed = s.db.releaseClaims(c)
+	case c.kind == simExpire:
 		s.db.sweep(c)
 	case c.kind == simSkip:
 		s.db.skip(c)
@@ -258,7 +258,7 @@ func (s *simSchedule) reply(c *simCall) {
 	case simRecord:
 		if c.err == nil {
 			for _, o := range without(c.outcomes, c.locked) {
-				s.holdings[simToken(o.EventID, o.AttemptID)].recorded = true
+				s.holdings[simToken(o.EventID, o.ClaimID)].recorded = true
 			}
 		}
 	}
@@ -284,7 +284,7 @@ func (s *simSchedule) given(c *simCall) {
 		return
 	}
 	for _, ev := range c.events {
-		h := &simHolding{worker: w, event: ev, claimedAt: s.claimSentAt[ev.AttemptID], attemptNo: s.attemptNo(ev.AttemptID)}
+		h := &simHolding{worker: w, event: ev, claimedAt: s.claimSentAt[ev.ClaimID], attemptNo: s.attemptNo(ev.ClaimID)}
 		w.holds = append(w.holds, h)
 		s.holdings[ev.Endpoint.Token] = h
 	}

@@ -245,7 +245,7 @@ func (db *simDB) event(r *simRow) Event {
 	ev := Event{
 		ID: r.id, Name: channels[r.channel].Event, Channel: channels[r.channel].Name,
 		Data: simFacts, Parsed: true, DueAt: simDueAt(r.due), OccurredAt: "2026-03-22 08:30:00+00",
-		Attempts: r.attempts, IsTest: r.isTest, AttemptID: r.attempt,
+		Attempts: r.attempts, IsTest: r.isTest, ClaimID: r.attempt,
 		Endpoint: Endpoint{URL: "https://re.example", Token: simToken(r.id, r.attempt), DocumentBaseURL: "https://re.example", InstanceID: "i", MaxInFlight: db.channels[r.channel].maxInFlight},
 	}
 	if r.broken {

@@ -28,7 +28,7 @@ type simRow struct {
 	status      string
 	due         time.Duration
 	attempts    int
-	attempt     string // attempt_id
+	attempt     string // claim_id
 	leasedUntil time.Duration
 	finishedAt  time.Duration
 	syncedAt    time.Duration

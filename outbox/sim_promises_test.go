@@ -57,7 +57,7 @@ func (s *simSchedule) mayBeginPost(c *simCall) {
 	if within := min(beginAtMost, s.lease-2*s.timeout); c.at-h.claimedAt > within {
 		s.fail("row %d: its POST begins %s after its claim, at most %s were promised", r.id, c.at-h.claimedAt, within)
 	}
-	if w.gaveUp[h.event.AttemptID] {
+	if w.gaveUp[h.event.ClaimID] {
 		s.fail("row %d: a POST under a claim that was given up", r.id)
 	}
 	if h.post != nil {
@@ -119,7 +119,7 @@ func (s *simSchedule) mayArrive(p *simPost) {
 // mayTellOutcomes: what a worker wants recorded is what it has met.
 func (s *simSchedule) mayTellOutcomes(c *simCall) {
 	for _, o := range c.outcomes {
-		h := s.holdings[simToken(o.EventID, o.AttemptID)]
+		h := s.holdings[simToken(o.EventID, o.ClaimID)]
 		if h == nil || h.worker != c.worker {
 			s.fail("row %d: an outcome of an attempt that worker %d was never given", o.EventID, c.worker.id)
 			return
@@ -136,17 +136,17 @@ func (h *simHolding) contradicts(o Outcome) string {
 	if h.post != nil && !h.post.over {
 		return "its POST is still under way"
 	}
-	delivered := h.post != nil && h.post.result.Delivered
+	delivered := h.post != nil && h.post.result.Delivered()
 	switch {
 	case o.Verdict == Sent && !delivered:
 		return "there was no counted success"
 	case o.Verdict != Sent && delivered:
 		return "there was a counted success"
-	case o.Verdict == Back && h.post != nil:
+	case o.Verdict == Released && h.post != nil:
 		return "a POST was begun"
 	case o.Verdict == Failed && document:
 		return "a document never fails"
-	case o.Verdict == Later && !document && h.post != nil:
+	case o.Verdict == Retry && !document && h.post != nil:
 		return "it was the one attempt"
 	case h.post != nil && o.Result.Status != h.post.result.Status:
 		return fmt.Sprintf("HTTP %d was met", h.post.result.Status)
@@ -156,7 +156,7 @@ func (h *simHolding) contradicts(o Outcome) string {
 
 // mayRecord: the row still belongs to the attempt whose outcome is written.
 func (s *simSchedule) mayRecord(r *simRow, o Outcome) {
-	if r.attempt != o.AttemptID {
+	if r.attempt != o.ClaimID {
 		s.fail("row %d: the outcome of an attempt that no longer holds it is recorded", r.id)
 	}
 	if !r.held() {
@@ -169,8 +169,8 @@ func (s *simSchedule) mayRecord(r *simRow, o Outcome) {
 
 // judgeHealth notes when a statement failed by which the database's health is judged.
 func (s *simSchedule) judgeHealth(w *simWorker, c *simCall) {
-	judged := c.kind == simClaim || c.kind == simRecord || c.kind == simSweep
-	if judged && c.err != nil && !errors.Is(c.err, ErrRefused) && !errors.Is(c.err, errLocked) {
+	judged := c.kind == simClaim || c.kind == simRecord || c.kind == simExpire
+	if judged && c.err != nil && !errors.Is(c.err, ErrRejected) && !errors.Is(c.err, errLocked) {
 		w.troubleAt = s.now()
 	}
 }
@@ -258,7 +258,7 @@ func (s *simSchedule) mustBeTrue(r *simRow) {
 	for _, p := range s.posts {
 		if p.row == r {
 			begun++
-			if p.counted && p.arrived && p.held.event.AttemptID == r.attempt {
+			if p.counted && p.arrived && p.held.event.ClaimID == r.attempt {
 				counted++
 			}
 			if p.arrived && p.result.Status == r.httpStatus {

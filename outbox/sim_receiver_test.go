@@ -26,7 +26,7 @@ func (s *simSchedule) receive(p *simPost) {
 	switch x := s.rng.IntN(100); {
 	case s.resting || x < s.successPercent:
 		p.counted = true
-		p.result = Result{Delivered: true, Status: 200}
+		p.result = Result{Received: ReceivedYes, Status: 200}
 		if !s.resting && s.poisoned && s.rng.IntN(3) == 0 {
 			p.result.Response = simPoison
 		}

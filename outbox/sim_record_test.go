@@ -30,12 +30,12 @@ func (db *simDB) record(c *simCall) bool {
 // simPoison is a text that no text column holds.
 const simPoison = "\x00"
 
-// fenced: where o.id = r.id and o.leased_until is not null and o.attempt_id = r.attempt_id.
+// fenced: where o.id = r.id and o.leased_until is not null and o.claim_id = r.claim_id.
 func (db *simDB) fenced(r *simRow, o Outcome) bool {
 	if db.flaw == recordedWithoutFence {
 		return !r.finished() && r.attempts > 0
 	}
-	return r.held() && r.attempt == o.AttemptID
+	return r.held() && r.attempt == o.ClaimID
 }
 
 func (db *simDB) settle(r *simRow, o Outcome) {
@@ -49,10 +49,10 @@ func (db *simDB) settle(r *simRow, o Outcome) {
 	if o.Verdict == Sent && r.channel == documentsChannel {
 		next.syncedAt = db.clock()
 	}
-	if o.Verdict == Later {
+	if o.Verdict == Retry {
 		next.due = db.nextMark()
 	}
-	if o.Verdict != Back {
+	if o.Verdict != Released {
 		next.httpStatus, next.error = o.Result.Status, o.Result.Error
 	}
 	db.put(r, next)
@@ -67,8 +67,8 @@ func (db *simDB) waitForLock(c *simCall) (over bool) {
 	return true
 }
 
-// giveBack is the statement of store.GiveBack.
-func (db *simDB) giveBack(c *simCall) bool {
+// releaseClaims is the statement of store.Release.
+func (db *simDB) releaseClaims(c *simCall) bool {
 	given := func(r *simRow) bool { return r.held() && slices.Contains(c.attempts, r.attempt) }
 	for _, r := range db.rows {
 		if given(r) && r.lockedBy != nil {

@@ -128,13 +128,13 @@ func (w *simWorker) do(ctx context.Context, c *simCall) *simCall {
 	return &simCall{err: errAway}
 }
 
-func (w *simWorker) Claim(ctx context.Context, attemptID string, lanes []Lane) ([]Event, error) {
-	c := w.do(ctx, &simCall{kind: simClaim, attempt: attemptID, lanes: lanes})
+func (w *simWorker) Claim(ctx context.Context, claimID string, lanes []Lane) ([]Event, error) {
+	c := w.do(ctx, &simCall{kind: simClaim, attempt: claimID, lanes: lanes})
 	return c.events, c.err
 }
 
-func (w *simWorker) Claimed(ctx context.Context, attemptID string) ([]Event, error) {
-	c := w.do(ctx, &simCall{kind: simClaimed, attempt: attemptID})
+func (w *simWorker) Claimed(ctx context.Context, claimID string) ([]Event, error) {
+	c := w.do(ctx, &simCall{kind: simClaimed, attempt: claimID})
 	return c.events, c.err
 }
 
@@ -143,13 +143,13 @@ func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) ([]Outcome, 
 	return c.locked, c.err
 }
 
-func (w *simWorker) GiveBack(ctx context.Context, attemptIDs []string) (int, error) {
-	c := w.do(ctx, &simCall{kind: simGiveBack, attempts: attemptIDs})
+func (w *simWorker) Release(ctx context.Context, claimIDs []string) (int, error) {
+	c := w.do(ctx, &simCall{kind: simRelease, attempts: claimIDs})
 	return c.n, c.err
 }
 
-func (w *simWorker) Sweep(ctx context.Context) (int, error) {
-	c := w.do(ctx, &simCall{kind: simSweep})
+func (w *simWorker) ExpireLeases(ctx context.Context) (int, error) {
+	c := w.do(ctx, &simCall{kind: simExpire})
 	return c.n, c.err
 }
 

@@ -10,9 +10,9 @@ import (
 // connection broke before the database's answer was complete.
 var ErrReplyLost = errors.New("the database's reply was lost")
 
-// ErrRefused says that the database has refused a write because of its values
+// ErrRejected says that the database has refused a write because of its values
 // (SQLSTATE class 22 or 23). Repeating it unchanged is of no use.
-var ErrRefused = errors.New("the database refused the values")
+var ErrRejected = errors.New("the database refused the values")
 
 // ErrDenied says that the database has refused a write for a reason that lies
 // neither in its values nor in the connection: a missing privilege, a trigger of
@@ -23,29 +23,29 @@ var ErrDenied = errors.New("the database denied the write")
 // statement, atomic, on the database's clock.
 type Store interface {
 	// Claim leases the due events that fit into the lanes, under the name
-	// attemptID, and returns them with the endpoint their channel had in that
+	// claimID, and returns them with the endpoint their channel had in that
 	// instant. Documents stay pending; the others are 'sending' once it returns.
 	// Nil error: committed. ErrReplyLost: perhaps committed; ask Claimed.
 	// Any other error: nothing was claimed.
-	Claim(ctx context.Context, attemptID string, lanes []Lane) ([]Event, error)
+	Claim(ctx context.Context, claimID string, lanes []Lane) ([]Event, error)
 
-	// Claimed returns the events that are held under attemptID, on a fresh
+	// Claimed returns the events that are held under claimID, on a fresh
 	// connection. No event and a nil error: nothing is, or nothing is yet.
-	Claimed(ctx context.Context, attemptID string) ([]Event, error)
+	Claimed(ctx context.Context, claimID string) ([]Event, error)
 
 	// Record writes outcomes, but for those whose rows somebody else's transaction
 	// locks: these it returns. An outcome whose event is no longer held under its
 	// attempt changes nothing and is no error: it was recorded before, or the
-	// attempt was disowned. So it may be repeated. ErrRefused and ErrDenied: none
+	// attempt was disowned. So it may be repeated. ErrRejected and ErrDenied: none
 	// was written.
 	Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error)
 
-	// GiveBack returns to pending whatever is held under these attempts.
-	GiveBack(ctx context.Context, attemptIDs []string) (events int, err error)
+	// Release returns to pending whatever is held under these attempts.
+	Release(ctx context.Context, claimIDs []string) (events int, err error)
 
-	// Sweep ends the leases that have run out: documents are due again, one-attempt
+	// ExpireLeases ends the leases that have run out: documents are due again, one-attempt
 	// events become failed.
-	Sweep(ctx context.Context) (events int, err error)
+	ExpireLeases(ctx context.Context) (events int, err error)
 
 	// Skip finishes the pending one-attempt events of channels that are off.
 	Skip(ctx context.Context) (events int, err error)

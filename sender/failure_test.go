@@ -190,7 +190,7 @@ func TestAStoppingWorkerInterrupts(t *testing.T) {
 			conn, err := net.Dial(network, address)
 			return &countedConn{Conn: &stoppingConn{Conn: conn, stop: cancel}}, err
 		}
-		if got := sendCtx(ctx, t, s, newRequest(srv.URL)); !got.Delivered {
+		if got := sendCtx(ctx, t, s, newRequest(srv.URL)); !got.Delivered() {
 			t.Errorf("got %+v", got)
 		}
 	})

@@ -222,7 +222,7 @@ func TestANameIsJudgedByEveryAddressItHas(t *testing.T) {
 
 	s = withNames(t, Options{Timeout: 10 * time.Second, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}, names)
 	for _, host := range []string{"two", "otherwise"} {
-		if got := send(t, s, newRequest(fmt.Sprintf("http://%s.test:%d/", host, port))); !got.Delivered {
+		if got := send(t, s, newRequest(fmt.Sprintf("http://%s.test:%d/", host, port))); !got.Delivered() {
 			t.Errorf("%s: one of its addresses is allowed, but: %+v", host, got)
 		}
 	}

@@ -38,7 +38,7 @@ func TestAWrittenRequestIsNeverSentTwice(t *testing.T) {
 				c.drop(r, conn)
 			})
 			s := newSender(t, 10*time.Second)
-			if got := send(t, s, newRequest(srv.url())); !got.Delivered {
+			if got := send(t, s, newRequest(srv.url())); !got.Delivered() {
 				t.Fatalf("first: %+v", got)
 			}
 			failsWith(t, send(t, s, newRequest(srv.url())), "connection lost: "+srv.url(), "outcome unknown")
@@ -110,7 +110,7 @@ func TestOnlyAnUnwrittenRequestMovesToAnotherConnection(t *testing.T) {
 				send(t, s, newRequest(srv.url()))
 			}
 			got := send(t, s, newRequest(srv.url()))
-			if got.Delivered != c.delivered || dials.Load() != c.conns {
+			if got.Delivered() != c.delivered || dials.Load() != c.conns {
 				t.Errorf("%d connections, got %+v", dials.Load(), got)
 			}
 			if !c.delivered {
@@ -146,7 +146,7 @@ func TestManyStaleConnectionsCostNothing(t *testing.T) {
 		wg.Go(func() { send(t, s, newRequest(srv.url())) })
 	}
 	wg.Wait()
-	if got := send(t, s, newRequest(srv.url())); !got.Delivered || srv.requests.Load() != stale+1 {
+	if got := send(t, s, newRequest(srv.url())); !got.Delivered() || srv.requests.Load() != stale+1 {
 		t.Errorf("%d requests, got %+v", srv.requests.Load(), got)
 	}
 }
@@ -174,7 +174,7 @@ func TestARudeReceiverNeverSeesAnEventTwice(t *testing.T) {
 			for j := range 100 {
 				req := newRequest(srv.url())
 				req.WebhookID = fmt.Sprintf("%d-%d", i, j)
-				if got := s.Send(context.Background(), req); !got.Delivered {
+				if got := s.Send(context.Background(), req); !got.Delivered() {
 					failsWith(t, got, "connection lost: ", "outcome unknown")
 				}
 			}

@@ -52,7 +52,7 @@ func TestTheBytesOfTheRequest(t *testing.T) {
 			})
 			req := newRequest("http://" + c.userinfo + srv.Addr().String() + c.path)
 			req.Token, req.Body = c.token, []byte(c.body)
-			if res := send(t, newSender(t, 10*time.Second), req); !res.Delivered {
+			if res := send(t, newSender(t, 10*time.Second), req); !res.Delivered() {
 				t.Fatalf("got %+v", res)
 			}
 			want := fmt.Sprintf("%s\r\nHost: %s\r\nUser-Agent: RecordEngine-Webhooks/1.2.3\r\nContent-Length: %d\r\n%sContent-Type: application/json\r\nwebhook-id: inst-42\r\n\r\n%s",
@@ -96,7 +96,7 @@ func TestHTTP2IsNeverSpoken(t *testing.T) {
 	pool.AddCert(srv.Certificate())
 	s := New(Options{AllowNetworks: loopback, RootCAs: pool})
 	t.Cleanup(s.Close)
-	if got := send(t, s, newRequest(srv.URL)); !got.Delivered || proto.Load() != "HTTP/1.1" {
+	if got := send(t, s, newRequest(srv.URL)); !got.Delivered() || proto.Load() != "HTTP/1.1" {
 		t.Errorf("spoke %v: %+v", proto.Load(), got)
 	}
 }
@@ -141,7 +141,7 @@ func TestManyAtOnceShareOneSender(t *testing.T) {
 			for j := range 20 {
 				req := newRequest(srv.URL)
 				req.WebhookID, req.Token = fmt.Sprintf("inst-%d-%d", i, j), fmt.Sprintf("token-%d", i)
-				if got := s.Send(context.Background(), req); got.Delivered == (j%10 == 7) || got.Response != "Bearer ***" {
+				if got := s.Send(context.Background(), req); got.Delivered() == (j%10 == 7) || got.Response != "Bearer ***" {
 					t.Errorf("got %+v", got)
 				}
 			}

@@ -118,7 +118,7 @@ func TestASecretAcrossTheReadLimitIsNotShown(t *testing.T) {
 		req := newRequest(srv.URL)
 		req.Token = token
 		got := send(t, newSender(t, 10*time.Second), req)
-		if left := strings.ReplaceAll(strings.ReplaceAll(got.Response, mask, ""), " ", ""); !got.Delivered || left != "" {
+		if left := strings.ReplaceAll(strings.ReplaceAll(got.Response, mask, ""), " ", ""); !got.Delivered() || left != "" {
 			t.Errorf("shift %d: %q is left", shift, left)
 		}
 	}

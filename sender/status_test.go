@@ -18,8 +18,8 @@ func TestOnlyAcceptedStatusesAreDelivered(t *testing.T) {
 	for code := 200; code <= 599; code++ {
 		got := send(t, s, newRequest(fmt.Sprintf("%s/%d", srv, code)))
 		want := code == 200 || code == 201 || code == 204
-		if got.Delivered != want || got.Status != code {
-			t.Errorf("status %d: delivered %v, status %d", code, got.Delivered, got.Status)
+		if got.Delivered() != want || got.Status != code {
+			t.Errorf("status %d: delivered %v, status %d", code, got.Delivered(), got.Status)
 		}
 	}
 }
@@ -81,7 +81,7 @@ func TestAChannelMayAcceptOtherStatuses(t *testing.T) {
 	s := newSender(t, 10*time.Second)
 	req := newRequest(answerer(t) + "/202")
 	req.Accept = []int{200, 202}
-	if got := send(t, s, req); !got.Delivered || got.Status != 202 {
+	if got := send(t, s, req); !got.Delivered() || got.Status != 202 {
 		t.Errorf("got %+v", got)
 	}
 	req.Accept = nil
@@ -113,7 +113,7 @@ func TestUnusualStatusLines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := send(t, newSender(t, 10*time.Second), newRequest(answering(t, c.answer).url()))
-			if got.Status != c.status || got.Delivered != c.delivered || !strings.HasPrefix(got.Error, c.errorBegins) {
+			if got.Status != c.status || got.Delivered() != c.delivered || !strings.HasPrefix(got.Error, c.errorBegins) {
 				t.Errorf("got %+v", got)
 			}
 		})
@@ -201,7 +201,7 @@ func TestABodyChangesNothingOnceTheStatusIsThere(t *testing.T) {
 				}
 			})
 			got := send(t, newSender(t, 300*time.Millisecond), newRequest(srv.url()))
-			if got.Delivered != c.delivered || got.Response != c.response {
+			if got.Delivered() != c.delivered || got.Response != c.response {
 				t.Errorf("got %+v", got)
 			}
 			if !c.delivered {
@@ -227,7 +227,7 @@ func TestADrippingBodyEndsWithTheTimeout(t *testing.T) {
 			close(gone)
 		})
 		got := send(t, newSender(t, 200*time.Millisecond), newRequest(srv.URL))
-		if got.Delivered != (code == 200) || got.Status != code || !strings.HasPrefix(got.Response, ".") {
+		if got.Delivered() != (code == 200) || got.Status != code || !strings.HasPrefix(got.Response, ".") {
 			t.Errorf("status %d: got %+v", code, got)
 		}
 		if got.Took > 2*time.Second {
@@ -249,8 +249,8 @@ func TestAnEndlessBodyIsReadNoFurtherThanTheLimit(t *testing.T) {
 		}
 	})
 	got := send(t, newSender(t, time.Minute), newRequest(srv.URL))
-	if !got.Delivered || len(got.Response) != maxResponse {
-		t.Errorf("delivered %v, %d bytes", got.Delivered, len(got.Response))
+	if !got.Delivered() || len(got.Response) != maxResponse {
+		t.Errorf("delivered %v, %d bytes", got.Delivered(), len(got.Response))
 	}
 	<-gone // the connection was given up, not drained
 }
@@ -265,8 +265,8 @@ func TestNothingBehindTheReadLimitIsWaitedFor(t *testing.T) {
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	if got := send(t, newSender(t, timeout), newRequest(srv.URL)); !got.Delivered || got.Took >= timeout {
-		t.Errorf("delivered %v after %s", got.Delivered, got.Took)
+	if got := send(t, newSender(t, timeout), newRequest(srv.URL)); !got.Delivered() || got.Took >= timeout {
+		t.Errorf("delivered %v after %s", got.Delivered(), got.Took)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestAGzipBombIsNotInflated(t *testing.T) {
 		z.Close()
 	})
 	got := send(t, newSender(t, time.Minute), newRequest(srv.URL))
-	if !got.Delivered || !slices.Contains([]rune(got.Response), '\uFFFD') {
+	if !got.Delivered() || !slices.Contains([]rune(got.Response), '\uFFFD') {
 		t.Errorf("got %+v", got)
 	}
 }

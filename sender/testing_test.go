@@ -132,8 +132,8 @@ func send(t *testing.T, s *Sender, req outbox.Request) outbox.Result {
 func sendCtx(ctx context.Context, t *testing.T, s *Sender, req outbox.Request) outbox.Result {
 	t.Helper()
 	got := s.Send(ctx, req)
-	if got.Delivered != (got.Error == "") {
-		t.Errorf("delivered %v, error %q: exactly one of them should be there", got.Delivered, got.Error)
+	if got.Delivered() != (got.Error == "") {
+		t.Errorf("delivered %v, error %q: exactly one of them should be there", got.Delivered(), got.Error)
 	}
 	if got.Took <= 0 {
 		t.Errorf("took %v", got.Took)
@@ -146,8 +146,8 @@ func sendCtx(ctx context.Context, t *testing.T, s *Sender, req outbox.Request) o
 // failsWith checks the beginning of an error and what else it should say.
 func failsWith(t *testing.T, got outbox.Result, kind string, more ...string) {
 	t.Helper()
-	if got.Delivered || !strings.HasPrefix(got.Error, kind) {
-		t.Errorf("got delivered %v, error %q, want an error that begins with %q", got.Delivered, got.Error, kind)
+	if got.Delivered() || !strings.HasPrefix(got.Error, kind) {
+		t.Errorf("got delivered %v, error %q, want an error that begins with %q", got.Delivered(), got.Error, kind)
 	}
 	for _, part := range more {
 		if !strings.Contains(got.Error, part) {

@@ -23,7 +23,7 @@ func verdict(req outbox.Request, target *url.URL, answer *http.Response, hidden 
 	}
 	result := outbox.Result{Status: answer.StatusCode, Response: readable(answer, hidden)}
 	if slices.Contains(req.Accept, answer.StatusCode) {
-		result.Delivered = true
+		result.Received = outbox.ReceivedYes
 		return result
 	}
 	result.Error = message(refusal(req.Channel, target, answer, hidden))

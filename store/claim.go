@@ -19,14 +19,14 @@ const claimTries = 5
 // Claim leases what fits into the lanes. It is one statement, prepared once, on
 // one pinned connection: database/sql repeats a statement of the pool's own
 // methods when its reply is lost, and the first run may have committed.
-func (s *Store) Claim(ctx context.Context, attemptID string, lanes []outbox.Lane) ([]outbox.Event, error) {
+func (s *Store) Claim(ctx context.Context, claimID string, lanes []outbox.Lane) ([]outbox.Event, error) {
 	s.claiming.Lock()
 	defer s.claiming.Unlock()
 	if err := s.prepareClaim(ctx); err != nil {
 		return nil, s.failed("claim", err)
 	}
 	for try := 1; ; try++ {
-		events, err := s.claimOnce(ctx, attemptID, lanes)
+		events, err := s.claimOnce(ctx, claimID, lanes)
 		if err == nil {
 			return events, nil
 		}
@@ -64,14 +64,14 @@ func (s *Store) closeClaim() {
 
 // claimOnce runs the claim. Any error but one that the server itself reports
 // leaves it open whether the claim was committed.
-func (s *Store) claimOnce(ctx context.Context, attemptID string, lanes []outbox.Lane) ([]outbox.Event, error) {
+func (s *Store) claimOnce(ctx context.Context, claimID string, lanes []outbox.Lane) ([]outbox.Event, error) {
 	a := laneArrays(lanes)
-	rows, err := s.claim.QueryxContext(ctx, attemptID, s.worker, s.lease.Milliseconds(),
+	rows, err := s.claim.QueryxContext(ctx, claimID, s.worker, s.lease.Milliseconds(),
 		pq.Array(a.channels), pq.Array(a.busy), pq.Array(a.retrying), pq.Array(a.givenUp), pq.Array(a.room), pq.Array(a.floorDue), pq.Array(a.floorID))
 	if err != nil {
 		return nil, err
 	}
-	return scanEvents(rows, attemptID)
+	return scanEvents(rows, claimID)
 }
 
 // claimSQL is the claim itself.
@@ -148,7 +148,7 @@ const claimSQL = `
 		update webhook.outbox o
 		   set status       = case when o.event = 'document.exported' and not o.is_test then 'pending' else 'sending' end,
 		       attempts     = o.attempts + 1,
-		       attempt_id   = $1,
+		       claim_id   = $1,
 		       claimed_by   = $2,
 		       claimed_at   = clock_timestamp(),
 		       leased_until = clock_timestamp() + $3 * interval '1 millisecond'
@@ -174,18 +174,18 @@ const turn = `(case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end)
 
 // Claimed returns what is held under a claim. Its reply was lost, and so,
 // perhaps, were all the pooled connections: a fresh one is made.
-func (s *Store) Claimed(ctx context.Context, attemptID string) ([]outbox.Event, error) {
+func (s *Store) Claimed(ctx context.Context, claimID string) ([]outbox.Event, error) {
 	s.dropIdle()
 	rows, err := s.db.QueryxContext(ctx, `
 		select `+eventColumns+`
 		  from webhook.outbox o
 		  join (select c.name as channel, c.event, c.max_in_flight, `+endpointColumns+`
 		          from webhook.channels c cross join webhook.settings s) p on p.event = o.event
-		 where o.attempt_id = $1 and o.leased_until is not null`, attemptID)
+		 where o.claim_id = $1 and o.leased_until is not null`, claimID)
 	if err != nil {
 		return nil, s.failed("look up a claim", err)
 	}
-	events, err := scanEvents(rows, attemptID)
+	events, err := scanEvents(rows, claimID)
 	if err != nil {
 		return nil, s.failed("look up a claim", err)
 	}
@@ -205,12 +205,12 @@ const eventColumns = `o.id, o.event, p.channel, o.data, o.occurred_at::text, o.a
 // scanEvents reads to the very end: the statement has committed only once the
 // server has said so. The rows of a channel come with the same accept_status,
 // which is parsed once.
-func scanEvents(rows *sqlx.Rows, attemptID string) ([]outbox.Event, error) {
+func scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
 	defer rows.Close()
 	var events []outbox.Event
 	var accept acceptStatus
 	for rows.Next() {
-		ev := outbox.Event{AttemptID: attemptID, Parsed: true}
+		ev := outbox.Event{ClaimID: claimID, Parsed: true}
 		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.Attempts, &ev.IsTest,
 			&ev.DueAt, &ev.Endpoint.MaxInFlight, &ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
 		if err != nil {

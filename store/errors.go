@@ -67,7 +67,7 @@ func (s *Store) failed(doing string, err error) error {
 		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
 	if refused(err) {
-		err = fmt.Errorf("%w: %w", outbox.ErrRefused, err)
+		err = fmt.Errorf("%w: %w", outbox.ErrRejected, err)
 	}
 	if denied(err) {
 		err = fmt.Errorf("%w: %w", outbox.ErrDenied, err)

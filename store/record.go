@@ -30,7 +30,7 @@ func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) (locked [
 		return s.recordUnlocked(ctx, outcomes)
 	}
 	statement, query := &s.record, recordSQL
-	if slices.ContainsFunc(outcomes, func(o outbox.Outcome) bool { return o.Verdict == outbox.Later }) {
+	if slices.ContainsFunc(outcomes, func(o outbox.Outcome) bool { return o.Verdict == outbox.Retry }) {
 		statement, query = &s.recordWithRuns, recordWithRunsSQL
 	}
 	err = statement.exec(ctx, s.db, query, outcomeArrays(outcomes)...)
@@ -98,12 +98,12 @@ const recordWithRunsSQL = `with recorded as (` + recordSQL + keepRuns + `
 // recordUnlockedSQL ends with what is held under its attempt and was not to be had.
 const recordUnlockedSQL = `with free as (
 		  select o.id
-		    from unnest($1::bigint[], $2::uuid[]) as r (id, attempt_id)
+		    from unnest($1::bigint[], $2::uuid[]) as r (id, claim_id)
 		    join webhook.outbox o on o.id = r.id and ` + underItsAttempt + `
 		     for update of o skip locked
 		), recorded as (` + recordSQL + ` and o.id in (select id from free)` + keepRuns + `
 		select o.id
-		  from unnest($1::bigint[], $2::uuid[]) as r (id, attempt_id)
+		  from unnest($1::bigint[], $2::uuid[]) as r (id, claim_id)
 		  join webhook.outbox o on o.id = r.id and ` + underItsAttempt + `
 		 where o.id not in (select id from free)`
 
@@ -111,23 +111,23 @@ const recordUnlockedSQL = `with free as (
 const keepRuns = `
 			returning o.id, r.verdict, o.http_status, o.error
 		), failure as (
-		  select id, http_status, error from recorded where verdict = 'later' and error is not null
+		  select id, http_status, error from recorded where verdict = 'retry' and error is not null
 		)` + recordRuns
 
-const underItsAttempt = `case when o.leased_until is not null then o.attempt_id end = r.attempt_id`
+const underItsAttempt = `case when o.leased_until is not null then o.claim_id end = r.claim_id`
 
 const recordSQL = `
 		update webhook.outbox o
 		   set status       = case r.verdict when 'sent' then 'sent' when 'failed' then 'failed' else 'pending' end,
-		       due_at       = case r.verdict when 'later' then ` + nextMark + ` else o.due_at end,
+		       due_at       = case r.verdict when 'retry' then ` + nextMark + ` else o.due_at end,
 		       leased_until = null,
 		       finished_at  = case when r.verdict in ('sent', 'failed') then clock_timestamp() end,
 		       synced_at    = case when r.verdict = 'sent' and o.event = 'document.exported' then clock_timestamp() end,
-		       http_status  = case r.verdict when 'back' then o.http_status else nullif(r.http_status, 0) end,
-		       error        = case r.verdict when 'back' then o.error       else nullif(r.error, '')      end,
-		       response     = case r.verdict when 'back' then o.response    else nullif(r.response, '')   end
+		       http_status  = case r.verdict when 'released' then o.http_status else nullif(r.http_status, 0) end,
+		       error        = case r.verdict when 'released' then o.error       else nullif(r.error, '')      end,
+		       response     = case r.verdict when 'released' then o.response    else nullif(r.response, '')   end
 		  from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[])
-		       as r (id, attempt_id, verdict, http_status, error, response)
+		       as r (id, claim_id, verdict, http_status, error, response)
 		 where o.id = r.id and ` + underItsAttempt
 
 // nextMark is the next multiple of ten seconds on the database's clock.
@@ -165,7 +165,7 @@ func outcomeArrays(outcomes []outbox.Outcome) []any {
 	var attempts, verdicts, errors, responses []string
 	for _, o := range outcomes {
 		ids = append(ids, o.EventID)
-		attempts = append(attempts, o.AttemptID)
+		attempts = append(attempts, o.ClaimID)
 		verdicts = append(verdicts, string(o.Verdict))
 		statuses = append(statuses, int64(o.Result.Status))
 		errors = append(errors, o.Result.Error)
@@ -174,15 +174,15 @@ func outcomeArrays(outcomes []outbox.Outcome) []any {
 	return []any{pq.Array(ids), pq.Array(attempts), pq.Array(verdicts), pq.Array(statuses), pq.Array(errors), pq.Array(responses)}
 }
 
-// GiveBack returns to pending whatever is held under these attempts: rows of a
+// Release returns to pending whatever is held under these attempts: rows of a
 // claim that this worker never learned of, so that none of them was sent.
-func (s *Store) GiveBack(ctx context.Context, attemptIDs []string) (int, error) {
+func (s *Store) Release(ctx context.Context, claimIDs []string) (int, error) {
 	return s.count(ctx, "give back", `
 		with given_back as (
 		  update webhook.outbox
 		     set status = 'pending', leased_until = null
-		   where attempt_id = any ($1) and leased_until is not null
+		   where claim_id = any ($1) and leased_until is not null
 		  returning id
 		)
-		select count(*) from given_back`, pq.Array(attemptIDs))
+		select count(*) from given_back`, pq.Array(claimIDs))
 }

@@ -12,9 +12,9 @@ const sweepBatch = 2000
 // of what the batch took: on two cores it then costs a drain beside it a tenth.
 const unhurried = 4
 
-// Sweep ends the leases that have run out. A document is due again at once; of
+// ExpireLeases ends the leases that have run out. A document is due again at once; of
 // a one-attempt event nobody knows whether its POST has arrived, so it fails.
-func (s *Store) Sweep(ctx context.Context) (int, error) {
+func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 	return s.repeat(ctx, "sweep leases", 0, `
 		with swept as (
 		  update webhook.outbox o

@@ -65,7 +65,7 @@ func (d *doctor) bad(format string, args ...any) {
 }
 
 // database says whether the rest can be looked at at all.
-func (d *doctor) database(ctx context.Context, schema string) bool {
+func (d *doctor) database(ctx context.Context, schema store.Schema) bool {
 	var about struct {
 		Version string
 		Number  int
@@ -83,11 +83,16 @@ func (d *doctor) database(ctx context.Context, schema string) bool {
 	} else {
 		d.ok("database: PostgreSQL %s", about.Version)
 	}
-	if err := store.CheckSchema(ctx, d.db, schema); err != nil {
+	notice, err := store.CompareSchema(ctx, d.db, schema)
+	switch {
+	case err != nil:
 		d.bad("%v", err)
 		return false
+	case notice != "":
+		d.ok("schema: %s", notice)
+	default:
+		d.ok("schema: up to date")
 	}
-	d.ok("schema: up to date")
 	return true
 }
 

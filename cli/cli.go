@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/lib/pq"
+
+	"github.com/recordengine/webhooks/store"
 )
 
 // Version is told to receivers in User-Agent, and to whoever asks.
@@ -34,7 +36,7 @@ type Process struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Environ []string
-	Schema  string // the text of schema.sql
+	Schema  store.Schema
 }
 
 // command is one word of the command line.
@@ -45,7 +47,7 @@ type command struct {
 
 var commands = []command{
 	{"run", "[--migrate] [--once]", "the worker: deliver events until told to stop", runWorker},
-	{"migrate", "[--print] [--check] [--roles]", "apply schema.sql; show it; say whether it is applied", runMigrate},
+	{"migrate", "[--print] [--check] [--roles]", "apply the schema; show it; say whether it is applied", runMigrate},
 	{"check", "", "doctor: database, schema, privileges, each endpoint, settings that do not fit", runCheck},
 	{"status", "", "where each channel stands", runStatus},
 	{"show", "ID", "where one event is, why, and what to do", runShow},

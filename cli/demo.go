@@ -72,7 +72,7 @@ type demo struct {
 	instance string
 }
 
-func (d *demo) play(ctx context.Context, schema string) error {
+func (d *demo) play(ctx context.Context, schema store.Schema) error {
 	stopAll, err := d.setUp(ctx, schema)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -98,7 +98,7 @@ func (d *demo) play(ctx context.Context, schema string) error {
 }
 
 // setUp makes the schema, the application's tables, the receiver and the worker.
-func (d *demo) setUp(ctx context.Context, schema string) (stopAll func(), err error) {
+func (d *demo) setUp(ctx context.Context, schema store.Schema) (stopAll func(), err error) {
 	if _, err := store.Migrate(ctx, d.db, schema); err != nil {
 		return nil, err
 	}

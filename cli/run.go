@@ -22,7 +22,7 @@ import (
 func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	f := newFlags(p, "run", "")
 	cfg, database := f.worker(), f.database()
-	migrate := f.Bool("migrate", false, "apply schema.sql first")
+	migrate := f.Bool("migrate", false, "apply the schema first")
 	once := f.Bool("once", false, "deliver what is due now, then exit")
 	if err := f.parse(args, 0); err != nil {
 		return err
@@ -46,6 +46,9 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 			return nil
 		}
 		return err
+	}
+	if notice, err := store.CompareSchema(stop, db, p.Schema); err == nil && notice != "" {
+		log.Warn("the schema is newer than this binary", zap.String("notice", notice))
 	}
 	collectSeldom(f)
 	w := newWorker(db, log, cfg)
@@ -122,7 +125,7 @@ func (tenSecondMarks) Next(now time.Time) time.Time {
 // ready waits until the database answers and has the schema. It waits for a
 // server that is away or starting up, says so once, and gives up only on what a
 // person must mend: a wrong password or database name, a missing schema.
-func ready(ctx context.Context, db *sqlx.DB, log *zap.Logger, schema string, migrate bool) error {
+func ready(ctx context.Context, db *sqlx.DB, log *zap.Logger, schema store.Schema, migrate bool) error {
 	for failures := 0; ; failures++ {
 		err := prepared(ctx, db, schema, migrate)
 		if err == nil || errors.Is(err, store.ErrSchema) || forAPerson(err) || ctx.Err() != nil {
@@ -138,7 +141,7 @@ func ready(ctx context.Context, db *sqlx.DB, log *zap.Logger, schema string, mig
 	}
 }
 
-func prepared(ctx context.Context, db *sqlx.DB, schema string, migrate bool) error {
+func prepared(ctx context.Context, db *sqlx.DB, schema store.Schema, migrate bool) error {
 	if migrate {
 		_, err := store.Migrate(ctx, db, schema)
 		return err

@@ -24,14 +24,16 @@ func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 		         leased_until = null,
 		         http_status  = null,
 		         response     = null,
+		         failure      = 'interrupted',
+		         received     = 'maybe',
 		         error        = 'interrupted: outcome unknown'
 		    from (select id from webhook.outbox
 		           where leased_until < clock_timestamp() and leased_until is not null
 		           limit $1 for update skip locked) dead
 		   where o.id = dead.id
-		  returning o.id, o.status, o.http_status, o.error
+		  returning o.id, o.status, o.failure, o.received, o.http_status, o.error
 		), failure as (
-		  select id, http_status, error from swept where status = 'pending'
+		  select id, failure, received, http_status, error from swept where status = 'pending'
 		)`+recordRuns+`
 		select count(*) from swept`)
 }
@@ -49,7 +51,7 @@ func (s *Store) Skip(ctx context.Context) (int, error) {
 		         select id from webhook.outbox o
 		          where o.event = c.event and o.status = 'pending' and o.leased_until is null and `+turn+` > 0
 		          order by `+turn+`, o.due_at, o.id limit $1 for update skip locked) p
-		   where not c.enabled and not s.offline_mode and c.name <> 'documents'
+		   where not c.enabled and not s.offline_mode and not c.at_least_once
 		     for share of s, c skip locked
 		), skipped as (
 		  update webhook.outbox o

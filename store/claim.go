@@ -139,14 +139,14 @@ const claimSQL = `
 		     for share of s, c skip locked
 		), superseded as (
 		  update webhook.outbox o
-		     set status = 'superseded', finished_at = clock_timestamp(), http_status = null, response = null,
+		     set status = 'superseded', finished_at = clock_timestamp(), http_status = null, failure = null, received = null, response = null,
 		         error = 'superseded: row ' || p.followed_by || ' is a later export of this document; '
 		                 || case when o.attempts = 0 then 'this one was never sent' else 'an attempt of this one may have arrived' end
 		    from picked p
 		   where o.id = p.id and p.followed_by is not null
 		)
 		update webhook.outbox o
-		   set status       = case when o.event = 'document.exported' and not o.is_test then 'pending' else 'sending' end,
+		   set status       = case when o.at_least_once then 'pending' else 'sending' end,
 		       attempts     = o.attempts + 1,
 		       claim_id   = $1,
 		       claimed_by   = $2,

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,9 +110,9 @@ const recordUnlockedSQL = `with free as (
 
 // keepRuns ends a CTE recorded, of outcomes, and keeps those of them that failed.
 const keepRuns = `
-			returning o.id, r.verdict, o.http_status, o.error
+			returning o.id, r.verdict, o.failure, o.received, o.http_status, o.error
 		), failure as (
-		  select id, http_status, error from recorded where verdict = 'retry' and error is not null
+		  select id, failure, received, http_status, error from recorded where verdict = 'retry' and failure is not null
 		)` + recordRuns
 
 const underItsAttempt = `case when o.leased_until is not null then o.claim_id end = r.claim_id`
@@ -124,10 +125,12 @@ const recordSQL = `
 		       finished_at  = case when r.verdict in ('sent', 'failed') then clock_timestamp() end,
 		       synced_at    = case when r.verdict = 'sent' and o.event = 'document.exported' then clock_timestamp() end,
 		       http_status  = case r.verdict when 'released' then o.http_status else nullif(r.http_status, 0) end,
+		       failure      = case r.verdict when 'released' then o.failure     else nullif(r.failure, '')    end,
+		       received     = case r.verdict when 'released' then o.received    else nullif(r.received, '')   end,
 		       error        = case r.verdict when 'released' then o.error       else nullif(r.error, '')      end,
 		       response     = case r.verdict when 'released' then o.response    else nullif(r.response, '')   end
-		  from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[])
-		       as r (id, claim_id, verdict, http_status, error, response)
+		  from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[])
+		       as r (id, claim_id, verdict, http_status, error, response, failure, received)
 		 where o.id = r.id and ` + underItsAttempt
 
 // nextMark is the next multiple of ten seconds on the database's clock.
@@ -139,13 +142,14 @@ const nextMark = `to_timestamp(floor(extract(epoch from clock_timestamp()) / 10)
 // newest hundred are kept, so that a document that fails for months stays small.
 // The event's own row is locked by the statement, so no two of these race.
 const recordRuns = `, newest as (
-		  select f.id, f.http_status, f.error, a.run, a.error = f.error and a.http_status is not distinct from f.http_status as same
+		  select f.*, a.run,
+		         a.failure = f.failure and a.http_status is not distinct from f.http_status and a.error is not distinct from f.error as same
 		    from failure f
-		    left join lateral (select run, http_status, error from webhook.attempts
+		    left join lateral (select run, failure, http_status, error from webhook.attempts
 		                        where outbox_id = f.id order by run desc limit 1) a on true
 		), longer as (
 		  update webhook.attempts a
-		     set attempts = a.attempts + 1, last_at = clock_timestamp()
+		     set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received
 		    from newest n
 		   where a.outbox_id = n.id and a.run = n.run and n.same
 		), dropped as (
@@ -153,8 +157,8 @@ const recordRuns = `, newest as (
 		   using newest n
 		   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 99
 		), begun as (
-		  insert into webhook.attempts (outbox_id, run, http_status, error, first_at, last_at)
-		  select id, coalesce(run, 0) + 1, http_status, error, clock_timestamp(), clock_timestamp()
+		  insert into webhook.attempts (outbox_id, run, failure, received, http_status, error, first_at, last_at)
+		  select id, coalesce(run, 0) + 1, failure, received, http_status, error, clock_timestamp(), clock_timestamp()
 		    from newest
 		   where same is not true
 		)`
@@ -162,8 +166,11 @@ const recordRuns = `, newest as (
 // outcomeArrays are the statements' parameters.
 func outcomeArrays(outcomes []outbox.Outcome) []any {
 	var ids, statuses []int64
-	var attempts, verdicts, errors, responses []string
+	var attempts, verdicts, errors, responses, failures, received []string
 	for _, o := range outcomes {
+		o.Result = classified(o)
+		failures = append(failures, string(o.Result.Failure))
+		received = append(received, string(o.Result.Received))
 		ids = append(ids, o.EventID)
 		attempts = append(attempts, o.ClaimID)
 		verdicts = append(verdicts, string(o.Verdict))
@@ -171,7 +178,30 @@ func outcomeArrays(outcomes []outbox.Outcome) []any {
 		errors = append(errors, o.Result.Error)
 		responses = append(responses, o.Result.Response)
 	}
-	return []any{pq.Array(ids), pq.Array(attempts), pq.Array(verdicts), pq.Array(statuses), pq.Array(errors), pq.Array(responses)}
+	return []any{pq.Array(ids), pq.Array(attempts), pq.Array(verdicts), pq.Array(statuses), pq.Array(errors), pq.Array(responses), pq.Array(failures), pq.Array(received)}
+}
+
+// classified stands in until every result has its class.
+func classified(o outbox.Outcome) outbox.Result {
+	r := o.Result
+	if o.Verdict == outbox.Sent {
+		r.Received = outbox.ReceivedYes
+	} else if r.Failure == "" {
+		r.Received = outbox.ReceivedNo
+		switch {
+		case strings.HasPrefix(r.Error, "render"):
+			r.Failure = outbox.FailureRender
+		case strings.Contains(r.Error, "outcome unknown"):
+			r.Failure, r.Received = outbox.FailureInterrupted, outbox.ReceivedMaybe
+		case r.Status >= 500:
+			r.Failure = outbox.FailureServerError
+		case r.Status >= 400:
+			r.Failure = outbox.FailureRejected
+		default:
+			r.Failure = outbox.FailureUnreachable
+		}
+	}
+	return r
 }
 
 // Release returns to pending whatever is held under these attempts: rows of a

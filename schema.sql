@@ -101,14 +101,8 @@ create function webhook.at_least_once(event text) returns boolean
 begin
   return case
     when $1 operator(pg_catalog.=) 'document.exported' then true
-    when $1 operator(pg_catalog.=) any (array[
-      'contact.created',
-      'folder.created',
-      'case.created',
-      'notification.created',
-      'rule.executed',
-      'audit.log'
-    ]) then false
+    when $1 operator(pg_catalog.=) any (array['contact.created', 'folder.created', 'case.created', 'notification.created',
+                                              'rule.executed', 'audit.log']) then false
   end;
 end
 $fn$;

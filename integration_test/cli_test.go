@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/recordengine/webhooks/cli"
-	"github.com/recordengine/webhooks/outbox/fixtures"
+	"github.com/recordengine/webhooks/envelope/fixtures"
 )
 
 // nowhere is a DSN of a server that is not there: what is tested fails before it is called.
@@ -231,15 +231,15 @@ func TestVersionIsThatOfTheUserAgent(t *testing.T) {
 
 func TestRenderPrintsTheBytesOrTheErrorOfEveryCase(t *testing.T) {
 	t.Parallel()
-	cases, err := fixtures.Load("../outbox/testdata/cases")
+	cases, err := fixtures.Load("../envelope/testdata/cases")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range cases {
 		if i%4 != 0 && !strings.HasPrefix(c.Name, "bare/") {
-			continue // a process a case: a quarter of them will do, outbox has them all
+			continue // a process a case: a quarter of them will do, envelope has them all
 		}
-		out, errs, status := runProgram(t, nil, c.Facts, "render", "--occurred-at", c.OccurredAt, "--base-url", c.BaseURL, c.Event)
+		out, errs, status := runProgram(t, nil, c.Data, "render", "--occurred-at", c.OccurredAt, "--base-url", c.DocumentBaseURL, c.Event)
 		wantStatus, wantErrors := 0, ""
 		if c.WantError != "" {
 			wantStatus, wantErrors = 1, "webhooks: "+c.WantError+"\n"

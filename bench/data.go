@@ -8,11 +8,11 @@ import (
 // payloadBytes is the size of a payload unless another is asked for.
 const payloadBytes = 1400
 
-// kinds are the facts of each kind of event, as SQL expressions of n and of
+// kinds are the data of each kind of event, as SQL expressions of n and of
 // filler: what a channel sends, and nothing else, so that the row and the
 // payload are of about the same size. The number is the payload without filler.
 var kinds = map[string]struct {
-	facts string
+	data  string
 	frame int
 }{
 	"document.exported": {`json_build_object('id', n, 'filename', 'invoice_' || n || '.pdf', 'status', 'Export', 'doc_type', 'Invoice',
@@ -30,16 +30,16 @@ var kinds = map[string]struct {
 	"rule.executed":        {`json_build_object('rule_id', n, 'rule_name', 'Route invoices', 'error_message', filler)`, 320},
 }
 
-// facts is an SQL expression of n and filler, and how long the filler is to be
-// for a payload of that size.
-func facts(event string, size int) (expression string, filler int) {
+// dataOf is an SQL expression of n and filler, and the filler's length for a payload
+// of that size.
+func dataOf(event string, size int) (expression string, filler int) {
 	kind := kinds[event]
-	return kind.facts, max(size-kind.frame, 1)
+	return kind.data, max(size-kind.frame, 1)
 }
 
 // fill writes a backlog in one transaction.
 func (s *stage) fill(ctx context.Context, event string, n, size int) error {
-	expression, filler := facts(event, size)
+	expression, filler := dataOf(event, size)
 	return s.exec(ctx, fmt.Sprintf(`
 		with text as materialized (
 		  select left(string_agg(md5(i::text), ''), %d) as filler from generate_series(0, %[1]d / 32) i
@@ -48,8 +48,8 @@ func (s *stage) fill(ctx context.Context, event string, n, size int) error {
 		select '%s', %s from text cross join generate_series(1, %d) n`, filler, event, expression, n))
 }
 
-// settle leaves a filled database as it is an hour later: nothing that the fill
-// has left over is still to be done by a checkpoint or by autovacuum.
+// settle leaves a filled database as it is an hour later: no work of the fill remains
+// for a checkpoint or for autovacuum.
 func (s *stage) settle(ctx context.Context) error {
 	return s.exec(ctx, `vacuum (analyze) webhook.outbox`, `checkpoint`)
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/lib/pq"
 
-	"github.com/recordengine/webhooks/cli"
 	"github.com/recordengine/webhooks/envelope/fixtures"
 	"github.com/recordengine/webhooks/outbox"
 )
@@ -104,7 +103,7 @@ func wantHeaders(db *database, r receipt, token string) http.Header {
 	want := http.Header{
 		"Content-Type":   {"application/json"},
 		"Content-Length": {fmt.Sprint(len(r.body))},
-		"User-Agent":     {"RecordEngine-Webhooks/" + cli.Version},
+		"User-Agent":     {"RecordEngine-Webhooks/" + programVersion(db.t)},
 		"Webhook-Id":     {fmt.Sprintf("%s-%d", instance, r.id())},
 	}
 	if token != "" {

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A time that has a monotonic reading is compared and waited for by that reading:
-// it does not matter what becomes of the wall clock (package time, "Monotonic
-// Clocks"). A time shows its reading as m=.
-func TestTheCycleGoesOnWhenTheWallClockIsSetBack(t *testing.T) {
+// A time that has a monotonic reading is compared and waited for by that reading,
+// whatever the wall clock is set to (package time, "Monotonic Clocks"). A time
+// shows its reading as m=.
+func TestCycle_WallClockSetBack(t *testing.T) {
 	c, err := newCycle([]func(){func() {}}, func() {})
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,7 @@
 package cli
 
 // The application of the demo: a few tables as RecordEngine may have them, and
-// what its transactions do. Facts are the examples of the specification.
+// what its transactions do. Their data are the examples of the specification.
 
 const demoTables = `
 	create schema app;

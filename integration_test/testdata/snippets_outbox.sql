@@ -2,7 +2,7 @@
 -- a 503, 1003 is fresh, 1004 was sent, 1005 was skipped, 1006 was superseded by 1007, 1008 has an unknown outcome.
 update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai';
 update webhook.channels set url = 'https://hook.example.com/' || name, enabled = name <> 'audit_log';
-insert into webhook.outbox (id, event, data, occurred_at, status, due_at, attempts, attempt_id, claimed_by, claimed_at, finished_at, synced_at, http_status, error)
+insert into webhook.outbox (id, event, data, occurred_at, status, due_at, attempts, claim_id, claimed_by, claimed_at, finished_at, synced_at, http_status, error)
   overriding system value
 values
   (1001, 'contact.created', '{"contact_id": 7}', now() - interval '5 hours', 'failed', now() - interval '5 hours', 1, gen_random_uuid(), 'host/1',

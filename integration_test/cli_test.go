@@ -389,6 +389,30 @@ func TestStatus_ShowsEachChannelAndItsProblem(t *testing.T) {
 	}
 }
 
+func TestCheck_ExitStatus3NeedsAttention(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	if out, errs, status := runProgram(t, quick(db.address), nil, "check"); status != 0 || strings.Contains(out, "BAD") {
+		t.Errorf("with a receiver that runs, exit status %d: %s %s", status, out, errs)
+	}
+	db.exec(`update webhook.channels set url = $1 where name = 'contacts'`, "http://"+closedPort(t)+"/geheim")
+	db.exec(`update webhook.channels set url = null where name = 'cases'`)
+	db.exec(`update webhook.channels set enabled = false where name = 'rules'`)
+	out, errs, status := runProgram(t, quick(db.address), nil, "check")
+	if status != 3 || !strings.Contains(errs, "needs attention") || strings.Contains(out+errs, "geheim") {
+		t.Errorf("exit status %d: %s %s", status, out, errs)
+	}
+	for _, want := range []string{
+		`(?m)^ok    database: PostgreSQL `, `(?m)^ok    schema: `, `(?m)^ok    privileges: `, `(?m)^ok    documents: `, `(?m)^ok    rules: off`,
+		`(?m)^BAD   contacts: refused: nothing accepts connections at http://127\.0\.0\.1:\d+; nothing was sent`, `(?m)^BAD   cases: on, but cannot be called: `,
+	} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("nothing matches %s in\n%s", want, out)
+		}
+	}
+}
+
 func TestShow_ExplainsAnEventAndFailsForAnUnknownOne(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")

@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"strconv"
+
+	"github.com/recordengine/webhooks/envelope"
 )
 
 // Verdict is what an attempt makes of its event.
@@ -84,7 +86,13 @@ func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 		out.Verdict, out.Result = Retry, Result{Error: err.Error()} // the row waits for its channel to be mended
 		return out
 	}
-	body, err := Render(c.event)
+	body, err := envelope.Render(envelope.Input{
+		Event:           c.event.Name,
+		OccurredAt:      c.event.OccurredAt,
+		Data:            c.event.Data,
+		Validated:       c.event.Parsed,
+		DocumentBaseURL: c.event.Endpoint.DocumentBaseURL,
+	})
 	if err != nil {
 		out.Result = Result{Error: err.Error()}
 		out.Verdict = judge(c.event, out.Result)

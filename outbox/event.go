@@ -14,7 +14,7 @@ type Event struct {
 	Data       json.RawMessage // the facts, exactly as the application wrote them
 	Parsed     bool            // Data comes from a column of type json: it is valid JSON
 	DueAt      string          // PostgreSQL's ISO text, in UTC
-	OccurredAt string          // RFC 3339 or PostgreSQL's ISO text; Render judges it
+	OccurredAt string          // RFC 3339 or PostgreSQL's ISO text; envelope.Render checks it
 	Attempts   int             // claims committed, this one included
 	IsTest     bool
 	ClaimID    string // the claim that fences this attempt's outcome, a UUID

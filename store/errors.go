@@ -75,6 +75,25 @@ func (s *Store) failed(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// Transient reports whether waiting can help: the server could not be reached, or
+// it cannot serve now (starting up, shutting down, out of connections, a lock, a
+// standby). Not so a wrong password, a missing database or privilege, or a schema
+// that this program cannot work with.
+func Transient(err error) bool {
+	if errors.Is(err, ErrSchema) {
+		return false
+	}
+	c := code(err)
+	if len(c) != 5 {
+		return true // no answer of the server
+	}
+	switch c[:2] {
+	case "08", "40", "53", "57": // connection, rollback, resources, operator
+		return true
+	}
+	return c == "55P03" || c == "25006" // lock not available, read-only transaction
+}
+
 // dropIdle closes the pooled connections that nobody uses now.
 func (s *Store) dropIdle() {
 	s.db.SetMaxIdleConns(0)

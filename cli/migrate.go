@@ -72,7 +72,7 @@ func applySchema(ctx context.Context, p Process, db *sqlx.DB) error {
 // createRoles grants what it can. If this database's user lacks the privilege, it
 // prints the statements for a user who has it.
 func createRoles(ctx context.Context, p Process, db *sqlx.DB) error {
-	err := db.SelectContext(ctx, new([]string), `select webhook.create_roles()`)
+	err := grantRoles(ctx, db)
 	if err == nil {
 		_, err = fmt.Fprintln(p.Stdout, "the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin have their privileges; grant them to your own, for example: grant webhook_producer to app")
 		return err
@@ -88,4 +88,17 @@ func createRoles(ctx context.Context, p Process, db *sqlx.DB) error {
 		fmt.Fprintln(p.Stdout, s+";")
 	}
 	return fmt.Errorf("create the roles: %w; run the statements above as a user with CREATEROLE", err)
+}
+
+// grantRoles waits for another migration longer than a session's lock_timeout.
+func grantRoles(ctx context.Context, db *sqlx.DB) error {
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, `set local lock_timeout = '10s'; select webhook.create_roles()`); err != nil {
+		return err
+	}
+	return tx.Commit()
 }

@@ -54,12 +54,12 @@ func released(t testing.TB, releases ...release) store.Schema {
 	for _, r := range releases {
 		schema.Present = replaced(t, schema.Present, fmt.Sprintf(", version %d.\n", version), fmt.Sprintf(", version %d.\n", version+1))
 		version++
-		min := max(r.minWorker, 1)
-		schema.Present = replaced(t, schema.Present, "insert into webhook.schema_versions (version, min_worker) values\n", fmt.Sprintf("insert into webhook.schema_versions (version, min_worker) values\n  (%d, %d),\n", version, min))
+		worker := max(r.minWorker, 1)
+		schema.Present = replaced(t, schema.Present, "insert into webhook.schema_versions (version, min_worker) values\n", fmt.Sprintf("insert into webhook.schema_versions (version, min_worker) values\n  (%d, %d),\n", version, worker))
 		if r.present != nil {
 			schema.Present = r.present(schema.Present)
 		}
-		files[fmt.Sprintf("upgrades/%04d_of_a_test.sql", version)] = &fstest.MapFile{Data: fmt.Appendf(nil, "-- min_worker: %d\n%s", min, r.upgrade)}
+		files[fmt.Sprintf("upgrades/%04d_of_a_test.sql", version)] = &fstest.MapFile{Data: fmt.Appendf(nil, "-- min_worker: %d\n%s", worker, r.upgrade)}
 	}
 	schema.Upgrades = files
 	return schema

@@ -56,9 +56,9 @@ func (s Schema) upgrades() (all []upgrade, err error) {
 		}
 		all = append(all, u)
 	}
-	header := versionLine.FindStringSubmatch(s.Present)
-	if header == nil || header[1] != strconv.Itoa(1+len(all)) {
-		return nil, fmt.Errorf(`schema.sql: its first line must end with ", version %d."`, 1+len(all))
+	version := strconv.Itoa(1 + len(all))
+	if header := versionLine.FindStringSubmatch(s.Present); len(header) != 2 || header[1] != version {
+		return nil, fmt.Errorf(`schema.sql: its first line must end with ", version %s."`, version)
 	}
 	return all, nil
 }

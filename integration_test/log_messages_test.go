@@ -8,7 +8,7 @@ import (
 )
 
 // Log messages are constants that an operator can search for: docs/operate.md explains each one, and no others.
-func TestDocuments_ExplainEveryLogMessage(t *testing.T) {
+func TestMarkdown_OperatePageExplainsEveryLogMessage(t *testing.T) {
 	t.Parallel()
 	var code strings.Builder
 	for _, pattern := range []string{"../outbox/*.go", "../cli/*.go"} {

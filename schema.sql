@@ -99,6 +99,11 @@ begin
 end $fn$;
 comment on function webhook.refuse_data(json) is 'Raises the error of a body that is no JSON object. Internal.';
 
+create function webhook.at_least_once(event text) returns boolean
+  language sql immutable parallel safe
+  as $fn$ select $1 operator(pg_catalog.=) 'document.exported' $fn$;
+comment on function webhook.at_least_once(text) is 'Whether this event is delivered at least once.';
+
 create table webhook.outbox (
   id           bigint generated always as identity primary key,
   event        text not null
@@ -121,11 +126,14 @@ create table webhook.outbox (
   finished_at  timestamptz,
   synced_at    timestamptz,
   http_status  int,
+  failure      text,
+  received     text,
   error        text,
   response     text,
   document_id  text generated always as (
                  case when event = 'document.exported' and not is_test then webhook.document_id(data) end) stored,
   is_test      boolean not null default false,
+  at_least_once boolean generated always as (webhook.at_least_once(event) and not is_test) stored,
 
   -- The two life cycles (outbox/doc.go draws them). A document that may be sent again is never 'sending' or 'failed'.
   constraint outbox_document_stays_pending check (
@@ -181,6 +189,9 @@ comment on column webhook.outbox.claimed_at   is 'When the newest claim was made
 comment on column webhook.outbox.leased_until is 'Set exactly while a worker holds the row. Past it, the worker is taken for dead: a document is due again, a one-attempt event becomes failed.';
 comment on column webhook.outbox.finished_at  is 'When the row became sent, failed, skipped, superseded or cancelled.';
 comment on column webhook.outbox.synced_at    is 'Documents only: when a success was recorded. Null as long as the document is not synced.';
+comment on column webhook.outbox.failure      is 'The class of the newest attempt''s failure.';
+comment on column webhook.outbox.received     is 'no, maybe or yes.';
+comment on column webhook.outbox.at_least_once is 'Whether it is delivered at least once.';
 comment on column webhook.outbox.http_status  is 'The HTTP status of the newest attempt; null where no answer arrived.';
 comment on column webhook.outbox.error        is 'What went wrong in the newest attempt; null after a success. "outcome unknown" in it means that the receiver may have the event.';
 comment on column webhook.outbox.response     is 'The first 2 KiB of the newest answer''s body, the token masked.';
@@ -195,6 +206,7 @@ comment on index webhook.outbox_finished is 'Finished rows by channel, status an
 create table webhook.channels (
   name          text primary key,
   event         text not null unique,
+  at_least_once boolean generated always as (webhook.at_least_once(event)) stored,
   position      int  not null unique,
   url           text
                 constraint channels_url_is_http_or_https check (url is null or url = '' or url ~* '^https?://'),
@@ -219,6 +231,7 @@ insert into webhook.channels (position, name, event) values
 comment on table  webhook.channels               is 'The seven channels, each with its URL and its switch. A change takes effect at once, without a restart.';
 comment on column webhook.channels.name          is 'documents, contacts, folders, cases, notifications, rules or audit_log.';
 comment on column webhook.channels.event         is 'The event that this channel carries.';
+comment on column webhook.channels.at_least_once is 'Whether it is delivered at least once.';
 comment on column webhook.channels.position      is 'The order in which the channels are listed.';
 comment on column webhook.channels.url           is 'The endpoint: http or https. It may hold a key: readers are given its host only.';
 comment on column webhook.channels.enabled       is 'The switch. Off: documents stay pending, events of the other six become skipped.';
@@ -269,6 +282,8 @@ create table if not exists webhook.attempts (
   outbox_id   bigint not null,
   run         int    not null,
   http_status int,
+  failure     text,
+  received    text,
   error       text   not null,
   first_at    timestamptz not null,
   last_at     timestamptz not null,
@@ -278,6 +293,8 @@ create table if not exists webhook.attempts (
 comment on table  webhook.attempts             is 'The attempts of documents that did not succeed: a run of attempts with the same outcome is one row. The newest 100 runs of an event are kept, and its first. What ended them stands in webhook.outbox.';
 comment on column webhook.attempts.outbox_id   is 'The event, webhook.outbox.id.';
 comment on column webhook.attempts.run         is '1 for the first run, and so on.';
+comment on column webhook.attempts.failure is 'Their failure.';
+comment on column webhook.attempts.received is 'no, maybe or yes.';
 comment on column webhook.attempts.http_status is 'The HTTP status of these attempts; null where no answer arrived.';
 comment on column webhook.attempts.error       is 'Their error.';
 comment on column webhook.attempts.first_at    is 'When the first of them ended.';
@@ -1184,7 +1201,7 @@ begin
     -- An application: publish, or insert directly. The three functions are what an insert itself calls.
     'grant execute on function webhook.publish(text, json, timestamptz) to webhook_producer',
     'grant insert (event, data, occurred_at), select (id) on webhook.outbox to webhook_producer',
-    'grant execute on function webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json) to webhook_producer, webhook_worker',
+    'grant execute on function webhook.document_id(json), webhook.at_least_once(text), webhook.refuse_event(text), webhook.refuse_data(json) to webhook_producer, webhook_worker',
     -- Whoever may look: everything but tokens and URLs.
     'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.schema_versions, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
     'grant select (name, event, position, enabled, accept_status, max_in_flight, updated_at) on webhook.channels to webhook_reader',

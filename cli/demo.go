@@ -147,7 +147,7 @@ func (d *demo) receivers() http.Handler {
 	mux := http.NewServeMux()
 	for _, c := range outbox.Channels() {
 		r := &receiver{answers: []int{200}, got: func(got delivery) { d.arrived <- got }}
-		if c.RetriesForever {
+		if c.Event == outbox.EventDocumentExported {
 			r.answers = []int{503, 200}
 		}
 		mux.Handle("/"+c.Name, r)

@@ -32,9 +32,9 @@ func newAttempter(t *testing.T, db *database, lease time.Duration) *attempter {
 func (a *attempter) claim() []outbox.Event {
 	a.db.t.Helper()
 	a.db.exec(`update webhook.outbox set due_at = now() where status = 'pending' and leased_until is null`)
-	var lanes []outbox.Lane
+	var lanes []outbox.Capacity
 	for _, c := range outbox.Channels() {
-		lanes = append(lanes, outbox.Lane{Channel: c.Name})
+		lanes = append(lanes, outbox.Capacity{Channel: c.Name})
 	}
 	events, err := a.store.Claim(a.db.t.Context(), uuid.NewString(), lanes)
 	if err != nil {
@@ -155,7 +155,7 @@ func TestWhatNeedsNoSecondTableWritesNone(t *testing.T) {
 	db := ready(t, "https://re.example")
 	a := newAttempter(t, db, time.Hour)
 	for _, c := range outbox.Channels() {
-		if !c.RetriesForever {
+		if c.Event != outbox.EventDocumentExported {
 			db.publish(c.Event, `{}`)
 		}
 		insertTest(db, c.Event)

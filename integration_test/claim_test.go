@@ -57,7 +57,7 @@ func TestTwoClaimsAtOnceNeverTakeTheSameEvent(t *testing.T) {
 	for range 2 {
 		s := workersStore(t, db.address)
 		claims.Go(func() {
-			events, err := s.Claim(context.Background(), uuid.NewString(), []outbox.Lane{{Channel: "contacts"}})
+			events, err := s.Claim(context.Background(), uuid.NewString(), []outbox.Capacity{{Channel: "contacts"}})
 			mu.Lock()
 			defer mu.Unlock()
 			over++

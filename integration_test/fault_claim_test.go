@@ -281,7 +281,7 @@ func TestLookUpReadsAChannelWhoseURLWasTakenAway(t *testing.T) {
 	id := db.publish("contact.created", `{"contact_id": 7}`)
 	s := workerStore(t, db.address)
 	claimID := uuid.NewString()
-	if events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}}); err != nil || len(events) != 1 {
+	if events, err := s.Claim(t.Context(), claimID, []outbox.Capacity{{Channel: "contacts"}}); err != nil || len(events) != 1 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	db.exec(`update webhook.channels set url = null where name = 'contacts'`)
@@ -302,7 +302,7 @@ func TestGivingBackTouchesOnlyWhatIsStillHeld(t *testing.T) {
 	publishBoth(db, 3)
 	s := workerStore(t, db.address)
 	claimID := uuid.NewString()
-	events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
+	events, err := s.Claim(t.Context(), claimID, []outbox.Capacity{{Channel: "contacts"}, {Channel: "documents"}})
 	if err != nil || len(events) != 6 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}

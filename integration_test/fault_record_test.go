@@ -243,7 +243,7 @@ func TestAnOutcomeThatPostgreSQLRefusesIsNamed(t *testing.T) {
 	publishBoth(db, 1)
 	s := workerStore(t, db.address)
 	claimID := uuid.NewString()
-	events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
+	events, err := s.Claim(t.Context(), claimID, []outbox.Capacity{{Channel: "contacts"}, {Channel: "documents"}})
 	if err != nil || len(events) != 2 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}

@@ -27,7 +27,7 @@ func TestAClaimThatStandsStillNeverSendsAnOlderExportAfterANewer(t *testing.T) {
 	         end $$`)
 	db.exec(`create trigger stand_still before update on webhook.outbox for each row execute function public.stand_still()`)
 
-	lanes := []outbox.Lane{{Channel: "documents"}}
+	lanes := []outbox.Capacity{{Channel: "documents"}}
 	slow, quick := workersStore(t, db.address), workersStore(t, db.address)
 	type answer struct {
 		events []outbox.Event

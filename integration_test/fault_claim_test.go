@@ -237,8 +237,8 @@ func TestClaimCommittedAfterLookUpIsGivenBack(t *testing.T) {
 	if n := db.count(`select count(*) from webhook.outbox where attempts = 2 and claim_id <> $1`, claimID); n != 4 {
 		t.Errorf("%d of 4 events were delivered under another id than the one given up", n)
 	}
-	if said := w.log.String(); !containsOnce(said, "given back: the claim was committed after its reply was lost") {
-		t.Errorf("the log does not say once that rows were given back:\n%s", said)
+	if said := w.log.String(); !containsOnce(said, "released events of a claim whose reply was lost") {
+		t.Errorf("the log does not say once that rows were released:\n%s", said)
 	}
 }
 

@@ -1,16 +1,23 @@
 package integration_test
 
 import (
+	"context"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/store"
 )
 
 // The two lines of the log that frame an outage.
 const (
-	saidDown = "the database does not answer as it should"
-	saidUp   = "the database answers again"
+	saidDown = "database unavailable, retrying"
+	saidUp   = "database available again"
 )
 
 func (w *worker) said(text string) int { return strings.Count(w.log.String(), text) }
@@ -169,5 +176,45 @@ func TestSessionsThatBecomeReadOnlyAreDropped(t *testing.T) {
 	checkEachSentOnce(t, db, rcv)
 	if len(old) == 0 {
 		t.Error("the worker had no sessions")
+	}
+}
+
+// TestStore_CallsEndWithTheirContextOnADeadNetwork: the network dies under open sessions: bytes vanish
+// and nothing is closed. lib/pq goes on reading after its context has ended; the connection's deadline,
+// 20 s, is brought forward.
+func TestStore_CallsEndWithTheirContextOnADeadNetwork(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://receiver.example")
+	for name, call := range map[string]func(context.Context, *store.Store) error{
+		"Claim": func(ctx context.Context, s *store.Store) error {
+			_, err := s.Claim(ctx, uuid.NewString(), []outbox.Capacity{{Channel: "contacts"}})
+			return err
+		},
+		"Record": func(ctx context.Context, s *store.Store) error {
+			_, err := s.Record(ctx, []outbox.Outcome{{EventID: 1, ClaimID: uuid.NewString(), Verdict: outbox.Released}})
+			return err
+		},
+		"Release":  func(ctx context.Context, s *store.Store) error { _, err := s.Release(ctx, nil); return err },
+		"Problems": func(ctx context.Context, s *store.Store) error { _, err := s.Problems(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, db.address)
+			s := workerStore(t, p.address)
+			if err := call(t.Context(), s); err != nil {
+				t.Fatalf("before the network died: %v", err)
+			}
+			p.hang()
+			p.setMode(blackHole)
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			if err := call(ctx, s); err == nil {
+				t.Error("no error")
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it ended after %s, its context after 100 ms", took)
+			}
+		})
 	}
 }

@@ -222,7 +222,7 @@ func TestWhatCannotBeRenderedHarmsOnlyItsOwnRow(t *testing.T) {
 			t.Errorf("contact at %s: %s, received %d times, error %s", b.at, r.Status, len(rcv.of(id)), value(r.Error))
 		}
 	}
-	if strings.Contains(worker.log.String(), "does not answer") {
+	if strings.Contains(worker.log.String(), saidDown) {
 		t.Error("the worker takes a broken row for a broken database")
 	}
 }

@@ -38,7 +38,7 @@ func aCycle(t testing.TB, db *database, w *worker) {
 		}
 		return lines
 	}
-	const broken, mended = "cannot be called; its events wait", "can be called again, or is off"
+	const broken, mended = "cannot be called, its events wait", "can be called again, or is off"
 	before := said(broken)
 	db.exec(`update webhook.channels set enabled = true, url = 'https://' where name = 'rules'`)
 	eventually(t, "the end of a cycle", func() bool { return said(broken) > before })

@@ -19,11 +19,13 @@ const (
 )
 
 // network makes the connections of a pool, on which no read or write lasts without end. A context does
-// not ensure that: while the network is dead lib/pq goes on reading after its context has ended
-// (measured), so the deadlines of its connections are brought forward.
+// not ensure that: while the network is dead lib/pq goes on reading after its context has ended, and then
+// waits for the connection by which it asks the server to cancel (measured). So when the context of a call
+// ends, the deadlines of all connections are brought forward.
 type network struct {
-	mu   sync.Mutex
-	open map[*deadlineConn]bool
+	mu    sync.Mutex
+	open  map[*deadlineConn]bool
+	ended int // calls under way whose context has ended
 }
 
 // networkOf is the network of a pool that Open returned.
@@ -34,16 +36,25 @@ func networkOf(db *sqlx.DB) *network {
 	return &network{}
 }
 
-// endWith ends the reads and writes of all connections soon after ctx ends, and returns a function to
-// call when the call of that ctx is over. The contexts of a worker's calls end when the worker does.
-func (n *network) endWith(ctx context.Context) (over func() bool) {
-	return context.AfterFunc(ctx, func() {
+// endWith ends the reads and writes of all connections soon after ctx ends, also of those that are made
+// before the returned function is called, at the end of the call. That the calls of other contexts lose
+// their connections, too, is harmless: the contexts of a worker's calls end when the worker does.
+func (n *network) endWith(ctx context.Context) (over func()) {
+	stop := context.AfterFunc(ctx, func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
+		n.ended++
 		for c := range n.open {
 			c.end(time.Now().Add(endWithin))
 		}
 	})
+	return func() {
+		if !stop() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.ended--
+		}
+	}
 }
 
 // Dial implements pq.Dialer.
@@ -60,31 +71,45 @@ func (n *network) DialTimeout(network, address string, timeout time.Duration) (n
 
 // DialContext implements pq.DialerContext.
 func (n *network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	conn, err := d.DialContext(ctx, network, address)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c := &deadlineConn{network: n, stopDial: cancel}
+	n.add(c)
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
+		n.remove(c)
 		return nil, err
 	}
-	c := &deadlineConn{Conn: conn, network: n}
+	c.dialled(conn)
+	return c, nil
+}
+
+func (n *network) add(c *deadlineConn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.open == nil {
 		n.open = map[*deadlineConn]bool{}
 	}
 	n.open[c] = true
-	if ctx.Err() != nil { // endWith may have come before it
+	if n.ended > 0 {
 		c.end(time.Now().Add(endWithin))
 	}
-	return c, nil
+}
+
+func (n *network) remove(c *deadlineConn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.open, c)
 }
 
 // deadlineConn gives each read and write a deadline of its own.
 type deadlineConn struct {
-	net.Conn
-	network *network
+	net.Conn // nil while it is dialled
+	network  *network
+	stopDial context.CancelFunc
 
 	mu   sync.Mutex
-	ends time.Time // not zero: no read or write lasts longer
+	ends time.Time // not zero: neither the dial nor a read or write lasts longer
 }
 
 func (c *deadlineConn) Read(b []byte) (int, error) {
@@ -103,9 +128,7 @@ func (c *deadlineConn) Write(b []byte) (int, error) {
 
 // Close implements net.Conn.
 func (c *deadlineConn) Close() error {
-	c.network.mu.Lock()
-	delete(c.network.open, c)
-	c.network.mu.Unlock()
+	c.network.remove(c)
 	return c.Conn.Close()
 }
 
@@ -118,9 +141,19 @@ func (c *deadlineConn) limit(set func(time.Time) error) error {
 	return set(time.Now().Add(networkTimeout))
 }
 
+func (c *deadlineConn) dialled(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Conn = conn
+}
+
 func (c *deadlineConn) end(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ends = at
-	_ = c.SetDeadline(at) // one that is closed needs none
+	if c.Conn == nil {
+		time.AfterFunc(time.Until(at), c.stopDial)
+	} else {
+		_ = c.SetDeadline(at) // one that is closed needs none
+	}
 }

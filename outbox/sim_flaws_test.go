@@ -45,7 +45,7 @@ func mustBeFound(t *testing.T, seed uint64, within int, flaw simFlaw) {
 // The hole that the simulation found, and that the trigger of this name closes:
 // the server process of one claim stands still between its locks and its commit
 // while others claim a later export, POST it and record it. See also
-// TestAClaimThatStandsStillNeverSendsAnOlderExportAfterANewer.
+// TestClaim_FrozenClaimNeverSendsAnOlderExportAfterANewer.
 func TestSim_OlderExportNeverFollowsANewer(t *testing.T) {
 	mustBeFound(t, 55_000, 10_000, overtakenExportsSent)
 }

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -60,6 +62,11 @@ func lockTimedOut(err error) bool { return code(err) == "55P03" }
 
 // readOnly: the session is on a server that accepts no writes.
 func readOnly(err error) bool { return code(err) == "25006" }
+
+// connectionLost: the connection was closed, perhaps long ago; the server did not report why.
+func connectionLost(err error) bool {
+	return errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn)
+}
 
 // failed wraps an error for the dispatcher. After a failover a connection to the old primary is of no
 // use, and the pool would keep it: it is emptied.

@@ -22,15 +22,24 @@ func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) (locked [
 	if time.Now().Before(s.skipLockedUntil) {
 		return s.recordUnlocked(ctx, outcomes)
 	}
-	stmt, err := s.record.prepare(ctx, s.db, recordSQL)
-	if err == nil {
-		_, err = stmt.ExecContext(ctx, outcomeArrays(outcomes)...)
+	err = s.recordOnce(ctx, outcomes)
+	if connectionLost(err) && ctx.Err() == nil { // it may have been lost long ago, and a repetition is harmless
+		s.record.drop()
+		err = s.recordOnce(ctx, outcomes)
 	}
 	if lockTimedOut(err) {
 		s.skipLockedUntil = time.Now().Add(skipLockedFor)
 		return s.recordUnlocked(ctx, outcomes)
 	}
 	return nil, s.notRecorded(err)
+}
+
+func (s *Store) recordOnce(ctx context.Context, outcomes []outbox.Outcome) error {
+	stmt, err := s.record.prepare(ctx, s.db, recordSQL)
+	if err == nil {
+		_, err = stmt.ExecContext(ctx, outcomeArrays(outcomes)...)
+	}
+	return err
 }
 
 // notRecorded wraps an error of the pinned connection, which is kept only if the values are at fault.

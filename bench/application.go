@@ -79,7 +79,7 @@ func (c commits) add(ctx context.Context, insert *sql.Stmt, filler string) error
 // inserter prepares the insert of one event of a channel.
 func (s *stage) inserter(ctx context.Context, channel string) (*sql.Stmt, string, error) {
 	event := eventOf[channel]
-	expression, filler := facts(event, payloadBytes)
+	expression, filler := dataOf(event, payloadBytes)
 	insert, err := s.db.PrepareContext(ctx, fmt.Sprintf(`
 		insert into webhook.outbox (event, data)
 		select '%s', %s from (select $1::bigint as n, $2::text as filler) one returning id`, event, expression))

@@ -14,23 +14,23 @@ import (
 // clients is how many connections the application has.
 const clients = 8
 
-// turn is how long each variant runs before the next one does: short, since
-// neighbours come and go.
-const turn = 2 * time.Second
+// slice is how long each variant runs before the next one does: short, since the
+// machine's other load varies.
+const slice = 2 * time.Second
 
 // variant is an application's transaction: what it does between begin and commit.
 type variant struct {
 	name       string
-	statements []string // $1 is the facts
+	statements []string // $1 is the data
 }
 
 // commitsSection is the application's side: what an event costs the transaction
 // that writes it. No worker runs: what it costs the machine is another section's.
 func commitsSection(ctx context.Context, s *stage, r *report) error {
-	if err := s.exec(ctx, `create table contacts (id bigint generated always as identity primary key, facts json not null, changed_at timestamptz not null default now())`); err != nil {
+	if err := s.exec(ctx, `create table contacts (id bigint generated always as identity primary key, data json not null, changed_at timestamptz not null default now())`); err != nil {
 		return err
 	}
-	const domain = `insert into contacts (facts) values ($1)`
+	const domain = `insert into contacts (data) values ($1)`
 	all := []variant{
 		{"the bare domain transaction: begin, one insert of 1.4 KB, commit", []string{domain}},
 		{"… and insert into webhook.outbox, contact.created", []string{domain, `insert into webhook.outbox (event, data) values ('contact.created', $1)`}},
@@ -39,15 +39,15 @@ func commitsSection(ctx context.Context, s *stage, r *report) error {
 		{"… and webhook.publish, document.exported", []string{domain, `select webhook.publish('document.exported', $1)`}},
 		{"… and one more insert of 1.4 KB into a plain table, for comparison", []string{domain, domain}},
 		{"… and insert into webhook.outbox, in one round trip (with … insert … returning)", []string{
-			`with changed as (` + domain + ` returning facts) insert into webhook.outbox (event, data) select 'contact.created', facts from changed`}},
+			`with changed as (` + domain + ` returning data) insert into webhook.outbox (event, data) select 'contact.created', data from changed`}},
 	}
 	rates, waits := make([][]float64, len(all)), make([]int64, len(all))
-	for range s.rounds * max(int(s.steady/turn/2), 1) {
+	for range s.rounds * max(int(s.steady/slice/2), 1) {
 		for i, v := range all {
 			if err := s.exec(ctx, `truncate contacts, webhook.outbox`, `checkpoint`); err != nil {
 				return err
 			}
-			rate, waiting, err := s.commitRate(ctx, v, turn)
+			rate, waiting, err := s.commitRate(ctx, v, slice)
 			if err != nil {
 				return fmt.Errorf("%s: %w", v.name, err)
 			}
@@ -72,13 +72,13 @@ func commitsSection(ctx context.Context, s *stage, r *report) error {
 func (s *stage) commitRate(ctx context.Context, v variant, during time.Duration) (perSecond float64, waiting int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	facts := `{"id": 7, "contact_id": 7, "status": "Export", "description": "` + fillerText(payloadBytes-60) + `"}`
+	data := `{"id": 7, "contact_id": 7, "status": "Export", "description": "` + fillerText(payloadBytes-60) + `"}`
 	var done atomic.Int64
 	var all sync.WaitGroup
 	until := time.Now().Add(during)
 	for range clients {
 		all.Go(func() {
-			if err := s.commitUntil(ctx, v, facts, until, &done); err != nil {
+			if err := s.commitUntil(ctx, v, data, until, &done); err != nil {
 				cancel(err)
 			}
 		})
@@ -97,7 +97,7 @@ func (s *stage) commitRate(ctx context.Context, v variant, during time.Duration)
 	return float64(done.Load()) / during.Seconds(), waiting, context.Cause(ctx)
 }
 
-func (s *stage) commitUntil(ctx context.Context, v variant, facts string, until time.Time, done *atomic.Int64) error {
+func (s *stage) commitUntil(ctx context.Context, v variant, data string, until time.Time, done *atomic.Int64) error {
 	conn, err := pgx.Connect(ctx, s.dsn())
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (s *stage) commitUntil(ctx context.Context, v variant, facts string, until 
 			return err
 		}
 		for i := range v.statements {
-			if _, err := conn.Exec(ctx, fmt.Sprintf("s%d", i), facts); err != nil {
+			if _, err := conn.Exec(ctx, fmt.Sprintf("s%d", i), data); err != nil {
 				return err
 			}
 		}

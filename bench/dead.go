@@ -39,7 +39,7 @@ func dead(ctx context.Context, s *stage, r *report) error {
 				if _, err := s.db.ExecContext(ctx, `update webhook.channels set url = $1 where name = 'documents'`, way.url); err != nil {
 					return nil, err
 				}
-				if err := s.receiver.reset(ctx, 0, nil); err != nil { // what hangs is let go
+				if err := s.receiver.reset(ctx, 0, nil); err != nil { // what hangs ends
 					return nil, err
 				}
 			}
@@ -96,7 +96,7 @@ func (s *stage) deadCycles(ctx context.Context, w *process, way deadWay, before 
 	return rows, nil
 }
 
-// comesBack opens the port and watches the backlog go. The worker is not told.
+// comesBack opens the port and watches the backlog go. The worker gets no signal.
 func (s *stage) comesBack(ctx context.Context, w *process, address string, r *report) error {
 	wanted := min(s.events, s.blocked*9/10)
 	paths := map[string]behaviour{hook: {Counted: true, Noted: true}}

@@ -65,7 +65,7 @@ func (instantSender) Send(context.Context, outbox.Request) outbox.Result {
 	return outbox.Result{Received: outbox.ReceivedYes, Status: 200}
 }
 
-// database is the engine with nobody to send to: claims, rendering and records,
+// database is the engine without a receiver: claims, rendering and records,
 // the other half of 1/(1/HTTP + 1/database). With 500 slots the claims are as
 // large as they get, so that nothing but the database holds it up.
 func (s *stage) database(name, channel, event string) drainer {

@@ -87,7 +87,7 @@ func (s *stage) past(f front) drainer {
 			if err != nil {
 				return nil, err
 			}
-			time.Sleep(time.Second) // it looks, and finds nothing that it may take
+			time.Sleep(time.Second) // it polls, and finds no row that it may claim
 			return w, s.exec(context.Background(), `update webhook.settings set offline_mode = false`)
 		}
 	}

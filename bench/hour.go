@@ -10,7 +10,7 @@ import (
 // hour is an hour of steady load with clean-up, squeezed into minutes: do the
 // table and its indexes come to a size and stay there?
 //
-// Everything that has to do with time is squeezed alike: autovacuum looks more
+// Everything that has to do with time is squeezed alike: autovacuum runs more
 // often than once a minute, and a row is kept for a tenth of the hour.
 func hour(ctx context.Context, s *stage, r *report) error {
 	squeezed := float64(time.Hour) / float64(s.hour)
@@ -43,7 +43,7 @@ func hour(ctx context.Context, s *stage, r *report) error {
 		cancel()
 		return nil, errors.Join(err, <-pruned)
 	})
-	r.notef("%s events a second over two channels, one transaction each; an hour is squeezed into %s: autovacuum looks every %d s, finished rows are kept for %s.",
+	r.notef("%s events a second over two channels, one transaction each; an hour is squeezed into %s: autovacuum runs every %d s, finished rows are kept for %s.",
 		number(float64(written)/s.hour.Seconds()), s.hour, naptime, s.hour/10)
 	return err
 }
@@ -62,16 +62,16 @@ func (s *stage) pruneSteadily(ctx context.Context, keep, every time.Duration) er
 	}
 }
 
-// sizes looks at the table now and then.
+// sizes samples the table at even intervals.
 func (s *stage) sizes(ctx context.Context, r *report) error {
 	indexes, err := s.indexes(ctx)
 	if err != nil {
 		return err
 	}
-	const looks = 12
+	const samples = 12
 	t := table{append([]string{"minute of the hour", "rows", "dead rows", "HOT updates", "table"}, indexes...)}
-	for look := 1; look <= looks; look++ {
-		time.Sleep(s.hour / looks)
+	for sample := 1; sample <= samples; sample++ {
+		time.Sleep(s.hour / samples)
 		var rows, dead, updates, hot, size int64
 		err := s.db.QueryRowContext(ctx, `
 			select n_live_tup, n_dead_tup, n_tup_upd, n_tup_hot_upd, pg_relation_size(relid) from pg_stat_user_tables where relid = 'webhook.outbox'::regclass`).
@@ -79,7 +79,7 @@ func (s *stage) sizes(ctx context.Context, r *report) error {
 		if err != nil {
 			return err
 		}
-		row := []string{fmt.Sprint(look * 60 / looks), number(rows), number(dead), percent(float64(hot) / float64(max(updates, 1))), megabytes(size)}
+		row := []string{fmt.Sprint(sample * 60 / samples), number(rows), number(dead), percent(float64(hot) / float64(max(updates, 1))), megabytes(size)}
 		for _, index := range indexes {
 			n, err := s.count(ctx, `select pg_relation_size(('webhook.' || $1)::regclass)`, index)
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 // the ones that things go wrong with.
 var healthy = []string{"documents", "notifications", "rules", "audit_log"}
 
-// isolation asks what three bad endpoints cost the four good ones, and what
+// isolation measures what three bad endpoints cost the four good ones, and what
 // documents that are refused for ever cost a fresh one.
 func isolation(ctx context.Context, s *stage, r *report) error {
 	closed, err := closedPort()

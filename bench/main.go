@@ -11,8 +11,8 @@
 //	postgres.go   the server's settings and its CPU time
 //	process.go    a process: its start, its CPU time, its memory, its end
 //	receiver.go   the receiver's process; mirror.go is the bench's end of it
-//	facts.go      what is written into the outbox
-//	drain.go      one drain of a backlog, whoever drains it
+//	data.go       what is written into the outbox
+//	drain.go      one drain of a backlog, by the worker or by a peer
 //	table.go      medians, tables, the Markdown file
 //
 // A section is a file of its own, and so is each peer.

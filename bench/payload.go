@@ -28,7 +28,7 @@ func payload(ctx context.Context, s *stage, r *report) error {
 		}
 	}
 	r.table(t)
-	r.notef("The smallest payloads are what an envelope with next to no facts comes to. A lane has %d slots, so the largest ones would need %d MB in flight if nothing limited them but their number.", s.slots, 5*s.slots)
+	r.notef("The smallest payloads are what an envelope with next to no data comes to. A lane has %d slots, so the largest ones would need %d MB in flight if nothing limited them but their number.", s.slots, 5*s.slots)
 	return nil
 }
 

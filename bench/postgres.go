@@ -69,7 +69,7 @@ func (p *postgres) configure(ctx context.Context, settings []string) error {
 	if err := db.QueryRowContext(ctx, "show data_directory").Scan(&data); err != nil {
 		return err
 	}
-	db.Close() // a shutdown waits for nobody, but a connection of ours would break
+	db.Close() // a shutdown does not wait for sessions, and an open one would break
 	if err := p.server.Shutdown(); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (p *postgres) memory() (bytes int64) {
 	return bytes
 }
 
-// children are the server's processes but for the postmaster.
+// children are the server's processes except the postmaster.
 func (p *postgres) children() (pids []int) {
 	entries, _ := os.ReadDir("/proc")
 	parent := strconv.Itoa(p.pid)

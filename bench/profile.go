@@ -22,7 +22,7 @@ var profiled = []string{
 }
 
 // profile drains under pprof, pg_stat_statements and auto_explain and says where
-// the time goes. The rates are not those of a drain that nobody watches.
+// the time goes. The rates are not those of a drain without a profiler.
 func profile(ctx context.Context, s *stage, r *report) error {
 	if err := s.exec(ctx, `create extension pg_stat_statements`); err != nil {
 		return err

@@ -55,7 +55,7 @@ type receiver struct {
 	want        atomic.Int64
 	first, last atomic.Int64
 	reached     atomic.Pointer[chan struct{}]
-	reordered   atomic.Pointer[chan struct{}] // closed by a reset: whoever waits in a black hole is let go
+	reordered   atomic.Pointer[chan struct{}] // closed by a reset: requests in a black hole end
 }
 
 // receiverRole serves two ports: payloads come to one, the bench's orders to the
@@ -84,7 +84,7 @@ func receiverRole(ctx context.Context, _ []string) error {
 	return nil
 }
 
-// order is what the receiver is told before a measurement.
+// order sets what the receiver answers during a measurement.
 type order struct {
 	Paths map[string]behaviour
 	Want  int64 // counted posts that /wait waits for
@@ -107,7 +107,7 @@ func (r *receiver) reset(paths map[string]behaviour, want int64) {
 	}
 }
 
-// ServeHTTP takes a payload. A path that nobody spoke of answers 200 at once.
+// ServeHTTP takes a payload. A path without an order answers 200 at once.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	reordered := *r.reordered.Load()
 	l := (*r.lanes.Load())[req.URL.Path]

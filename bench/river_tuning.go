@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// riverTuning is how River's settings were found, for whoever doubts them. What
-// River does not let one set: how its completer gathers finished jobs.
+// riverTuning is how River's settings were found. One cannot be set: how its completer gathers finished jobs.
 func riverTuning(ctx context.Context, s *stage, r *report) error {
 	river, err := s.river(ctx)
 	if err != nil {

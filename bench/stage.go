@@ -165,7 +165,7 @@ func (s *stage) withWorker(ctx context.Context, do func(*process) (map[string][]
 	return all, errors.Join(err, s.stopAll(ctx, []*process{w}))
 }
 
-// closedPort is an address on which nobody listens.
+// closedPort is an address without a listener.
 func closedPort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// throughput drains the same backlog by everybody in turn.
+// throughput drains the same backlog by the worker and by each peer in turn.
 func throughput(ctx context.Context, s *stage, r *report) error {
 	tutorial, err := s.tutorial(ctx)
 	if err != nil {

@@ -97,7 +97,7 @@ func (s *stage) tutorial(ctx context.Context) (func(goroutines int, share float6
 		return drainer{
 			name: fmt.Sprintf("one transaction a row, the POST inside it (the tutorial), %d at once", goroutines), share: share,
 			fill: func(ctx context.Context, n int) error {
-				for _, statement := range []string{`truncate outbox`, `insert into outbox (data) ` + peerFacts(n), `vacuum (analyze) outbox`, `checkpoint`} {
+				for _, statement := range []string{`truncate outbox`, `insert into outbox (data) ` + peerData(n), `vacuum (analyze) outbox`, `checkpoint`} {
 					if _, err := db.ExecContext(ctx, statement); err != nil {
 						return err
 					}
@@ -114,7 +114,7 @@ func (s *stage) tutorial(ctx context.Context) (func(goroutines int, share float6
 	}, nil
 }
 
-// peerFacts is a query of n payloads, complete: a peer renders nothing.
-func peerFacts(n int) string {
+// peerData is a query of n payloads, complete: a peer renders nothing.
+func peerData(n int) string {
 	return fmt.Sprintf(`select json_build_object('id', n, 'details', repeat('d', %d)) from generate_series(1, %d) n`, payloadBytes-35, n)
 }

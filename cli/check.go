@@ -12,11 +12,11 @@ import (
 	"github.com/recordengine/webhooks/store"
 )
 
-// errForAPerson is the end of a check that found something.
-var errForAPerson = errors.New("check: something above needs a person")
+// errAttention is the result of a check that found something.
+var errAttention = errors.New("check: needs attention, see BAD above")
 
 // runCheck is `webhooks check`: everything that can be known without sending.
-func runCheck(ctx, _ context.Context, p Process, args []string) error {
+func runCheck(_, stop context.Context, p Process, args []string) error {
 	f := newFlags(p, "check", "")
 	cfg, database := f.worker(), f.database()
 	if err := f.parse(args, 0); err != nil {
@@ -32,23 +32,23 @@ func runCheck(ctx, _ context.Context, p Process, args []string) error {
 	defer db.Close()
 	d := doctor{db: db, w: p.Stdout}
 	for _, name := range f.unknownSettings() {
-		d.warn("setting %s means nothing to this program", name)
+		d.warn("setting %s is unknown", name)
 	}
-	if d.database(ctx, p.Schema) {
-		d.privileges(ctx)
-		d.channels(ctx, sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, Version: Version}))
+	if d.database(stop, p) {
+		d.privileges(stop)
+		d.channels(stop, newSender(cfg))
 	}
-	if d.ill {
-		return errForAPerson
+	if d.failed {
+		return errAttention
 	}
 	return nil
 }
 
-// doctor prints one line for each thing it looks at.
+// doctor prints one line for each thing that it checks.
 type doctor struct {
-	db  *sqlx.DB
-	w   io.Writer
-	ill bool
+	db     *sqlx.DB
+	w      io.Writer
+	failed bool
 }
 
 func (d *doctor) ok(format string, args ...any) {
@@ -60,12 +60,12 @@ func (d *doctor) warn(format string, args ...any) {
 }
 
 func (d *doctor) bad(format string, args ...any) {
-	d.ill = true
+	d.failed = true
 	fmt.Fprintf(d.w, "BAD   "+format+"\n", args...)
 }
 
-// database says whether the rest can be looked at at all.
-func (d *doctor) database(ctx context.Context, schema string) bool {
+// database reports whether the rest can be checked at all.
+func (d *doctor) database(ctx context.Context, p Process) bool {
 	var about struct {
 		Version string
 		Number  int
@@ -83,7 +83,7 @@ func (d *doctor) database(ctx context.Context, schema string) bool {
 	} else {
 		d.ok("database: PostgreSQL %s", about.Version)
 	}
-	if err := store.CheckSchema(ctx, d.db, schema); err != nil {
+	if err := store.CheckSchema(ctx, d.db, p.Schema); err != nil {
 		d.bad("%v", err)
 		return false
 	}
@@ -114,7 +114,7 @@ func (d *doctor) privileges(ctx context.Context) {
 	}
 }
 
-// channels looks up and connects to the endpoints of the channels that are on.
+// channels connects to the endpoints of the channels that are on.
 func (d *doctor) channels(ctx context.Context, s *sender.Sender) {
 	var rows []struct {
 		Name, URL, Token string

@@ -17,18 +17,15 @@ import (
 	"github.com/lib/pq"
 )
 
-// Version is told to receivers in User-Agent, and to whoever asks.
-const Version = "0.1.0"
-
 // The exit statuses.
 const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-	exitPerson = 3
+	exitDone      = 0
+	exitFailed    = 1
+	exitUsage     = 2
+	exitAttention = 3
 )
 
-// Process is what a command has of the world.
+// Process is the environment of a command.
 type Process struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
@@ -44,13 +41,13 @@ type command struct {
 }
 
 var commands = []command{
-	{"run", "[--migrate] [--once]", "the worker: deliver events until told to stop", runWorker},
-	{"migrate", "[--print] [--check] [--roles]", "apply schema.sql; show it; say whether it is applied", runMigrate},
-	{"check", "", "doctor: database, schema, privileges, each endpoint, settings that do not fit", runCheck},
-	{"status", "", "where each channel stands", runStatus},
+	{"run", "[--migrate] [--once]", "the worker: deliver events until SIGTERM", runWorker},
+	{"migrate", "[--print] [--check] [--roles]", "apply the schema; show it; say whether it is applied", runMigrate},
+	{"check", "", "doctor: database, schema, privileges, each endpoint, unknown settings", runCheck},
+	{"status", "", "the state of each channel", runStatus},
 	{"show", "ID", "where one event is, why, and what to do", runShow},
 	{"send-test", "CHANNEL", "queue the specification's example of a channel, once, whatever its switch says", runSendTest},
-	{"render", "EVENT [--occurred-at T] [--base-url U]", "the exact bytes that would be sent; facts on standard input", runRender},
+	{"render", "EVENT [--occurred-at T] [--base-url U]", "the exact bytes that would be sent; data on standard input", runRender},
 	{"receive", "[--listen A] [--status 503x3,200] …", "a receiver to try things on", runReceive},
 	{"demo", "", "the sixty-second tour, on a temporary PostgreSQL", runDemo},
 	{"version", "", "the version of this binary", runVersion},
@@ -64,28 +61,40 @@ func (e usageError) Error() string { return e.text }
 func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
 // Main runs one command and returns the exit status. The first SIGTERM or
-// interrupt asks it to finish what it has begun, the second to stop at once.
+// interrupt makes the command finish what it has begun. The second one makes Main
+// return at once, even while the command waits for a database that does not answer.
 func Main(args []string, p Process) int {
-	log.SetOutput(io.Discard) // net/http prints what a receiver sent too much there, and that may be our token
+	log.SetOutput(io.Discard) // net/http prints there what a receiver sent too much, and that may contain the token
 	ctx, stop, release := signals()
 	defer release()
-	err := dispatch(ctx, stop, p, args)
+	done := make(chan error, 1)
+	go func() { done <- dispatch(ctx, stop, p, args) }()
+	select {
+	case err := <-done:
+		return report(p.Stderr, err)
+	case <-ctx.Done():
+		return report(p.Stderr, errors.New("stopped at once by a second signal"))
+	}
+}
+
+// report prints an error and returns the exit status for it.
+func report(w io.Writer, err error) int {
 	var usage usageError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitDone
 	case errors.As(err, &usage):
-		fmt.Fprintf(p.Stderr, "webhooks: %v\n", err)
+		fmt.Fprintf(w, "webhooks: %v\n", err)
 		return exitUsage
-	case errors.Is(err, errForAPerson):
-		fmt.Fprintf(p.Stderr, "webhooks: %v\n", err)
-		return exitPerson
+	case errors.Is(err, errAttention):
+		fmt.Fprintf(w, "webhooks: %v\n", err)
+		return exitAttention
 	}
-	fmt.Fprintf(p.Stderr, "webhooks: %s\n", withHint(err))
+	fmt.Fprintf(w, "webhooks: %s\n", withHint(err))
 	return exitFailed
 }
 
-// withHint adds what the database advises to what it complains about.
+// withHint is an error with the hint that the database gave with it.
 func withHint(err error) string {
 	if pe := pq.As(err); pe != nil && pe.Hint != "" {
 		return fmt.Sprintf("%v\nhint: %s", err, pe.Hint)
@@ -143,14 +152,6 @@ webhooks COMMAND --help shows a command's flags. Settings come from the environm
 		fmt.Fprintf(w, "  %-24s %s\n", s.name, s.about)
 	}
 	fmt.Fprint(w, `
-exit status: 0 done, 1 failed, 2 wrong usage, 3 needs a person (check)
+exit status: 0 done, 1 failed, 2 wrong usage, 3 needs attention (check)
 `)
-}
-
-func runVersion(_, _ context.Context, p Process, args []string) error {
-	if err := newFlags(p, "version", "").parse(args, 0); err != nil {
-		return err
-	}
-	fmt.Fprintln(p.Stdout, "webhooks", Version)
-	return nil
 }

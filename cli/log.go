@@ -10,8 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-// A receiver that is down fails thousands of events a second. Each stands in the
-// database; of the same line the log has the first hundred of a second, and then
+// A receiver that is down fails thousands of events a second. Each is in the
+// database; of one message the log has the first hundred in a second, and then
 // every hundredth.
 const firstOfASecond, thenEvery = 100, 100
 
@@ -32,7 +32,7 @@ func newLogger(w io.Writer, level, format string) *zap.Logger {
 
 var utcTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
 
-// presetFormat is console for a person, json for a machine.
+// presetFormat is console on a terminal, else json.
 func presetFormat(w io.Writer) string {
 	if isTerminal(w) {
 		return "console"

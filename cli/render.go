@@ -6,10 +6,10 @@ import (
 	"io"
 	"time"
 
-	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/envelope"
 )
 
-// runRender is `webhooks render`: what a row with these facts would send.
+// runRender is `webhooks render`: what a row with this data would send.
 func runRender(_, _ context.Context, p Process, args []string) error {
 	f := newFlags(p, "render", "EVENT")
 	at := f.String("occurred-at", time.Now().UTC().Format(time.RFC3339), "the row's occurred_at, RFC 3339")
@@ -17,13 +17,11 @@ func runRender(_, _ context.Context, p Process, args []string) error {
 	if err := f.parse(args, 1); err != nil {
 		return err
 	}
-	facts, err := io.ReadAll(p.Stdin)
+	data, err := io.ReadAll(p.Stdin)
 	if err != nil {
-		return fmt.Errorf("read the facts: %w", err)
+		return fmt.Errorf("read the data: %w", err)
 	}
-	body, err := outbox.Render(outbox.Event{
-		Name: f.rest[0], Data: facts, OccurredAt: *at, Endpoint: outbox.Endpoint{DocumentBaseURL: *base},
-	})
+	body, err := envelope.Render(envelope.Input{Event: f.rest[0], OccurredAt: *at, Data: data, DocumentBaseURL: *base})
 	if err != nil {
 		return err
 	}

@@ -26,9 +26,9 @@ type channelStatus struct {
 }
 
 // runStatus is `webhooks status`: the view webhook.status for a terminal.
-func runStatus(ctx, _ context.Context, p Process, args []string) error {
+func runStatus(_, stop context.Context, p Process, args []string) error {
 	f := newFlags(p, "status", "")
-	return withDatabase(ctx, p, f, args, 0, func(db *sqlx.DB) error { return printStatus(ctx, db, p.Stdout) })
+	return withDatabase(stop, p, f, args, 0, func(db *sqlx.DB) error { return printStatus(stop, db, p.Stdout) })
 }
 
 func printStatus(ctx context.Context, db *sqlx.DB, w io.Writer) error {

@@ -176,7 +176,7 @@ func TestRuns_OnlyRetriesWriteThem(t *testing.T) {
 	db := ready(t, "https://re.example")
 	a := newAttempter(t, db, time.Hour)
 	for _, c := range outbox.Channels() {
-		if c.Event != outbox.EventDocumentExported {
+		if c.Event != "document.exported" {
 			db.publish(c.Event, `{}`)
 		}
 		insertTest(db, c.Event)

@@ -15,9 +15,8 @@ import (
 
 	"github.com/lib/pq"
 
-	"github.com/recordengine/webhooks/cli"
+	"github.com/recordengine/webhooks/envelope/fixtures"
 	"github.com/recordengine/webhooks/outbox"
-	"github.com/recordengine/webhooks/outbox/fixtures"
 )
 
 const exampleTime = "2026-03-22T08:30:00Z"
@@ -25,7 +24,7 @@ const exampleTime = "2026-03-22T08:30:00Z"
 // exampleFacts are the facts of the spec's example of an event.
 func exampleFacts(t testing.TB, event string) string {
 	t.Helper()
-	facts, err := os.ReadFile("../outbox/testdata/examples/" + event + ".facts.json")
+	facts, err := os.ReadFile("../envelope/testdata/examples/" + event + ".data.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +35,7 @@ func exampleFacts(t testing.TB, event string) string {
 // wire: compacted; of a document custom_03 to custom_20 follow custom_02 as null.
 func exampleBytes(t testing.TB, event string) string {
 	t.Helper()
-	text, err := os.ReadFile("../outbox/testdata/examples/" + event + ".json")
+	text, err := os.ReadFile("../envelope/testdata/examples/" + event + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +85,7 @@ func TestTheSevenExamplesArriveByteForByte(t *testing.T) {
 					t.Errorf("%s went to the endpoint %s", c.Event, got[0].path)
 				}
 				synced := db.row(id).SyncedAt != nil
-				if synced != (c.Event == outbox.EventDocumentExported) {
+				if synced != (c.Event == "document.exported") {
 					t.Errorf("%s: synced_at is set: %t", c.Event, synced)
 				}
 			}
@@ -104,7 +103,7 @@ func wantHeaders(db *database, r receipt, token string) http.Header {
 	want := http.Header{
 		"Content-Type":   {"application/json"},
 		"Content-Length": {fmt.Sprint(len(r.body))},
-		"User-Agent":     {"RecordEngine-Webhooks/" + cli.Version},
+		"User-Agent":     {"RecordEngine-Webhooks/" + programVersion(db.t)},
 		"Webhook-Id":     {fmt.Sprintf("%s-%d", instance, r.id())},
 	}
 	if token != "" {
@@ -234,14 +233,14 @@ const insertCase = `insert into webhook.outbox (event, data, occurred_at, is_tes
 
 func TestEveryRenderCaseGoesThroughTheDatabase(t *testing.T) {
 	t.Parallel()
-	cases, err := fixtures.Load("../outbox/testdata/cases")
+	cases, err := fixtures.Load("../envelope/testdata/cases")
 	if err != nil {
 		t.Fatal(err)
 	}
 	perBase := map[string][]fixtures.Case{}
 	for _, c := range cases {
 		if !c.RenderOnly {
-			perBase[c.BaseURL] = append(perBase[c.BaseURL], c)
+			perBase[c.DocumentBaseURL] = append(perBase[c.DocumentBaseURL], c)
 		}
 	}
 	rcv := newReceiver(t, nil)
@@ -253,7 +252,7 @@ func TestEveryRenderCaseGoesThroughTheDatabase(t *testing.T) {
 		byID := map[int64]fixtures.Case{}
 		for _, c := range group {
 			var id int64
-			if err := db.Get(&id, insertCase, c.Event, string(c.Facts), c.OccurredAt); err != nil {
+			if err := db.Get(&id, insertCase, c.Event, string(c.Data), c.OccurredAt); err != nil {
 				t.Errorf("%s: %v", c.Name, err)
 				continue
 			}
@@ -320,13 +319,13 @@ var notThrough = map[string]string{
 	"timestamps/something after it":                           "22007",
 	"timestamps/a null":                                       "22007",
 	"timestamps/a long text is cut":                           "22007",
-	"types/no facts at all":                                   "22P02",
-	"types/facts that are a list":                             "outbox_data_is_an_object",
-	"types/facts that are null":                               "outbox_data_is_an_object",
-	"types/facts that are text":                               "outbox_data_is_an_object",
-	"types/facts that are a number":                           "outbox_data_is_an_object",
-	"types/facts that are a boolean":                          "outbox_data_is_an_object",
-	"types/facts that break off":                              "22P02",
+	"types/no data at all":                                    "22P02",
+	"types/data that is a list":                               "outbox_data_is_an_object",
+	"types/data that is null":                                 "outbox_data_is_an_object",
+	"types/data that is text":                                 "outbox_data_is_an_object",
+	"types/data that is a number":                             "outbox_data_is_an_object",
+	"types/data that is a boolean":                            "outbox_data_is_an_object",
+	"types/data that breaks off":                              "22P02",
 	"types/two objects":                                       "22P02",
 	"types/a comma too many":                                  "22P02",
 	"types/NaN is no JSON":                                    "22P02",
@@ -341,7 +340,7 @@ var notThrough = map[string]string{
 
 func TestTheDatabaseRefusesTheRenderCasesThatItCannotHold(t *testing.T) {
 	t.Parallel()
-	cases, err := fixtures.Load("../outbox/testdata/cases")
+	cases, err := fixtures.Load("../envelope/testdata/cases")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,10 +365,10 @@ func TestTheDatabaseRefusesTheRenderCasesThatItCannotHold(t *testing.T) {
 }
 
 func insertWithBase(db *database, c fixtures.Case) error {
-	if _, err := db.Exec(`update webhook.settings set document_base_url = $1`, c.BaseURL); err != nil {
+	if _, err := db.Exec(`update webhook.settings set document_base_url = $1`, c.DocumentBaseURL); err != nil {
 		return err
 	}
-	_, err := db.Exec(insertCase, c.Event, string(c.Facts), c.OccurredAt)
+	_, err := db.Exec(insertCase, c.Event, string(c.Data), c.OccurredAt)
 	return err
 }
 
@@ -391,7 +390,7 @@ func refusal(err error) string {
 // oneAttempts are the six events that are attempted once.
 func oneAttempts() (events []string) {
 	for _, c := range outbox.Channels() {
-		if c.Event != outbox.EventDocumentExported {
+		if c.Event != "document.exported" {
 			events = append(events, c.Event)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/envelope"
 )
 
-// large are facts of five megabytes and more, each of another kind.
+// large are data of five megabytes and more, each of another kind.
 var large = map[string]string{
 	"a long summary": `{"id": "summary", "status": "Export", "ai_summary": "` + strings.Repeat(`供应商发票 <a href=\"x\">&amp;\u00e9 `, 130_000) + `"}`,
 	"a NUL at its end, and an id with an escape": `{"id": "\u00e9", "status": "Export", "notes": "` +
@@ -20,19 +20,19 @@ var large = map[string]string{
 	"many items": `{"id": "items", "status": "Export", "line_items": [` +
 		strings.TrimSuffix(strings.Repeat(`{"line_number": 1, "description": "Office chair", "amount": 0.01}, `, 77_000), ", ") + `]}`,
 	"many short items":          `{"id": "short", "status": "Export", "line_items": [` + strings.TrimSuffix(strings.Repeat(`{"amount":1},`, 390_000), ",") + `]}`,
-	"columns that nobody sends": `{"id": "ocr", "status": "Export", "ocr_text": "` + strings.Repeat("x", 20<<20) + `"}`,
+	"columns that are not sent": `{"id": "ocr", "status": "Export", "ocr_text": "` + strings.Repeat("x", 20<<20) + `"}`,
 }
 
-func TestDocumentsOfManyMegabytesGoThroughTheDatabase(t *testing.T) {
+func TestDelivery_DocumentsOfManyMegabytes(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
 	ids := map[string]int64{}
-	for name, facts := range large {
-		if len(facts) < 5_000_000 {
-			t.Fatalf("%s: only %d bytes", name, len(facts))
+	for name, data := range large {
+		if len(data) < 5_000_000 {
+			t.Fatalf("%s: only %d bytes", name, len(data))
 		}
-		ids[name] = db.publish("document.exported", facts)
+		ids[name] = db.publish("document.exported", data)
 	}
 	empty := db.publish("document.exported", `{"id": "empty", "status": "Export", "line_items": [`+strings.TrimSuffix(strings.Repeat(`{},`, 1_700_000), ",")+`]}`)
 	small := db.document("42")
@@ -40,8 +40,8 @@ func TestDocumentsOfManyMegabytesGoThroughTheDatabase(t *testing.T) {
 	eventually(t, "the small one is sent", func() bool { return db.status(small) == "sent" })
 	for name, id := range ids {
 		eventually(t, name+" is sent", func() bool { return db.status(id) == "sent" })
-		want, err := outbox.Render(outbox.Event{
-			Name: "document.exported", Data: []byte(large[name]), Endpoint: outbox.Endpoint{DocumentBaseURL: "https://yourinstance.recordengine.ai"},
+		want, err := envelope.Render(envelope.Input{
+			Event: "document.exported", Data: []byte(large[name]), DocumentBaseURL: "https://yourinstance.recordengine.ai",
 			OccurredAt: query[string](t, db.address, `select occurred_at::text from webhook.outbox where id = `+strconv.FormatInt(id, 10)),
 		})
 		if err != nil {
@@ -52,18 +52,18 @@ func TestDocumentsOfManyMegabytesGoThroughTheDatabase(t *testing.T) {
 			t.Errorf("%s was received %d times, or with other bytes", name, len(got))
 		}
 	}
-	eventually(t, "five megabytes of empty items are refused", func() bool { return db.row(empty).Error != nil })
+	eventually(t, "five megabytes of empty items are an error", func() bool { return db.row(empty).Error != nil })
 	with(t, "its error", value(db.row(empty).Error), "render: line_items: the first 472598 items alone take more than 64 MiB")
 	if n := db.count(`select count(*) from webhook.outbox where document_id is null`); n != 0 {
 		t.Errorf("%d have no document_id", n)
 	}
 	t.Logf("the worker's largest size was %d MiB", peak(t, worker)>>20)
 	if most := 1500; peak(t, worker)>>20 > most {
-		t.Errorf("the worker took %d MiB, at most %d were expected", peak(t, worker)>>20, most)
+		t.Errorf("the worker used %d MiB, expected at most %d", peak(t, worker)>>20, most)
 	}
 }
 
-// peak is the most memory that a worker has had, where the system tells; else 0.
+// peak is the most memory that a worker has had, where /proc has it; else 0.
 func peak(t *testing.T, w *worker) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))

@@ -121,7 +121,7 @@ func TestRetry_OneAttemptEventsAreNeverRetried(t *testing.T) {
 	startWorker(t, quick(db.address))
 	var ids []int64
 	for _, c := range outbox.Channels() {
-		if c.Event != outbox.EventDocumentExported {
+		if c.Event != "document.exported" {
 			ids = append(ids, db.publish(c.Event, `{}`))
 		}
 	}
@@ -141,9 +141,9 @@ func TestRetry_DocumentIsSentOnceItIsInExport(t *testing.T) {
 	db := ready(t, rcv.URL)
 	startWorker(t, quick(db.address))
 	for status, want := range map[string]string{
-		`"Approved"`: `render: status: "Approved" was found, "Export" was expected: the document is sent once it is in Export`,
-		`"export"`:   `render: status: "export" was found, "Export" was expected: the document is sent once it is in Export`,
-		`null`:       `render: status: missing or null, "Export" was expected: the document is sent once it is in Export`,
+		`"Approved"`: `render: status: is "Approved", expected "Export": set the document to Export and publish it again, or correct data of this row`,
+		`"export"`:   `render: status: is "export", expected "Export": set the document to Export and publish it again, or correct data of this row`,
+		`null`:       `render: status: missing or null, expected "Export": set the document to Export and publish it again, or correct data of this row`,
 	} {
 		id := db.publish("document.exported", `{"id": `+status+`, "status": `+status+`}`)
 		eventually(t, "the document was looked at", func() bool { r := db.row(id); return r.Attempts > 0 && r.LeasedUntil == nil })

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/big"
@@ -20,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recordengine/webhooks/envelope"
 	"github.com/recordengine/webhooks/outbox"
 	"github.com/recordengine/webhooks/sender"
 )
@@ -216,14 +216,14 @@ func renderFailures(t *testing.T) (all []failing) {
 		`{"status": "Export"}`:                                                               {"render: id", "Mend the named field"},
 		`{"id": 42, "status": "Export", "external_refs": "` + strings.Repeat("x", 90) + `"}`: {"render: external_refs", "Mend the named field"},
 	} {
-		_, err := outbox.Render(outbox.Event{ID: 1, Name: "document.exported", Channel: "documents", Data: json.RawMessage(facts), OccurredAt: exampleTime,
-			Endpoint: outbox.Endpoint{DocumentBaseURL: "https://re.example"}})
+		_, err := envelope.Render(envelope.Input{Event: "document.exported", Data: []byte(facts), OccurredAt: exampleTime,
+			DocumentBaseURL: "https://re.example"})
 		if err == nil {
 			t.Fatalf("this can be rendered: %s", facts)
 		}
 		all = append(all, failing{err.Error(), outbox.Result{Error: err.Error()}, parts})
 	}
-	_, err := outbox.Render(outbox.Event{Name: "contact.created", Data: json.RawMessage(`{}`), OccurredAt: "infinity"})
+	_, err := envelope.Render(envelope.Input{Event: "contact.created", Data: []byte(`{}`), OccurredAt: "infinity"})
 	return append(all, failing{err.Error(), outbox.Result{Error: err.Error()}, []string{"render: occurred_at", "in occurred_at of this row"}})
 }
 

@@ -34,7 +34,7 @@ func TestSendTestDeliversTheSpecsExampleOfEachChannelOnceAlsoWhereItIsOff(t *tes
 			t.Errorf("%s: the body is\n%s\nwant the example, of now\n%s", c.Name, got[0].body, want)
 		}
 		r := db.row(id)
-		if r.Status != "sent" || r.Attempts != 1 || (r.SyncedAt != nil) != (c.Event == outbox.EventDocumentExported) {
+		if r.Status != "sent" || r.Attempts != 1 || (r.SyncedAt != nil) != (c.Event == "document.exported") {
 			t.Errorf("%s: it is %s after %d attempts, synced_at %v", c.Name, r.Status, r.Attempts, r.SyncedAt)
 		}
 		with(t, c.Name, db.ask(`select webhook.explain($1)`, id), "Test event", "was delivered at", "HTTP 200")

@@ -19,7 +19,7 @@ func scattered(db *database) {
 		for name := range states {
 			oneAttemptOnly := name == "sending" || name == "died" || name == "failed" || name == "unknown" || name == "skipped"
 			documentOnly := name == "leased" || name == "expired" || name == "superseded" || name == "refused"
-			if c.Event == outbox.EventDocumentExported && oneAttemptOnly || c.Event != outbox.EventDocumentExported && documentOnly {
+			if c.Event == "document.exported" && oneAttemptOnly || c.Event != "document.exported" && documentOnly {
 				continue
 			}
 			names = append(names, c.Event+" "+name)

@@ -55,7 +55,7 @@ func TestSwitch_OffKeepsDocumentsAndSkipsOthers(t *testing.T) {
 	startWorker(t, quick(db.address))
 	ids := publishAll(db, "42")
 	for _, c := range outbox.Channels() {
-		if c.Event != outbox.EventDocumentExported {
+		if c.Event != "document.exported" {
 			eventually(t, c.Name+" is skipped", func() bool { return db.status(ids[c.Name]) == "skipped" })
 		}
 	}
@@ -296,7 +296,7 @@ func TestSwitch_TestEventIgnoresIt(t *testing.T) {
 			if r.Status != want || r.Attempts != 1 || len(rcv.of(id)) != 1 {
 				t.Errorf("%s: the test event is %s after %d attempts, received %d times", c.Name, r.Status, r.Attempts, len(rcv.of(id)))
 			}
-			if (r.SyncedAt != nil) != (r.Status == "sent" && c.Event == outbox.EventDocumentExported) {
+			if (r.SyncedAt != nil) != (r.Status == "sent" && c.Event == "document.exported") {
 				t.Errorf("%s: synced_at is %v", c.Name, r.SyncedAt)
 			}
 		}

@@ -7,11 +7,8 @@ type Channel struct {
 	Event string // the one event it carries: "document.exported", …
 }
 
-// EventDocumentExported is the event whose envelope holds computed fields.
-const EventDocumentExported = "document.exported"
-
 var channels = [...]Channel{
-	{Name: "documents", Event: EventDocumentExported},
+	{Name: "documents", Event: "document.exported"},
 	{Name: "contacts", Event: "contact.created"},
 	{Name: "folders", Event: "folder.created"},
 	{Name: "cases", Event: "case.created"},

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/recordengine/webhooks/envelope"
 )
 
 // beginLimit is how long after its claim a POST may begin.
@@ -56,7 +58,7 @@ func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 		out.Result = Result{Failure: FailureConfig, Received: ReceivedNo, Error: err.Error()}
 		return out
 	}
-	body, err := Render(c.event)
+	body, err := render(c.event)
 	if err != nil {
 		out.Result = Result{Failure: FailureRender, Received: ReceivedNo, Error: err.Error()}
 		out.Verdict = verdict(c.event, out.Result)
@@ -112,6 +114,17 @@ func atMostOnce(r Result) Verdict {
 		return Sent
 	}
 	return Failed
+}
+
+// render is the one call of package envelope.
+func render(ev Event) ([]byte, error) {
+	return envelope.Render(envelope.Input{
+		Event:           ev.Name,
+		OccurredAt:      ev.OccurredAt,
+		Data:            ev.Data,
+		Validated:       ev.Validated,
+		DocumentBaseURL: ev.Endpoint.DocumentBaseURL,
+	})
 }
 
 // request addresses an envelope. The webhook-id is the same on every attempt.

@@ -12,9 +12,9 @@ type Event struct {
 	Name        string          // "document.exported", "contact.created", …
 	Channel     string          // "documents", "contacts", …
 	Data        json.RawMessage // the application's data, exactly as written
-	Parsed      bool            // Data comes from a column of type json: it is valid JSON
+	Validated   bool            // Data comes from a column of type json: it is valid JSON
 	DueAt       string          // PostgreSQL's ISO text, in UTC
-	OccurredAt  string          // RFC 3339 or PostgreSQL's ISO text; rendering validates it
+	OccurredAt  string          // RFC 3339 or PostgreSQL's ISO text; envelope.Render checks it
 	Attempts    int             // claims committed, this one included
 	IsTest      bool
 	AtLeastOnce bool   // the guarantee: true, attempted until a counted success; false, attempted once

@@ -182,7 +182,7 @@ func contact(id int64) Event {
 
 func doc(id int64) Event {
 	ev := contact(id)
-	ev.Name, ev.Channel, ev.Data = EventDocumentExported, "documents", json.RawMessage(`{"id":1,"status":"Export"}`)
+	ev.Name, ev.Channel, ev.Data = "document.exported", "documents", json.RawMessage(`{"id":1,"status":"Export"}`)
 	ev.AtLeastOnce = true
 	return ev
 }

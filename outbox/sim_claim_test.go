@@ -244,7 +244,7 @@ func (db *simDB) claimed(c *simCall) {
 func (db *simDB) event(r *simRow) Event {
 	ev := Event{
 		ID: r.id, Name: channels[r.channel].Event, Channel: channels[r.channel].Name,
-		Data: simData, Parsed: true, DueAt: simDueAt(r.due), OccurredAt: "2026-03-22 08:30:00+00",
+		Data: simData, Validated: true, DueAt: simDueAt(r.due), OccurredAt: "2026-03-22 08:30:00+00",
 		Attempts: r.attempts, IsTest: r.isTest, AtLeastOnce: r.atLeastOnce, ClaimID: r.claimID,
 		Endpoint: Endpoint{URL: "https://re.example", Token: simToken(r.id, r.claimID), DocumentBaseURL: "https://re.example", InstanceID: "i", MaxInFlight: db.channels[r.channel].maxInFlight},
 	}

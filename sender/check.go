@@ -8,20 +8,23 @@ import (
 	"strings"
 )
 
-// Check tells whether a channel's URL and bearer token can be called as they
-// are configured, without calling them. An error begins with "cannot call: ",
-// as the error of an attempt would, and shows nothing of either. An empty
-// token is fine: no Authorization header is sent then.
+// Check reports whether a channel's URL and bearer token can be called as they
+// are configured, without calling them. The error has the text of an attempt
+// with outbox.FailureConfig and shows nothing of either. An empty token is
+// valid: no Authorization header is sent then.
 //
 // A URL may carry userinfo (https://user:password@host); it is sent as Basic
 // authorization, unless there is a token, which wins.
 func Check(rawURL, token string) error {
-	_, err := check(rawURL, token)
+	_, err := checkEndpoint(rawURL, token)
 	return err
 }
 
-// check is Check that also returns the URL.
-func check(rawURL, token string) (*url.URL, error) {
+// Check is the package's Check, remembered for each URL and token.
+func (s *Sender) Check(rawURL, token string) error { return s.endpoint(rawURL, token).err }
+
+// checkEndpoint is Check that also returns the URL.
+func checkEndpoint(rawURL, token string) (*url.URL, error) {
 	u, err := parseURL(rawURL)
 	if err == nil {
 		err = checkToken(token)
@@ -32,8 +35,8 @@ func check(rawURL, token string) (*url.URL, error) {
 	return u, nil
 }
 
-// parseURL never passes on the text of url.Parse: it quotes what it could not
-// read, which may be a part of a password or key.
+// parseURL never returns the text of url.Parse, which quotes what it could not
+// parse: perhaps a part of a password or key.
 func parseURL(raw string) (*url.URL, error) {
 	switch {
 	case strings.TrimSpace(raw) == "":
@@ -43,7 +46,7 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, fmt.Errorf("the URL cannot be read: %s", parseTrouble(err))
+		return nil, fmt.Errorf("the URL cannot be parsed: %s", parseProblem(err))
 	}
 	return u, checkURL(u)
 }
@@ -63,28 +66,27 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
-// parseTroubles names what url.Parse complains about in words that quote
-// nothing.
-var parseTroubles = []struct{ sign, words string }{
-	{"control character", "it holds a control character"},
-	{"invalid URL escape", "it holds a % that begins no escape such as %20"},
+// parseProblems are the errors of url.Parse in words that quote nothing.
+var parseProblems = []struct{ sign, words string }{
+	{"control character", "it contains a control character"},
+	{"invalid URL escape", "it contains a % that begins no escape such as %20"},
 	{"invalid port", "what follows the host's colon is no port"},
-	{"invalid userinfo", "its user or password holds a character that must be escaped"},
-	{"in host name", "its host holds a character that no host may have"},
-	{"missing ']'", "its host misses a closing bracket"},
+	{"invalid userinfo", "its user or password contains a character that must be escaped"},
+	{"in host name", "its host contains a character that no host may have"},
+	{"missing ']'", "its host lacks a closing bracket"},
 	{"scheme", "it does not begin with https:// or http://"},
 }
 
-func parseTrouble(err error) string {
-	for _, t := range parseTroubles {
-		if strings.Contains(reasonOf(err), t.sign) {
-			return t.words
+func parseProblem(err error) string {
+	for _, p := range parseProblems {
+		if strings.Contains(reasonOf(err), p.sign) {
+			return p.words
 		}
 	}
 	return "it is malformed"
 }
 
-// reasonOf drops the URL itself, which could hold any of the signs.
+// reasonOf is the error without the URL, which could contain any of the signs.
 func reasonOf(err error) string {
 	var e *url.Error
 	if errors.As(err, &e) {
@@ -93,12 +95,12 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// checkToken holds what RFC 9110 says of a field value: no control character,
-// and white space at its ends would be lost on the way.
+// checkToken applies RFC 9110 to a field value: no control character, and white
+// space at its ends would be lost on the way.
 func checkToken(token string) error {
 	for i := range len(token) {
 		if c := token[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return errors.New("the bearer token holds a line break or another control character, so it is no header value")
+			return errors.New("the bearer token contains a line break or another control character, so it is no header value")
 		}
 	}
 	if strings.Trim(token, " \t") != token {
@@ -106,6 +108,3 @@ func checkToken(token string) error {
 	}
 	return nil
 }
-
-// Check is the package's Check, for the dispatcher.
-func (s *Sender) Check(rawURL, token string) error { return s.endpoint(rawURL, token).err }

@@ -4,9 +4,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/recordengine/webhooks/outbox"
 )
 
-func TestCheck(t *testing.T) {
+func TestCheck_EveryURLAndToken(t *testing.T) {
 	for _, c := range []struct{ name, url, token, want string }{
 		{"plain", "https://hooks.example.com/geheim", "", ""},
 		{"http, port, userinfo", "http://me:geheim@example.com:8080/x?y#z", "geheim", ""},
@@ -34,9 +36,9 @@ func TestCheck(t *testing.T) {
 		{"space in the host", "https://exa mple.com/geheim", "", "host"},
 		{"bracket", "https://[::1/geheim", "", "bracket"},
 		{"userinfo", "https://me:ge heim@example.com/", "", "must be escaped"},
-		{"token with a line break", "https://example.com", "geheim\r\nX: y", "token holds"},
-		{"token with NUL", "https://example.com", "geheim\x00", "token holds"},
-		{"token with DEL", "https://example.com", "geheim\x7f", "token holds"},
+		{"token with a line break", "https://example.com", "geheim\r\nX: y", "token contains"},
+		{"token with NUL", "https://example.com", "geheim\x00", "token contains"},
+		{"token with DEL", "https://example.com", "geheim\x7f", "token contains"},
 		{"token with a space after", "https://example.com", "geheim ", "white space"},
 		{"blank token", "https://example.com", " ", "white space"},
 	} {
@@ -58,8 +60,8 @@ func TestCheck(t *testing.T) {
 			}
 			req := newRequest(c.url)
 			req.Token = c.token
-			if got := send(t, newSender(t, time.Second), req); got.Error != err.Error() {
-				t.Errorf("Send says %q, Check %q", got.Error, err)
+			if got := send(t, newSender(t, time.Second), req); got.Error != err.Error() || got.Failure != outbox.FailureConfig || got.Received != outbox.ReceivedNo {
+				t.Errorf("Send returns %+v, Check %q", got, err)
 			}
 		})
 	}

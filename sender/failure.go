@@ -10,11 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/recordengine/webhooks/outbox"
 )
 
-// failure is an attempt that ended without a status. Its text begins with a
-// stable kind, which SQL functions match, then says what happened, where, and
-// what it means: "nothing was sent" or "outcome unknown".
+// failure is an attempt that ended without a status.
 type failure struct {
 	err     error
 	cause   error // of the attempt's context; nil while it lasted
@@ -24,23 +24,37 @@ type failure struct {
 	hidden  secrets
 }
 
-// text asks the kinds in turn. The order matters where one error is of two
-// kinds: our own end before all others, the guard before the dialler that
-// reports it, a look-up before the sockets that it used.
-func (f failure) text() string {
-	for _, kind := range []func() string{
+// reason is what a failure comes to: its class, and a sentence that says what
+// happened, where, and what to do if the class alone cannot say it.
+type reason struct {
+	class outbox.Failure
+	text  string
+}
+
+// result is the Result of a failure. What the receiver has follows from what was
+// written, whatever the class.
+func (f failure) result() outbox.Result {
+	r := f.judge()
+	return outbox.Result{Failure: r.class, Received: f.trail.received(), Error: message(r.text)}
+}
+
+// judge tries the classes one after the other. The order matters where one error
+// fits two of them: our own end before all others, the guard before the dialler
+// that reports it, a look-up before the sockets that it used.
+func (f failure) judge() reason {
+	for _, kind := range []func() *reason{
 		f.stopped, f.blocked, f.dns, f.tls, f.refused, f.timedOut, f.lost, f.unreachable, f.tooLarge,
 	} {
-		if text := kind(); text != "" {
-			return text
+		if r := kind(); r != nil {
+			return *r
 		}
 	}
 	return f.unreadable()
 }
 
-// says joins the parts that every text has, "kind: what; outcome".
-func (f failure) says(format string, args ...any) string {
-	return fmt.Sprintf(format, args...) + "; " + f.trail.outcome()
+// reason ends a sentence with what the failure means for the event.
+func (f failure) reason(class outbox.Failure, format string, args ...any) *reason {
+	return &reason{class, fmt.Sprintf(format, args...) + "; " + f.trail.outcome()}
 }
 
 // detail is foreign text made fit to be shown: an answer that cannot be read
@@ -49,119 +63,107 @@ func (f failure) detail(text string) string {
 	return cut(f.hidden.mask(clean(text)), maxDetail)
 }
 
-// stopped is an attempt that we ended ourselves. Where the worker stops, the
-// outcome comes first, as in the sweep's "interrupted: outcome unknown".
-func (f failure) stopped() string {
+// stopped is an attempt that this worker ended itself: its time ran out, or the
+// worker stops.
+func (f failure) stopped() *reason {
 	switch {
 	case f.cause == nil || !errors.Is(f.err, f.cause):
-		return ""
+		return nil
 	case errors.Is(f.cause, errTimedOut):
-		return f.ranOut()
+		return f.reason(outbox.FailureTimeout, "timed out: %s ran out while %s %s", f.timeout, f.trail.at(), f.origin)
 	}
-	return fmt.Sprintf("interrupted: %s; stopped while %s %s", f.trail.outcome(), f.trail.at(), f.origin)
+	return &reason{outbox.FailureInterrupted,
+		fmt.Sprintf("interrupted: %s; the worker stopped while %s %s", f.trail.outcome(), f.trail.at(), f.origin)}
 }
 
-func (f failure) ranOut() string {
-	return f.says("timed out: %s ran out while %s %s", f.timeout, f.trail.at(), f.origin)
-}
-
-func (f failure) blocked() string {
+func (f failure) blocked() *reason {
 	var e *blockedError
 	if !errors.As(f.err, &e) {
-		return ""
+		return nil
 	}
-	return f.says("address not allowed: %s leads to %s, which is %s; to allow it, add %s to WEBHOOK_ALLOW_NETWORKS",
+	return f.reason(outbox.FailureBlockedAddress, "address not allowed: %s leads to %s, which is %s; to allow it, add %s to WEBHOOK_ALLOW_NETWORKS",
 		f.origin, e.addr, e.kind, e.smallest())
 }
 
-func (f failure) dns() string {
+func (f failure) dns() *reason {
 	var e *net.DNSError
 	switch {
 	case !errors.As(f.err, &e):
-		return ""
+		return nil
 	case e.IsNotFound:
-		return f.says("dns: no such host as that of %s", f.origin)
+		return f.reason(outbox.FailureDNS, "dns: no such host as that of %s", f.origin)
 	}
-	return f.says("dns: the host of %s could not be looked up (%s)", f.origin, f.detail(e.Err))
+	return f.reason(outbox.FailureDNS, "dns: the host of %s could not be looked up (%s)", f.origin, f.detail(e.Err))
 }
 
-func (f failure) refused() string {
+func (f failure) refused() *reason {
 	if !errors.Is(f.err, syscall.ECONNREFUSED) {
-		return ""
+		return nil
 	}
-	return f.says("refused: nothing accepts connections at %s", f.origin)
+	return f.reason(outbox.FailureRefused, "refused: nothing accepts connections at %s", f.origin)
 }
 
 // timedOut is the connection that ran out of time before the attempt's own
 // clock did, which the operating system may decide.
-func (f failure) timedOut() string {
+func (f failure) timedOut() *reason {
 	late := errors.Is(f.err, os.ErrDeadlineExceeded) || errors.Is(f.err, context.DeadlineExceeded) || errors.Is(f.err, syscall.ETIMEDOUT)
 	switch {
 	case !late:
-		return ""
+		return nil
 	case f.trail.conn == nil:
-		return f.says("timed out: while %s %s", f.trail.at(), f.origin)
+		return f.reason(outbox.FailureTimeout, "timed out: while %s %s", f.trail.at(), f.origin)
 	}
-	return f.says("timed out: the connection died while %s %s", f.trail.at(), f.origin)
+	return f.reason(outbox.FailureTimeout, "timed out: the connection died while %s %s", f.trail.at(), f.origin)
 }
 
-func (f failure) lost() string {
+func (f failure) lost() *reason {
 	var how string
 	switch {
 	case f.trail.at() < handshaking:
-		return ""
+		return nil
 	case errors.Is(f.err, syscall.ECONNRESET), errors.Is(f.err, syscall.EPIPE), errors.Is(f.err, syscall.ECONNABORTED):
 		how = "broke the connection"
 	case errors.Is(f.err, io.EOF), f.trail.ended():
 		how = "closed the connection"
 	default:
-		return ""
+		return nil
 	}
-	return f.says("connection lost: %s %s %s", f.origin, how, f.trail.at().before())
+	return f.reason(outbox.FailureConnectionLost, "connection lost: %s %s %s", f.origin, how, f.trail.at().before())
 }
 
-// before reads as "closed the connection …".
-func (s stage) before() string {
-	switch s {
-	case handshaking:
-		return "in the TLS handshake"
-	case sending:
-		return "while the request was being sent"
-	}
-	return "before it answered in full"
-}
-
-// unreachable is whatever else keeps a connection from being made: no route,
-// no network, no free port or file here.
-func (f failure) unreachable() string {
+// unreachable is whatever else keeps a connection from being made: no route, no
+// network, no free port or file on this machine. Without a dial net/http has
+// rejected the request itself: a webhook-id that is no header value.
+func (f failure) unreachable() *reason {
 	var e *net.OpError
 	switch {
 	case errors.As(f.err, &e) && e.Op == "dial":
-		return f.says("unreachable: cannot connect to %s (%s)", f.origin, f.detail(e.Err.Error()))
+		return f.reason(outbox.FailureUnreachable, "unreachable: cannot connect to %s (%s)", f.origin, f.detail(e.Err.Error()))
 	case errors.As(f.err, &e):
-		return f.says("connection lost: %s (%s)", f.origin, f.detail(e.Err.Error()))
+		return f.reason(outbox.FailureConnectionLost, "connection lost: %s (%s)", f.origin, f.detail(e.Err.Error()))
 	case f.trail.conn == nil:
-		return f.says("cannot call: %s (%s)", f.origin, f.detail(f.err.Error()))
+		return f.reason(outbox.FailureConfig, "cannot call: %s (%s)", f.origin, f.detail(f.err.Error()))
 	}
-	return ""
+	return nil
 }
 
-// tooLarge knows net/http's error by its words; it has no type.
-func (f failure) tooLarge() string {
+// tooLarge finds net/http's error by its words; it has no type.
+func (f failure) tooLarge() *reason {
 	if !strings.Contains(f.err.Error(), "server response headers exceeded") {
-		return ""
+		return nil
 	}
-	return f.says("answer too large: %s sent more than %d KiB of headers", f.origin, maxHeader>>10)
+	return f.reason(outbox.FailureBadAnswer, "answer too large: %s sent more than %d KiB of headers", f.origin, maxHeader>>10)
 }
 
-// unreadable is an answer that is not HTTP.
-func (f failure) unreadable() string {
+// unreadable is an answer that is not HTTP. What arrives before the request was
+// written makes net/http close the connection.
+func (f failure) unreadable() reason {
 	what := strings.TrimPrefix(f.err.Error(), "net/http: HTTP/1.x transport connection broken: ")
-	if !f.trail.wrote() {
-		return f.says("cannot call: %s (%s)", f.origin, f.detail(what))
+	switch {
+	case !f.trail.wrote():
+		return *f.reason(outbox.FailureConnectionLost, "connection lost: %s (%s)", f.origin, f.detail(what))
+	case strings.Contains(what, `"\x15\x03`): // how a TLS alert begins
+		return *f.reason(outbox.FailureBadAnswer, "bad answer: %s speaks TLS on this port; change the URL to https://", f.origin)
 	}
-	if strings.Contains(what, `"\x15\x03`) {
-		what = "it speaks TLS, so the URL should begin with https://"
-	}
-	return f.says("bad answer: %s does not answer in HTTP (%s)", f.origin, f.detail(what))
+	return *f.reason(outbox.FailureBadAnswer, "bad answer: %s does not answer in HTTP (%s)", f.origin, f.detail(what))
 }

@@ -2,57 +2,173 @@ package sender
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"fmt"
-	"io"
-	"log"
-	"math/big"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/recordengine/webhooks/outbox"
 )
 
-func TestAnswersThatAreNoAnswers(t *testing.T) {
-	for _, c := range []struct {
-		name, answer string
-		kind         string
-	}{
-		{"nothing", "", "connection lost: "},
-		{"half a status line", "HTTP/1.1 20", "connection lost: "},
-		{"headers break off", "HTTP/1.1 200 OK\r\nContent-Le", "connection lost: "},
-		{"another protocol", "SSH-2.0-OpenSSH_9.6\r\n", "bad answer: "},
-		{"TLS alert", "\x15\x03\x01\x00\x02\x02\x46\n\n", "bad answer: "},
-		{"status in words", "HTTP/1.1 two hundred\r\n\r\n", "bad answer: "},
-		{"header without colon", "HTTP/1.1 200 OK\r\nnonsense\r\n\r\n", "bad answer: "},
-		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "bad answer: "},
-		{"unknown transfer encoding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: magic\r\n\r\n", "bad answer: "},
-		{"16 MB in one header", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 16<<20) + "\r\n\r\n", "answer too large: "},
-		{"16 MB of headers", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: yyyyyyyyyyyy\r\n", 1<<20) + "\r\n", "answer too large: "},
-		{"16 MB status line", "HTTP/1.1 200 " + strings.Repeat("x", 16<<20), "answer too large: "},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			srv := answering(t, c.answer)
-			got := send(t, newSender(t, 10*time.Second), newRequest(srv.url()))
-			failsWith(t, got, c.kind, srv.url(), "outcome unknown")
-			if got.Status != 0 || srv.requests.Load() != 1 {
-				t.Errorf("%d requests, got %+v", srv.requests.Load(), got)
+// networkError is a way in which an attempt ends without a status. attempt
+// returns the Result and the origin that it is about; {origin} stands for it.
+type networkError struct {
+	name     string
+	attempt  func(t *testing.T) (got outbox.Result, origin string)
+	failure  outbox.Failure
+	received outbox.Received // empty: depends on which of the two is quicker
+	begins   string
+	says     []string
+}
+
+func TestSend_EveryNetworkErrorHasItsFailureAndReceived(t *testing.T) {
+	for _, e := range networkErrors(t) {
+		t.Run(e.name, func(t *testing.T) {
+			got, origin := e.attempt(t)
+			if got.Failure != e.failure || e.received != "" && got.Received != e.received || got.Status != 0 {
+				t.Errorf("got %+v, want %s, received %s", got, e.failure, e.received)
+			}
+			here := strings.NewReplacer("{origin}", origin)
+			for i := range e.says {
+				e.says[i] = here.Replace(e.says[i])
+			}
+			failsWith(t, got, here.Replace(e.begins), append(e.says, origin)...)
+			if strings.Contains(got.Error, "geheim") {
+				t.Errorf("the path is shown: %s", got.Error)
 			}
 		})
 	}
 }
 
-func TestABadAnswerThatEchoesTheRequestIsMasked(t *testing.T) {
+func networkErrors(t *testing.T) []networkError {
+	const no, maybe = outbox.ReceivedNo, outbox.ReceivedMaybe
+	asleep := func(*raw, *rawConn) { time.Sleep(time.Second) } // reads nothing: the network's buffers fill
+	hang := func(_ *raw, c *rawConn) { c.hang() }
+	say := func(text string) func(r *raw, c *rawConn) {
+		return func(r *raw, c *rawConn) { c.request(r); c.say("%s", text); c.hang() }
+	}
+	all := []networkError{
+		{"private address", blockedAttempt, outbox.FailureBlockedAddress, no, "address not allowed: {origin} leads to 127.0.0.1, which is loopback", []string{"add 127.0.0.1/32 to WEBHOOK_ALLOW_NETWORKS"}},
+		{"webhook-id that is no header value", badHeaderAttempt, outbox.FailureConfig, no, "cannot call: ", []string{"webhook-id"}},
+
+		{"no such name", named(3), outbox.FailureDNS, no, "dns: no such host as that of {origin}; nothing was sent", nil},
+		{"name without an address", named(0), outbox.FailureDNS, no, "dns: no such host as that of {origin}; nothing was sent", nil},
+		{"name server fails", named(2), outbox.FailureDNS, no, "dns: the host of {origin} could not be looked up (server misbehaving); nothing was sent", nil},
+		{"name server does not answer", silentName, outbox.FailureTimeout, no, "timed out: 400ms ran out while looking up the name of {origin}; nothing was sent", nil},
+
+		{"nothing listens", refusedAttempt, outbox.FailureRefused, no, "refused: nothing accepts connections at {origin}; nothing was sent", nil},
+		{"connection is not accepted", fullQueueAttempt, outbox.FailureTimeout, no, "timed out: 400ms ran out while connecting to {origin}; nothing was sent", nil},
+		{"no TLS handshake", silent("https", 0, hang), outbox.FailureTimeout, no, "timed out: 400ms ran out while in the TLS handshake with {origin}; nothing was sent", nil},
+		{"TLS handshake breaks off", talking("https", func(r *raw, c *rawConn) { c.in.Peek(1) }), outbox.FailureConnectionLost, no, "connection lost: {origin}", []string{"in the TLS handshake"}},
+
+		{"request is not read", silent("http", 64<<20, asleep), outbox.FailureTimeout, maybe, "timed out: 400ms ran out while sending to {origin}; outcome unknown", nil},
+		{"request is read as bytes only", silent("http", 10, hang), outbox.FailureTimeout, maybe, "timed out: 400ms ran out while waiting for the answer of {origin}; outcome unknown", nil},
+		{"no answer", silent("http", 10, say("")), outbox.FailureTimeout, maybe, "timed out: 400ms ran out while waiting for the answer of {origin}; outcome unknown", nil},
+		{"headers do not end", silent("http", 10, say("HTTP/1.1 200 OK\r\nX: y\r\n")), outbox.FailureTimeout, maybe, "timed out: 400ms ran out while waiting for the answer of {origin}; outcome unknown", nil},
+		{"interim answers only", silent("http", 10, say("HTTP/1.1 102 Processing\r\n\r\n")), outbox.FailureTimeout, maybe, "timed out: 400ms ran out while waiting for the answer of {origin}; outcome unknown", nil},
+
+		{"stopped before the look-up", stoppedAtOnce, outbox.FailureInterrupted, no, "interrupted: nothing was sent", nil},
+		{"stopped in the handshake", stoppedIn("https", func(_ *raw, c *rawConn) { c.in.Peek(1) }), outbox.FailureInterrupted, no, "interrupted: nothing was sent", nil},
+		{"stopped after the request", stoppedIn("http", func(r *raw, c *rawConn) { c.request(r) }), outbox.FailureInterrupted, maybe, "interrupted: outcome unknown", nil},
+		{"stopped by a deadline", stoppedByDeadline, outbox.FailureInterrupted, maybe, "interrupted: outcome unknown", nil},
+	}
+	for name, answer := range map[string]string{
+		"no answer at all": "", "half a status line": "HTTP/1.1 20", "headers break off": "HTTP/1.1 200 OK\r\nContent-Le",
+	} {
+		all = append(all, networkError{name, answered(answer), outbox.FailureConnectionLost, maybe, "connection lost: ", nil})
+	}
+	for name, answer := range map[string]string{
+		"another protocol":          "SSH-2.0-OpenSSH_9.6\r\n",
+		"status in words":           "HTTP/1.1 two hundred\r\n\r\n",
+		"header without colon":      "HTTP/1.1 200 OK\r\nnonsense\r\n\r\n",
+		"two lengths":               "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+		"unknown transfer encoding": "HTTP/1.1 200 OK\r\nTransfer-Encoding: magic\r\n\r\n",
+	} {
+		all = append(all, networkError{name, answered(answer), outbox.FailureBadAnswer, maybe, "bad answer: ", nil})
+	}
+	all = append(all, networkError{"TLS alert to plain HTTP", answered("\x15\x03\x01\x00\x02\x02\x46\n\n"), outbox.FailureBadAnswer, maybe,
+		"bad answer: {origin} speaks TLS on this port; change the URL to https://; outcome unknown", nil})
+	for name, answer := range map[string]string{
+		"16 MB in one header": "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 16<<20) + "\r\n\r\n",
+		"16 MB of headers":    "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: yyyyyyyyyyyy\r\n", 1<<20) + "\r\n",
+		"16 MB status line":   "HTTP/1.1 200 " + strings.Repeat("x", 16<<20),
+		"interim answers":     strings.Repeat("HTTP/1.1 102 Processing\r\nX: y\r\n\r\n", 10_000),
+	} {
+		all = append(all, networkError{name, answered(answer), outbox.FailureBadAnswer, maybe, "answer too large: ", nil})
+	}
+	return append(all, tlsErrors(t)...)
+}
+
+// What the network of a test does not produce.
+func TestFailure_ErrorsOfTheOperatingSystem(t *testing.T) {
+	dial := func(err error) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}
+	}
+	fresh := func(at stage) *trail { tr := &trail{}; tr.reach(at); return tr }
+	for _, c := range []struct {
+		name  string
+		class outbox.Failure
+		want  string
+		err   error
+		trail *trail
+	}{
+		{"no route", outbox.FailureUnreachable, "unreachable: cannot connect to https://h (connect: no route to host); nothing was sent", dial(syscall.EHOSTUNREACH), fresh(connecting)},
+		{"no network", outbox.FailureUnreachable, "unreachable: cannot connect to https://h (connect: network is unreachable); nothing was sent", dial(syscall.ENETUNREACH), fresh(connecting)},
+		{"no free port", outbox.FailureUnreachable, "unreachable: cannot connect to https://h (connect: cannot assign requested address); nothing was sent", dial(syscall.EADDRNOTAVAIL), fresh(connecting)},
+		{"no free file", outbox.FailureUnreachable, "unreachable: cannot connect to https://h (connect: too many open files); nothing was sent", dial(syscall.EMFILE), fresh(connecting)},
+		{"the kernel's timeout", outbox.FailureTimeout, "timed out: while connecting to https://h; nothing was sent", dial(syscall.ETIMEDOUT), fresh(connecting)},
+		{"the dialler's timeout", outbox.FailureTimeout, "timed out: while connecting to https://h; nothing was sent", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, fresh(connecting)},
+		{"name server does not answer", outbox.FailureDNS, "dns: the host of https://h could not be looked up (i/o timeout); nothing was sent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "h", IsTimeout: true}}, fresh(lookingUp)},
+		{"refused name server is no refused receiver", outbox.FailureDNS, "dns: the host of https://h could not be looked up (connection refused); nothing was sent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "connection refused", UnwrapErr: syscall.ECONNREFUSED}}, fresh(lookingUp)},
+		{"the request itself is rejected", outbox.FailureConfig, "cannot call: https://h (strange); nothing was sent", errors.New("strange"), fresh(lookingUp)},
+		{"closed before the request was written", outbox.FailureConnectionLost, "connection lost: https://h (http: server closed idle connection); nothing was sent", errors.New("http: server closed idle connection"), &trail{conn: &countedConn{}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := (failure{err: c.err, origin: "https://h", trail: c.trail}).result()
+			if got.Error != c.want || got.Failure != c.class || got.Received != outbox.ReceivedNo {
+				t.Errorf("got  %+v\nwant %s: %q", got, c.class, c.want)
+			}
+		})
+	}
+}
+
+// The context ends while the body is being read: the status is there and counts.
+func TestSend_StoppedAfterTheStatusIsASuccess(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	srv := serveRaw(t, func(r *raw, c *rawConn) {
+		c.request(r)
+		c.say("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+		c.hang()
+	})
+	s := newSender(t, 10*time.Second)
+	s.transport.DialContext = func(_ context.Context, network, address string) (net.Conn, error) {
+		conn, err := net.Dial(network, address)
+		return &countedConn{Conn: &stoppingConn{Conn: conn, stop: cancel}}, err
+	}
+	if got := sendCtx(ctx, t, s, newRequest(srv.url())); !got.Delivered() {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// stoppingConn calls stop upon the second read: the first one brought the whole
+// head of the answer, and only Send reads the body.
+type stoppingConn struct {
+	net.Conn
+	stop  func()
+	reads int
+}
+
+func (c *stoppingConn) Read(p []byte) (int, error) {
+	if c.reads++; c.reads == 2 {
+		c.stop()
+	}
+	return c.Conn.Read(p)
+}
+
+func TestSend_BadAnswerThatEchoesTheRequestIsMasked(t *testing.T) {
 	for _, answer := range []string{
 		plainToken + "\r\n\r\n",
 		"POST /hook/0123456789abcdef?key=fedcba9876543210\r\n\r\n",
@@ -70,270 +186,7 @@ func TestABadAnswerThatEchoesTheRequestIsMasked(t *testing.T) {
 	}
 }
 
-func TestAnHTTPURLOnATLSPortSaysSo(t *testing.T) {
-	got := send(t, newSender(t, 10*time.Second), newRequest(answering(t, "\x15\x03\x01\x00\x02\x02\x46\n").url()))
-	failsWith(t, got, "bad answer: ", "https://")
-}
-
-func TestRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	failsWith(t, send(t, newSender(t, 10*time.Second), newRequest("http://"+l.Addr().String()+"/geheim")),
-		"refused: nothing accepts connections at http://"+l.Addr().String()+"; nothing was sent")
-}
-
-func TestSlowAnswersTimeOutWithAnUnknownOutcome(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		talk func(*raw, *rawConn)
-	}{
-		{"no answer", func(r *raw, c *rawConn) { c.request(r); c.hang() }},
-		{"headers do not end", func(r *raw, c *rawConn) { c.request(r); c.say("HTTP/1.1 200 OK\r\nX: y\r\n"); c.hang() }},
-		{"interim answers only", func(r *raw, c *rawConn) { c.request(r); c.say("HTTP/1.1 102 Processing\r\n\r\n"); c.hang() }},
-		{"the request is not read", func(r *raw, c *rawConn) { c.hang() }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			srv := serveRaw(t, c.talk)
-			got := send(t, newSender(t, 400*time.Millisecond), newRequest(srv.url()))
-			failsWith(t, got, "timed out: 400ms ran out while waiting for the answer of "+srv.url()+"; outcome unknown")
-			if srv.conns.Load() != 1 || got.Took > 2*time.Second {
-				t.Errorf("%d connections, %v", srv.conns.Load(), got.Took)
-			}
-		})
-	}
-}
-
-func TestARequestThatIsNotTakenTimesOutWhileSending(t *testing.T) {
-	stop := make(chan struct{})
-	srv := serveRaw(t, func(r *raw, c *rawConn) { <-stop })
-	defer close(stop)
-	req := newRequest(srv.url())
-	req.Body = make([]byte, 64<<20)
-	failsWith(t, send(t, newSender(t, 300*time.Millisecond), req), "timed out: 300ms ran out while sending to "+srv.url()+"; outcome unknown")
-}
-
-func TestASilentTLSPortTimesOutWithNothingSent(t *testing.T) {
-	srv := serveRaw(t, func(r *raw, c *rawConn) { c.hang() })
-	failsWith(t, send(t, newSender(t, 400*time.Millisecond), newRequest("https://"+srv.Addr().String())),
-		"timed out: 400ms ran out while in the TLS handshake with https://"+srv.Addr().String()+"; nothing was sent")
-}
-
-func TestAConnectThatNobodyAcceptsTimesOutWithNothingSent(t *testing.T) {
-	address := fullQueue(t)
-	failsWith(t, send(t, newSender(t, 400*time.Millisecond), newRequest("http://"+address)),
-		"timed out: 400ms ran out while connecting to http://"+address+"; nothing was sent")
-}
-
-// fullQueue returns an address whose queue of connections is full, so that the
-// kernel answers no further one.
-func fullQueue(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	for {
-		c, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
-		if err != nil {
-			return address
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-}
-
-func TestAStoppingWorkerInterrupts(t *testing.T) {
-	t.Run("before anything was written", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		srv := answering(t, keepAliveOK)
-		failsWith(t, sendCtx(ctx, t, newSender(t, 10*time.Second), newRequest(srv.url())), "interrupted: nothing was sent")
-		if srv.conns.Load() != 0 {
-			t.Error("it was called")
-		}
-	})
-	t.Run("in the handshake", func(t *testing.T) {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		srv := serveRaw(t, func(r *raw, c *rawConn) { c.in.Peek(1); cancel(errors.New("second signal")); c.hang() })
-		failsWith(t, sendCtx(ctx, t, newSender(t, 10*time.Second), newRequest("https://"+srv.Addr().String())), "interrupted: nothing was sent")
-	})
-	t.Run("after the request", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(context.Background())
-		srv := serveRaw(t, func(r *raw, c *rawConn) { c.request(r); cancel(); c.hang() })
-		failsWith(t, sendCtx(ctx, t, newSender(t, 10*time.Second), newRequest(srv.url())), "interrupted: outcome unknown")
-	})
-	t.Run("by a deadline of its own", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		defer cancel()
-		srv := serveRaw(t, func(r *raw, c *rawConn) { c.request(r); c.hang() })
-		failsWith(t, sendCtx(ctx, t, newSender(t, 10*time.Second), newRequest(srv.url())), "interrupted: outcome unknown")
-	})
-	t.Run("after the status", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(context.Background())
-		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		})
-		s := newSender(t, 10*time.Second)
-		s.transport.DialContext = func(_ context.Context, network, address string) (net.Conn, error) {
-			conn, err := net.Dial(network, address)
-			return &countedConn{Conn: &stoppingConn{Conn: conn, stop: cancel}}, err
-		}
-		if got := sendCtx(ctx, t, s, newRequest(srv.URL)); !got.Delivered() {
-			t.Errorf("got %+v", got)
-		}
-	})
-}
-
-// stoppingConn calls stop upon the second reading: the first one brought the
-// whole head of the answer, and only Send asks for the body.
-type stoppingConn struct {
-	net.Conn
-	stop  func()
-	reads int
-}
-
-func (c *stoppingConn) Read(p []byte) (int, error) {
-	if c.reads++; c.reads == 2 {
-		c.stop()
-	}
-	return c.Conn.Read(p)
-}
-
-// quiet is a TLS server that does not log handshakes that are meant to fail.
-func quiet(t *testing.T, config *tls.Config) *httptest.Server {
-	t.Helper()
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
-	srv.TLS = config
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	return srv
-}
-
-// certificate makes a self-signed one for 127.0.0.1.
-func certificate(t *testing.T, from, until time.Time) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: from, NotAfter: until,
-		IPAddresses: []net.IP{{127, 0, 0, 1}}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-}
-
-func TestTLSFailuresAreToldApart(t *testing.T) {
-	now := time.Now()
-	day := 24 * time.Hour
-	good := certificate(t, now.Add(-day), now.Add(day))
-	expired := certificate(t, now.Add(-2*day), now.Add(-day))
-	early := certificate(t, now.Add(day), now.Add(2*day))
-	with := func(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
-	clientCert := func(version uint16) *tls.Config {
-		c := with(good)
-		c.ClientAuth, c.MinVersion, c.MaxVersion = tls.RequireAnyClientCert, version, version
-		return c
-	}
-	old := with(good)
-	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-	pool := x509.NewCertPool()
-	for _, c := range []tls.Certificate{good, expired, early} {
-		pool.AddCert(c.Leaf)
-	}
-	port := func(url string) string { return url[strings.LastIndex(url, ":"):] }
-	for _, c := range []struct {
-		name, url string
-		roots     *x509.CertPool
-		says      []string
-	}{
-		{"expired", quiet(t, with(expired)).URL, pool, []string{"has expired on", "nothing was sent"}},
-		{"not yet valid", quiet(t, with(early)).URL, pool, []string{"is not valid before", "nothing was sent"}},
-		{"unknown authority", quiet(t, with(good)).URL, x509.NewCertPool(), []string{"authority that is not trusted", "nothing was sent"}},
-		{"wrong host name", "https://localhost" + port(quiet(t, with(good)).URL), pool, []string{"another host name", "nothing was sent"}},
-		{"plain HTTP", strings.Replace(serve(t, nil).URL, "http:", "https:", 1), pool, []string{"speaks plain HTTP", "nothing was sent"}},
-		{"no TLS at all", strings.Replace(serveRaw(t, func(r *raw, c *rawConn) { c.say("SSH-2.0-OpenSSH\r\n"); c.hang() }).url(), "http:", "https:", 1), pool, []string{"does not speak TLS", "nothing was sent"}},
-		{"too old", quiet(t, old).URL, pool, []string{"do not agree on TLS", "nothing was sent"}},
-		{"client certificate wanted, 1.2", quiet(t, clientCert(tls.VersionTLS12)).URL, pool, []string{"do not agree on TLS"}},
-		{"client certificate wanted, 1.3", quiet(t, clientCert(tls.VersionTLS13)).URL, pool, []string{"do not agree on TLS"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := New(Options{AllowNetworks: loopback, RootCAs: c.roots, Timeout: 10 * time.Second})
-			t.Cleanup(s.Close)
-			got := send(t, s, newRequest(c.url+"/geheim"))
-			failsWith(t, got, "tls: ", append(c.says, c.url)...)
-			if strings.Contains(got.Error, "geheim") {
-				t.Error(got.Error)
-			}
-		})
-	}
-}
-
-func TestAHandshakeThatBreaksOffSentNothing(t *testing.T) {
-	srv := serveRaw(t, func(r *raw, c *rawConn) { c.in.Peek(1) })
-	failsWith(t, send(t, newSender(t, 10*time.Second), newRequest("https://"+srv.Addr().String())),
-		"connection lost: https://"+srv.Addr().String(), "in the TLS handshake", "nothing was sent")
-}
-
-// What this machine's network does not let happen.
-func TestOtherFailures(t *testing.T) {
-	dial := func(err error) error {
-		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}
-	}
-	fresh := func(at stage) *trail { tr := &trail{}; tr.reach(at); return tr }
-	for _, c := range []struct {
-		name, want string
-		err        error
-		trail      *trail
-	}{
-		{"no route", "unreachable: cannot connect to https://h (connect: no route to host); nothing was sent", dial(syscall.EHOSTUNREACH), fresh(connecting)},
-		{"no network", "unreachable: cannot connect to https://h (connect: network is unreachable); nothing was sent", dial(syscall.ENETUNREACH), fresh(connecting)},
-		{"no free port", "unreachable: cannot connect to https://h (connect: cannot assign requested address); nothing was sent", dial(syscall.EADDRNOTAVAIL), fresh(connecting)},
-		{"no free file", "unreachable: cannot connect to https://h (connect: too many open files); nothing was sent", dial(syscall.EMFILE), fresh(connecting)},
-		{"the kernel's timeout", "timed out: while connecting to https://h; nothing was sent", dial(syscall.ETIMEDOUT), fresh(connecting)},
-		{"the dialler's timeout", "timed out: while connecting to https://h; nothing was sent", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, fresh(connecting)},
-		{"name server silent", "dns: the host of https://h could not be looked up (i/o timeout); nothing was sent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "h", IsTimeout: true}}, fresh(lookingUp)},
-		{"refused name server is no refused receiver", "dns: the host of https://h could not be looked up (connection refused); nothing was sent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "connection refused", UnwrapErr: syscall.ECONNREFUSED}}, fresh(lookingUp)},
-		{"unheard of", "cannot call: https://h (strange); nothing was sent", errors.New("strange"), fresh(lookingUp)},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := (failure{err: c.err, origin: "https://h", trail: c.trail}).text(); got != c.want {
-				t.Errorf("got  %q\nwant %q", got, c.want)
-			}
-		})
-	}
-}
-
-func TestAnUnusableWebhookIDIsNotSent(t *testing.T) {
-	srv := answering(t, keepAliveOK)
-	req := newRequest(srv.url())
-	req.WebhookID = "a\r\nX: y"
-	failsWith(t, send(t, newSender(t, 10*time.Second), req), "cannot call: ", "webhook-id", "nothing was sent")
-	if srv.conns.Load() != 0 {
-		t.Error("it was called")
-	}
-}
-
-func TestAVeryLongHostDoesNotHideTheOutcome(t *testing.T) {
+func TestSend_LongHostDoesNotHideTheOutcome(t *testing.T) {
 	got := send(t, newSender(t, 10*time.Second), newRequest("http://"+strings.Repeat("é", 2000)+".test/"))
 	if !strings.HasSuffix(got.Error, "nothing was sent") {
 		t.Errorf("error %q", got.Error)

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// guard keeps attempts away from addresses that are not public, unless the
-// operator allowed them: whoever may set a channel's URL must not reach the
-// worker's own network through it.
+// guard blocks addresses that are not public, unless the operator has allowed
+// them: a role that may set a channel's URL must not reach the worker's own
+// network through it.
 type guard struct{ allowed []netip.Prefix }
 
 func newGuard(allowed []netip.Prefix) guard {
@@ -20,19 +20,19 @@ func newGuard(allowed []netip.Prefix) guard {
 	return g
 }
 
-// control is a net.Dialer's ControlContext. It sees the address that is really
-// dialled, each candidate in turn, so neither a name's second answer nor one
-// that changes between look-up and call gets past it.
+// control is a net.Dialer's ControlContext. It is called with the address that is
+// dialled, for each candidate, so neither a name's second address nor one that
+// changes between look-up and call bypasses it.
 func (g guard) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("an address that cannot be judged: %w", err)
+		return fmt.Errorf("an address that cannot be checked: %w", err)
 	}
 	return g.judge(at.Addr())
 }
 
-// judge returns nil or a *blockedError. IPv4 in IPv6's clothes is judged as the
-// IPv4 address that it is; a zone changes nothing.
+// judge returns nil or a *blockedError. An IPv4-mapped IPv6 address is judged as
+// the IPv4 address that it is; a zone changes nothing.
 func (g guard) judge(addr netip.Addr) error {
 	addr = addr.WithZone("").Unmap()
 	for _, p := range g.allowed {
@@ -74,13 +74,13 @@ func kindOf(addr netip.Addr) string {
 	return ""
 }
 
-// globalUnicast is all of IPv6 that IANA has opened for public use; whatever
-// lies outside it is refused, known or not.
+// globalUnicast is all of IPv6 that IANA has opened for public use; everything
+// outside it is blocked, listed or not.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// special holds IANA's special-purpose registries (IPv4 and IPv6) as far as
-// they are not plainly public, and the tunnels that carry an IPv4 address to
-// somewhere that this table could not judge. The first match counts.
+// special is IANA's special-purpose registries (IPv4 and IPv6) as far as they are
+// not public, and the tunnels whose embedded IPv4 address this table could not
+// judge. The first match counts.
 var special = []struct {
 	network netip.Prefix
 	kind    string

@@ -24,8 +24,8 @@ func ParseNetworks(list string) ([]netip.Prefix, error) {
 
 func separates(r rune) bool { return r == ',' || unicode.IsSpace(r) }
 
-// parseNetwork refuses 10.1.2.3/8: whoever wrote it meant one host or a whole
-// network, and guessing wrong would open sixteen million addresses.
+// parseNetwork rejects 10.1.2.3/8: it means one host or a whole network, and a
+// wrong guess would allow sixteen million addresses.
 func parseNetwork(entry string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(entry); err == nil && addr.Zone() == "" {
 		return unmapPrefix(netip.PrefixFrom(addr, addr.BitLen())), nil

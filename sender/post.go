@@ -14,9 +14,9 @@ import (
 //
 // A kept connection may turn out to be closed before a single byte of the
 // request was written. Then, and only then, the request goes to another
-// connection: it was not sent yet. net/http has no say in this. Its own replay
-// (shouldRetryRequest) needs GetBody, an idempotent method or an
-// Idempotency-Key header, and this request has none of them.
+// connection: it was not sent yet. net/http does not replay it: its
+// shouldRetryRequest needs GetBody, an idempotent method or an Idempotency-Key
+// header, and this request has none of them.
 func (s *Sender) post(ctx context.Context, target *url.URL, req outbox.Request) (*http.Response, *trail, error) {
 	for {
 		went := &trail{}
@@ -27,8 +27,8 @@ func (s *Sender) post(ctx context.Context, target *url.URL, req outbox.Request) 
 	}
 }
 
-// request renders the contract's request ("The payload", last but one item).
-// Its body can be read once and not be rewound: see post. webhook-id goes out in the lower case that the contract writes.
+// request is the POST of docs/contract.md, "The request". Its body can be read
+// once and not be rewound: see post. webhook-id is sent in lower case, as written.
 func (s *Sender) request(ctx context.Context, target *url.URL, req outbox.Request) *http.Request {
 	r := (&http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host,

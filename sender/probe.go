@@ -7,11 +7,11 @@ import (
 	"net/url"
 )
 
-// Probe looks up the name of a URL, connects to it and, for https, shakes hands
-// and judges the certificate. It sends no request. An error has the text that an
-// attempt's would have.
+// Probe looks up the host of a URL, connects to it and, for https, completes the
+// handshake and verifies the certificate. It sends no request. The error has the
+// text that an attempt's would have.
 func (s *Sender) Probe(ctx context.Context, rawURL, token string) error {
-	target, err := check(rawURL, token)
+	target, err := checkEndpoint(rawURL, token)
 	if err != nil {
 		return err
 	}
@@ -21,7 +21,7 @@ func (s *Sender) Probe(ctx context.Context, rawURL, token string) error {
 	conn, err := s.dialer.to(went.follow(ctx), target)
 	if err != nil {
 		f := failure{err: err, cause: context.Cause(ctx), origin: originOf(target), timeout: s.timeout, trail: went, hidden: secretsOf(target, token)}
-		return errors.New(message(f.text()))
+		return errors.New(f.result().Error)
 	}
 	return conn.Close()
 }

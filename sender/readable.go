@@ -7,7 +7,7 @@ import (
 )
 
 // Bounds of what is stored and shown, in bytes. Origin and detail are bounded
-// so that the end of an error, which tells the outcome, is never cut off.
+// so that the end of an error, which says the outcome, is never cut off.
 const (
 	maxResponse = 2048
 	maxError    = 1024
@@ -41,8 +41,8 @@ func wholeRunes(text string) string {
 	return text
 }
 
-// message makes an error storable. What it quotes from elsewhere has been
-// masked before; its own words are not, lest a token such as "e" spoil them.
+// message makes an error storable. What it quotes from elsewhere was masked
+// before; its own words are not, since a token such as "e" would mask parts of them.
 func message(text string) string { return cut(clean(text), maxError) }
 
 // clean replaces control characters and line separators by spaces, and each

@@ -19,7 +19,7 @@ const keepAliveOK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 // The receiver answers the first request and drops the connection upon the
 // second one, which may have been worked on: it must never come again.
-func TestAWrittenRequestIsNeverSentTwice(t *testing.T) {
+func TestPost_WrittenRequestIsNeverSentTwice(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		drop     func(*raw, *rawConn)
@@ -76,7 +76,7 @@ func (c *breakingConn) Write(p []byte) (int, error) {
 	return n, syscall.EPIPE
 }
 
-func TestOnlyAnUnwrittenRequestMovesToAnotherConnection(t *testing.T) {
+func TestPost_OnlyAnUnwrittenRequestMovesToAnotherConnection(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		whole     int // requests that pass on the first connection
@@ -120,7 +120,7 @@ func TestOnlyAnUnwrittenRequestMovesToAnotherConnection(t *testing.T) {
 	}
 }
 
-func TestManyStaleConnectionsCostNothing(t *testing.T) {
+func TestPost_ManyStaleConnections(t *testing.T) {
 	const stale = 20
 	srv := serveRaw(t, func(r *raw, conn *rawConn) {
 		for conn.request(r) {
@@ -151,9 +151,9 @@ func TestManyStaleConnectionsCostNothing(t *testing.T) {
 	}
 }
 
-// A receiver that drops each connection right after its answer, without saying
-// so, is the worst neighbour of a kept connection.
-func TestARudeReceiverNeverSeesAnEventTwice(t *testing.T) {
+// A receiver that closes each connection right after its answer, without
+// announcing it, is the worst case for a kept connection.
+func TestPost_ReceiverThatClosesSilentlyGetsNoEventTwice(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
 	srv := serveRaw(t, func(r *raw, conn *rawConn) {
@@ -190,7 +190,7 @@ func TestARudeReceiverNeverSeesAnEventTwice(t *testing.T) {
 	}
 }
 
-func TestAKeptConnectionIsUsedAgain(t *testing.T) {
+func TestTransport_KeptConnectionIsUsedAgain(t *testing.T) {
 	srv := serveRaw(t, func(r *raw, conn *rawConn) {
 		for conn.request(r) {
 			conn.say(keepAliveOK)

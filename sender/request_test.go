@@ -14,9 +14,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/recordengine/webhooks/outbox"
 )
 
-func TestTheBytesOfTheRequest(t *testing.T) {
+func TestRequest_Bytes(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		userinfo  string
@@ -64,17 +66,20 @@ func TestTheBytesOfTheRequest(t *testing.T) {
 	}
 }
 
-func TestDefaults(t *testing.T) {
+func TestNew_Defaults(t *testing.T) {
 	s := New(Options{})
-	if s.timeout != 30*time.Second || s.agent != "RecordEngine-Webhooks/dev" || s.transport.Proxy != nil {
+	if s.timeout != 30*time.Second || s.agent != "RecordEngine-Webhooks/devel" || s.transport.Proxy != nil {
 		t.Errorf("got %+v", s)
+	}
+	if idle := len(outbox.Channels()) * 1000; s.transport.MaxIdleConnsPerHost < idle {
+		t.Errorf("a burst of all channels at their highest max_in_flight leaves %d idle connections, %d are kept", idle, s.transport.MaxIdleConnsPerHost)
 	}
 	if s.transport.IdleConnTimeout != keepIdle || keepIdle >= 2*time.Second {
 		t.Errorf("idle connections are kept for %v", s.transport.IdleConnTimeout)
 	}
 }
 
-func TestCookiesAreNotKept(t *testing.T) {
+func TestTransport_KeepsNoCookies(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Cookie") != "" {
 			t.Error("a cookie came back")
@@ -86,7 +91,7 @@ func TestCookiesAreNotKept(t *testing.T) {
 	send(t, s, newRequest(srv.URL))
 }
 
-func TestHTTP2IsNeverSpoken(t *testing.T) {
+func TestTransport_NeverSpeaksHTTP2(t *testing.T) {
 	var proto atomic.Value
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proto.Store(r.Proto) }))
 	srv.EnableHTTP2 = true
@@ -103,7 +108,7 @@ func TestHTTP2IsNeverSpoken(t *testing.T) {
 
 // The environment is read once in a process, by net/http, and never for a
 // loopback address: hence a process of its own and a name that has no address.
-func TestTheEnvironmentsProxyIsIgnored(t *testing.T) {
+func TestTransport_IgnoresTheEnvironmentsProxy(t *testing.T) {
 	if os.Getenv("SENDER_PROXY_CHILD") != "" {
 		s := New(Options{Timeout: 5 * time.Second, AllowNetworks: loopback})
 		fmt.Println("child:", s.Send(context.Background(), newRequest("http://receiver.invalid/")).Error)
@@ -111,7 +116,7 @@ func TestTheEnvironmentsProxyIsIgnored(t *testing.T) {
 	}
 	var hits atomic.Int32
 	proxy := serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
-	cmd := exec.Command(os.Args[0], "-test.run=^TestTheEnvironmentsProxyIsIgnored$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestTransport_IgnoresTheEnvironmentsProxy$")
 	cmd.Env = append(os.Environ(), "SENDER_PROXY_CHILD=1")
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"} {
 		cmd.Env = append(cmd.Env, name+"="+proxy.URL)
@@ -123,7 +128,7 @@ func TestTheEnvironmentsProxyIsIgnored(t *testing.T) {
 	}
 }
 
-func TestManyAtOnceShareOneSender(t *testing.T) {
+func TestSender_ManyAttemptsAtOnce(t *testing.T) {
 	var seen sync.Map
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if _, twice := seen.LoadOrStore(r.Header.Get("webhook-id"), true); twice {

@@ -14,7 +14,7 @@ import (
 const mask = "***"
 
 // minSecret is the length, in bytes, from which a part of a URL's path or
-// query is taken for a secret. Tokens and passwords are secrets at any length.
+// query is treated as a secret. Tokens and passwords are secrets at any length.
 const minSecret = 8
 
 // secrets are the texts that must not be shown, in every form in which a
@@ -112,7 +112,7 @@ func goQuoted(text string) string {
 	return string(b[1 : len(b)-1])
 }
 
-// quoted is text in JSON with nothing escaped but what must be.
+// quoted is text in JSON with only the necessary escapes.
 func quoted(text string) string {
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`).Replace(text)
 }

@@ -21,7 +21,7 @@ func checkReadable(t *testing.T, text string, limit int) {
 	}
 }
 
-func TestSecretsAreMaskedInEveryForm(t *testing.T) {
+func TestSecrets_EveryForm(t *testing.T) {
 	goJSON, _ := json.Marshal(testToken + `<">`)
 	for _, c := range []struct{ name, token, path, body, want string }{
 		{"plain", testToken, "/", "got " + testToken + "!", "got ***!"},
@@ -61,7 +61,7 @@ func TestSecretsAreMaskedInEveryForm(t *testing.T) {
 	}
 }
 
-func TestUserinfoIsMasked(t *testing.T) {
+func TestSecrets_Userinfo(t *testing.T) {
 	for _, c := range []struct{ url, body, want string }{
 		{"https://me:pw1@h.example/", "me pw1 bWU6cHcx me:pw1", "me *** *** ***"},
 		{"https://sk_live_1:@h.example/", "sk_live_1 failed", "*** failed"},
@@ -81,14 +81,14 @@ func TestUserinfoIsMasked(t *testing.T) {
 	}
 }
 
-func TestWhatTheHostShowsIsNoSecret(t *testing.T) {
+func TestSecrets_PartOfTheHostIsNone(t *testing.T) {
 	u, _ := url.Parse("https://webhooks.example.com/webhooks/0123456789")
 	if got := secretsOf(u, "").mask("see webhooks.example.com/webhooks/0123456789"); got != "see webhooks.example.com***" {
 		t.Error(got)
 	}
 }
 
-func TestOverlappingSecretsLeaveNothingBehind(t *testing.T) {
+func TestSecrets_Overlapping(t *testing.T) {
 	s := secrets{"abcdef", "defghi", "hh"}
 	for in, want := range map[string]string{"abcdefghi": "***", "xabcdefghix": "x***x", "hhh": "***", "abcdeF-DEFGHI": "***-***"} {
 		if got := s.mask(in); got != want {
@@ -97,7 +97,7 @@ func TestOverlappingSecretsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-func TestACutBodyLeaksNoPrefixOfASecret(t *testing.T) {
+func TestSecrets_CutBodyShowsNoPrefix(t *testing.T) {
 	u, _ := url.Parse("https://h.example/")
 	hidden := secretsOf(u, testToken)
 	for n := range len(testToken) + 1 {
@@ -109,7 +109,7 @@ func TestACutBodyLeaksNoPrefixOfASecret(t *testing.T) {
 
 // A body of secrets shrinks when it is masked, so that its end at 64 KiB moves
 // into the 2 KiB that are kept.
-func TestASecretAcrossTheReadLimitIsNotShown(t *testing.T) {
+func TestSecrets_AcrossTheReadLimit(t *testing.T) {
 	token := strings.Repeat("k3y", 100)
 	for shift := range 5 {
 		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +124,7 @@ func TestASecretAcrossTheReadLimitIsNotShown(t *testing.T) {
 	}
 }
 
-func TestABrokenBodyLeaksNoPrefixOfTheToken(t *testing.T) {
+func TestSecrets_BrokenBodyShowsNoPrefix(t *testing.T) {
 	req := newRequest(answering(t, "HTTP/1.1 500 No\r\nContent-Length: 99\r\n\r\nbad "+plainToken[:12]).url())
 	req.Token = plainToken
 	if got := send(t, newSender(t, 10*time.Second), req); got.Response != "bad ***" {
@@ -132,7 +132,7 @@ func TestABrokenBodyLeaksNoPrefixOfTheToken(t *testing.T) {
 	}
 }
 
-func TestResponsesAreReadable(t *testing.T) {
+func TestResponse_IsReadable(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"controls", "a\x00b\tc\r\nd\u0085e\u2028f", "a b c  d e f"},
 		{"not UTF-8", "a\xff\xc3b", "a\uFFFD\uFFFDb"},

@@ -1,19 +1,23 @@
 // Package sender makes one HTTP attempt out of one outbox.Request and returns
 // one outbox.Result: at most one POST, never a redirect, never a replay.
 //
-// Everything that a Result says is safe to store and to show. The package
-// never logs; whoever called Send logs its Result once.
+// Everything in a Result is safe to store and to show. The package never logs;
+// the caller of Send logs its Result once.
 //
-//	sender.go     Send, the attempt as a straight line
-//	check.go      can this URL and this token be called at all?
-//	post.go       the request, and when it may be tried on another connection
-//	transport.go  how connections are made and kept
-//	probe.go      a connection without a request, for `webhooks check`
-//	guard.go      which addresses may be called
-//	trail.go      how far an attempt came, above all: was anything written?
-//	verdict.go    a status came: delivered or not
-//	failure.go    no status came: what happened, and what it means
-//	secrets.go    what must not be shown of token and URL
+//	sender.go      Send, the attempt as a straight line
+//	check.go       can this URL and this token be called at all?
+//	endpoint.go    a channel's URL and token, checked and parsed once
+//	post.go        the request, and when it may be tried on another connection
+//	transport.go   how connections are made and kept
+//	guard.go       which addresses may be called
+//	networks.go    the list of addresses that the operator allows
+//	trail.go       how far an attempt came, above all: was anything written?
+//	verdict.go     a status arrived: its Failure and Received, and its text
+//	failure.go     no status arrived: the same
+//	tlsfailure.go  the failures of TLS and what to do about each
+//	readable.go    what may be stored of a foreign text
+//	secrets.go     what must not be shown of token and URL
+//	probe.go       a connection without a request, for `webhooks check`
 package sender
 
 import (
@@ -22,7 +26,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"sync"
 	"time"
 
@@ -40,7 +43,7 @@ var errTimedOut = errors.New("the attempt's time ran out")
 type Options struct {
 	Timeout       time.Duration  // of one attempt, name look-up to last byte read; 0 means 30 s
 	AllowNetworks []netip.Prefix // may be called although not public; see ParseNetworks
-	Version       string         // sent as User-Agent: RecordEngine-Webhooks/<version>; "" means dev
+	Version       string         // sent as User-Agent: RecordEngine-Webhooks/<version>; "" means devel
 	RootCAs       *x509.CertPool // authorities to trust; nil means the system's
 }
 
@@ -60,7 +63,7 @@ func New(o Options) *Sender {
 		o.Timeout = defaultTimeout
 	}
 	if o.Version == "" {
-		o.Version = "dev"
+		o.Version = "devel"
 	}
 	d := newDialer(o)
 	return &Sender{
@@ -71,14 +74,13 @@ func New(o Options) *Sender {
 	}
 }
 
-// Close closes the connections that are kept but not in use. Attempts under
-// way are not touched, and the Sender remains usable.
+// Close closes the idle connections. Attempts in flight are not affected, and the
+// Sender remains usable.
 func (s *Sender) Close() { s.transport.CloseIdleConnections() }
 
 // Send makes one attempt and always returns a complete Result, within the
 // Sender's timeout. Delivered means exactly that the answer's status is one of
-// req.Accept. A cancelled ctx ends the attempt at once; its Error then begins
-// with "interrupted: ".
+// req.Accept. A cancelled ctx ends the attempt at once, as FailureInterrupted.
 func (s *Sender) Send(ctx context.Context, req outbox.Request) outbox.Result {
 	start := time.Now()
 	result := s.attempt(ctx, req)
@@ -86,11 +88,11 @@ func (s *Sender) Send(ctx context.Context, req outbox.Request) outbox.Result {
 	return result
 }
 
-// attempt is Send without the stopwatch.
+// attempt is Send without the measurement of its time.
 func (s *Sender) attempt(ctx context.Context, req outbox.Request) outbox.Result {
 	to := s.endpoint(req.URL, req.Token)
 	if to.err != nil {
-		return outbox.Result{Error: message(to.err.Error())}
+		return outbox.Result{Failure: outbox.FailureConfig, Received: outbox.ReceivedNo, Error: message(to.err.Error())}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
 	defer cancel()
@@ -98,37 +100,8 @@ func (s *Sender) attempt(ctx context.Context, req outbox.Request) outbox.Result 
 	answer, went, err := s.post(ctx, to.target, req)
 	if err != nil {
 		f := failure{err: err, cause: context.Cause(ctx), origin: originOf(to.target), timeout: s.timeout, trail: went, hidden: to.hidden}
-		return outbox.Result{Error: message(f.text())}
+		return f.result()
 	}
 	defer answer.Body.Close()
 	return verdict(req, to.target, answer, to.hidden)
-}
-
-// setting is how a channel is configured to be called.
-type setting struct{ url, token string }
-
-// endpoint is what a setting comes to. Working it out takes longer than the
-// rest of an attempt's own work and gives the same each time, so it is kept.
-type endpoint struct {
-	target *url.URL
-	hidden secrets
-	err    error // why it cannot be called; then the others are nil
-}
-
-func (s *Sender) endpoint(url, token string) *endpoint {
-	key := setting{url, token}
-	if known, ok := s.endpoints.Load(key); ok {
-		return known.(*endpoint)
-	}
-	to := &endpoint{}
-	if to.target, to.err = check(url, token); to.err == nil {
-		to.hidden = secretsOf(to.target, token)
-	}
-	s.endpoints.Store(key, to)
-	return to
-}
-
-// originOf returns scheme://host[:port], all that may be shown of a URL.
-func originOf(u *url.URL) string {
-	return cut(clean(u.Scheme+"://"+u.Host), maxOrigin)
 }

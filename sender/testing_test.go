@@ -110,7 +110,7 @@ func (c *rawConn) request(r *raw) bool {
 
 func (c *rawConn) say(format string, args ...any) { fmt.Fprintf(c, format, args...) }
 
-// hang waits until the other side has gone.
+// hang waits until the other side has closed the connection.
 func (c *rawConn) hang() { io.Copy(io.Discard, c.in) }
 
 // answering sends one fixed text per connection and closes.
@@ -132,8 +132,16 @@ func send(t *testing.T, s *Sender, req outbox.Request) outbox.Result {
 func sendCtx(ctx context.Context, t *testing.T, s *Sender, req outbox.Request) outbox.Result {
 	t.Helper()
 	got := s.Send(ctx, req)
-	if got.Delivered() != (got.Error == "") {
-		t.Errorf("delivered %v, error %q: exactly one of them should be there", got.Delivered(), got.Error)
+	if got.Delivered() != (got.Error == "") || got.Delivered() != (got.Failure == "") {
+		t.Errorf("a failure has a class and a text, a success neither: %+v", got)
+	}
+	for text, received := range map[string]outbox.Received{"nothing was sent": outbox.ReceivedNo, "outcome unknown": outbox.ReceivedMaybe} {
+		if strings.Contains(got.Error, text) && got.Received != received {
+			t.Errorf("received %q, error %q", got.Received, got.Error)
+		}
+	}
+	if got.Received == "" || got.Received == outbox.ReceivedYes && got.Status/100 != 2 {
+		t.Errorf("received %q with status %d", got.Received, got.Status)
 	}
 	if got.Took <= 0 {
 		t.Errorf("took %v", got.Took)
@@ -144,10 +152,10 @@ func sendCtx(ctx context.Context, t *testing.T, s *Sender, req outbox.Request) o
 }
 
 // failsWith checks the beginning of an error and what else it should say.
-func failsWith(t *testing.T, got outbox.Result, kind string, more ...string) {
+func failsWith(t *testing.T, got outbox.Result, begins string, more ...string) {
 	t.Helper()
-	if got.Delivered() || !strings.HasPrefix(got.Error, kind) {
-		t.Errorf("got delivered %v, error %q, want an error that begins with %q", got.Delivered(), got.Error, kind)
+	if got.Delivered() || !strings.HasPrefix(got.Error, begins) {
+		t.Errorf("got delivered %v, error %q, want an error that begins with %q", got.Delivered(), got.Error, begins)
 	}
 	for _, part := range more {
 		if !strings.Contains(got.Error, part) {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http/httptrace"
 	"sync/atomic"
+
+	"github.com/recordengine/webhooks/outbox"
 )
 
 // stage is how far an attempt has come.
@@ -29,6 +31,17 @@ func (s stage) String() string {
 	}[s]
 }
 
+// before reads as "closed the connection …".
+func (s stage) before() string {
+	switch s {
+	case handshaking:
+		return "in the TLS handshake"
+	case sending:
+		return "while the request was being sent"
+	}
+	return "before it answered in full"
+}
+
 // trail is what one attempt left behind. Its stage may still be set by a
 // connection in the making after the attempt has ended, hence the atomic; the
 // rest is written in Send's own goroutine.
@@ -49,7 +62,7 @@ func (t *trail) follow(ctx context.Context) context.Context {
 	})
 }
 
-// reach notes a stage; a stage is never taken back.
+// reach notes a stage; the stage never goes backwards.
 func (t *trail) reach(s stage) {
 	for {
 		old := t.stage.Load()
@@ -73,17 +86,25 @@ func (t *trail) wroteRequest(info httptrace.WroteRequestInfo) {
 	}
 }
 
-// wrote tells whether a byte of the request was handed to the network. It is
+// wrote reports whether a byte of the request was passed to the network. It is
 // exact once RoundTrip has returned an error: net/http waits for its writing
 // goroutine first (mapRoundTripError).
 func (t *trail) wrote() bool {
 	return t.conn != nil && t.conn.written.Load() > t.before
 }
 
-// ended tells whether the receiver's side of the connection had come to an end.
+// ended reports whether the receiver's side of the connection has ended.
 func (t *trail) ended() bool { return t.conn != nil && t.conn.ended.Load() }
 
-// outcome is what the failure means for the event.
+// received is what a failure without a status says about the receiver.
+func (t *trail) received() outbox.Received {
+	if t.wrote() {
+		return outbox.ReceivedMaybe
+	}
+	return outbox.ReceivedNo
+}
+
+// outcome is received in words.
 func (t *trail) outcome() string {
 	if t.wrote() {
 		return "outcome unknown"
@@ -92,7 +113,7 @@ func (t *trail) outcome() string {
 }
 
 // countedConn counts the bytes written through it, above TLS: a TLS record
-// that was not written in full cannot be read by anybody and counts nothing.
+// that was not written in full cannot be decrypted and counts nothing.
 // It also remembers that reading came to an end: to net/http, headers that
 // break off are merely malformed.
 type countedConn struct {

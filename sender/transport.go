@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"crypto/tls"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -12,20 +13,24 @@ import (
 const (
 	// keepIdle is how long an unused connection is kept. It has to be well
 	// below what receivers keep (gunicorn 2 s, node and Apache 5 s): a request
-	// that meets a connection being closed is a lost event where there is only
+	// on a connection that is being closed is a lost event where there is only
 	// one attempt.
 	keepIdle = time.Second
 
-	// maxIdlePerHost covers the concurrency of seven lanes on one host.
-	maxIdlePerHost = 512
+	// maxIdlePerHost is no limit of its own. All channels may have one host, and
+	// at the end of a burst all their connections are idle at once: as many as
+	// max_in_flight of each channel together, up to 1000 a channel. A limit below
+	// that would close connections that the next second needs. What bounds them
+	// is max_in_flight, since a connection is only made for an attempt, and keepIdle.
+	maxIdlePerHost = math.MaxInt
 
 	// maxHeader bounds an answer's headers, interim 1xx answers included.
 	maxHeader = 64 << 10
 )
 
 // newTransport returns a transport that speaks HTTP/1.1 only (HTTP/2 replays
-// requests after GOAWAY and REFUSED_STREAM), knows no proxy (the guard would
-// judge the proxy's address, not the receiver's), asks for no compression and
+// requests after GOAWAY and REFUSED_STREAM), uses no proxy (the guard would
+// check the proxy's address, not the receiver's), requests no compression and
 // hence never inflates a bomb.
 func newTransport(d *dialer) *http.Transport {
 	t := &http.Transport{
@@ -41,7 +46,7 @@ func newTransport(d *dialer) *http.Transport {
 	return t
 }
 
-// dialer makes guarded and counted connections. It has a clock of its own,
+// dialer makes guarded and counted connections. It has a timeout of its own,
 // since net/http hides the attempt's from it; the attempt's runs out first.
 type dialer struct {
 	net     net.Dialer
@@ -67,7 +72,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	return &countedConn{Conn: conn}, nil
 }
 
-// dialTLS shakes hands itself, so that bytes are counted above TLS.
+// dialTLS makes the handshake itself, so that bytes are counted above TLS.
 func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()

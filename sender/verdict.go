@@ -15,25 +15,46 @@ import (
 const maxRead = 64 << 10
 
 // verdict turns an answer into a Result. The status alone decides: a body that
-// breaks or runs out of time changes nothing (contract, "Success").
+// breaks or runs out of time changes nothing.
 func verdict(req outbox.Request, target *url.URL, answer *http.Response, hidden secrets) outbox.Result {
 	if answer.StatusCode < 100 {
-		return outbox.Result{Error: message(fmt.Sprintf("bad answer: %s gave %03d, which is no HTTP status; outcome unknown",
-			originOf(target), answer.StatusCode))}
+		return outbox.Result{Failure: outbox.FailureBadAnswer, Received: outbox.ReceivedMaybe,
+			Error: message(fmt.Sprintf("bad answer: %s returned %03d, which is no HTTP status; outcome unknown", originOf(target), answer.StatusCode))}
 	}
-	result := outbox.Result{Status: answer.StatusCode, Response: readable(answer, hidden)}
+	result := outbox.Result{Received: outbox.ReceivedYes, Status: answer.StatusCode, Response: readable(answer, hidden)}
 	if slices.Contains(req.Accept, answer.StatusCode) {
-		result.Received = outbox.ReceivedYes
 		return result
 	}
-	result.Error = message(refusal(req.Channel, target, answer, hidden))
+	result.Failure, result.Received = classOf(answer.StatusCode)
+	result.Error = message(uncounted(req.Channel, target, answer, hidden))
 	return result
 }
 
-// refusal says what a status that does not count means.
-func refusal(channel string, target *url.URL, answer *http.Response, hidden secrets) string {
+// classOf judges a status that the channel does not count. A receiver that answers
+// with another 2xx has the event all the same; one that answers with an interim
+// status has not said yet.
+func classOf(code int) (outbox.Failure, outbox.Received) {
+	switch {
+	case code < 200:
+		return outbox.FailureBadAnswer, outbox.ReceivedMaybe
+	case code < 300:
+		return outbox.FailureNotCounted, outbox.ReceivedYes
+	case code < 400:
+		return outbox.FailureRedirect, outbox.ReceivedNo
+	case code == http.StatusTooManyRequests:
+		return outbox.FailureRateLimited, outbox.ReceivedNo
+	case code < 500:
+		return outbox.FailureRejected, outbox.ReceivedNo
+	}
+	return outbox.FailureServerError, outbox.ReceivedNo
+}
+
+// uncounted says what a status that does not count means.
+func uncounted(channel string, target *url.URL, answer *http.Response, hidden secrets) string {
 	from := statusLine(answer.StatusCode) + " from " + originOf(target)
 	switch answer.StatusCode / 100 {
+	case 1:
+		return from + " is not a final answer; outcome unknown"
 	case 2:
 		return from + " is not counted as delivered; to count it: " + acceptSQL(channel, answer.StatusCode)
 	case 3:

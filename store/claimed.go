@@ -43,7 +43,7 @@ func scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
 	var events []outbox.Event
 	var accept acceptStatus
 	for rows.Next() {
-		ev := outbox.Event{ClaimID: claimID, Parsed: true}
+		ev := outbox.Event{ClaimID: claimID, Validated: true}
 		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce,
 			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
 		if err != nil {

@@ -83,6 +83,20 @@ func (s *Store) failed(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// Transient reports whether waiting can help: the server could not be reached, or it cannot serve now
+// (starting up, shutting down, out of connections, a lock, a standby). It cannot with a wrong password, a
+// missing database or privilege, or a schema that this program cannot work with.
+func Transient(err error) bool {
+	switch {
+	case errors.Is(err, ErrSchema):
+		return false
+	case code(err) == "":
+		return true // no answer of the server
+	}
+	// 08 is the connection, 40 a rollback, 53 resources, 57 an operator
+	return class(err, "08", "40", "53", "57") || lockTimedOut(err) || readOnly(err)
+}
+
 // dropIdle closes the pooled connections that are not in use.
 func (s *Store) dropIdle() {
 	s.db.SetMaxIdleConns(0)

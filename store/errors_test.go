@@ -13,7 +13,7 @@ import (
 
 // Whatever else comes leaves it open whether a statement was committed: then a
 // claim must be looked up, not taken for failed.
-func TestOnlyTheServersReportOfAFailedStatementMeansRolledBack(t *testing.T) {
+func TestErrors_OnlyTheServersReportMeansRolledBack(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error
@@ -32,6 +32,31 @@ func TestOnlyTheServersReportOfAFailedStatementMeansRolledBack(t *testing.T) {
 	} {
 		if got := rolledBack(tt.err); got != tt.want {
 			t.Errorf("%s: rolled back is %t", tt.name, got)
+		}
+	}
+}
+
+func TestTransient_OnlyWhatPassesByItself(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"no server", &net.OpError{Op: "dial", Err: errors.New("connection refused")}, true},
+		{"a connection that broke", io.EOF, true},
+		{"a server that starts up, wrapped", fmt.Errorf("ping: %w", &pq.Error{Code: "57P03"}), true},
+		{"too many connections", &pq.Error{Code: "53300"}, true},
+		{"a deadlock", &pq.Error{Code: "40P01"}, true},
+		{"a lock that was not available", &pq.Error{Code: "55P03"}, true},
+		{"a standby", &pq.Error{Code: "25006"}, true},
+		{"a wrong password", &pq.Error{Code: "28P01"}, false},
+		{"no such database", &pq.Error{Code: "3D000"}, false},
+		{"no privilege", &pq.Error{Code: "42501"}, false},
+		{"an exception of schema.sql", &pq.Error{Code: "P0001"}, false},
+		{"another schema", fmt.Errorf("%w: version 7", ErrSchema), false},
+	} {
+		if got := Transient(tt.err); got != tt.want {
+			t.Errorf("%s: transient is %t", tt.name, got)
 		}
 	}
 }

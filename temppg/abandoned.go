@@ -14,9 +14,9 @@ func dirPattern(pid int) string {
 	return fmt.Sprintf("webhooks-pg-%d-*", pid)
 }
 
-// sweepAbandoned deletes what processes left that were killed before they could stop their server. One that is younger
-// than an hour is left alone: it may belong to a process of another container, which we cannot see.
-func sweepAbandoned(parent string) {
+// removeAbandoned deletes the directories of processes that were killed before they could stop their server. One that is
+// younger than an hour stays: it may belong to a process of another container, which is not visible here.
+func removeAbandoned(parent string) {
 	dirs, _ := filepath.Glob(filepath.Join(parent, "webhooks-pg-*-*"))
 	for _, dir := range dirs {
 		var pid int
@@ -24,12 +24,12 @@ func sweepAbandoned(parent string) {
 			continue
 		}
 		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
-			_ = os.RemoveAll(dir) // another user's cannot be deleted, and need not be
+			_ = os.RemoveAll(dir) // another user's cannot be deleted, which is no error
 		}
 	}
 }
 
-// alive tells whether a process runs, whoever owns it.
+// alive reports whether a process runs, also another user's.
 func alive(pid int) bool {
 	p, err := os.FindProcess(pid)
 	if err != nil {

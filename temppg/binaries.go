@@ -53,7 +53,7 @@ func (b *binaries) initdb(ctx context.Context, password string) error {
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(b.bin, "initdb"), "--pgdata="+b.data(), "--username=postgres",
 		"--pwfile="+secret, "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync")
-	b.dress(cmd)
+	b.prepare(cmd)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w:\n%s", err, bytes.TrimSpace(said))
 	}
@@ -73,7 +73,7 @@ func (b *binaries) launch(_ context.Context, port int) (*child, error) {
 		"-c", "fsync="+b.fsync,
 		"-c", "synchronous_commit=on",
 		"-c", "logging_collector=off")
-	b.dress(cmd)
+	b.prepare(cmd)
 	return startChild(cmd, log)
 }
 
@@ -86,7 +86,7 @@ func (b *binaries) copyOf(ctx context.Context, port int, password string) (*bina
 	standby := &binaries{bin: b.bin, dir: dir, owner: b.owner, fsync: b.fsync}
 	cmd := exec.CommandContext(ctx, b.besidePostgres("pg_basebackup"), "--pgdata="+standby.data(), "--host=127.0.0.1",
 		"--port="+strconv.Itoa(port), "--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
-	standby.dress(cmd)
+	standby.prepare(cmd)
 	cmd.Env = append(cmd.Env, "PGPASSWORD="+password)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pg_basebackup: %w:\n%s", err, bytes.TrimSpace(said)), standby.remove())
@@ -108,8 +108,8 @@ func (b *binaries) crash(c *child) error { c.signal(syscall.SIGQUIT); return nil
 func (b *binaries) remove() error        { return os.RemoveAll(b.dir) }
 func (b *binaries) data() string         { return filepath.Join(b.dir, "data") }
 
-// dress gives a command the owner's identity and an environment in which no PG variable leads it astray.
-func (b *binaries) dress(cmd *exec.Cmd) {
+// prepare sets a command's user and an environment without the PG variables of this one.
+func (b *binaries) prepare(cmd *exec.Cmd) {
 	cmd.Dir = b.dir
 	cmd.SysProcAttr = b.owner.processAttributes()
 	for _, entry := range os.Environ() {

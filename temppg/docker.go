@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// DefaultImage is what StartDocker runs where nothing else is asked for.
+// DefaultImage is what StartDocker runs unless Options.Image says otherwise.
 const DefaultImage = "postgres:17-alpine"
 
 // ErrNoDocker means that no Docker daemon answered the docker command.
@@ -112,7 +112,7 @@ func (e *container) discard() error {
 	return err
 }
 
-// docker runs the docker command; the error says what it said.
+// docker runs the docker command; the error contains its output.
 func docker(ctx context.Context, arguments ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "docker", arguments...)
 	var out, complaint bytes.Buffer

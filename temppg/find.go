@@ -15,7 +15,7 @@ import (
 
 // ErrNoBinaries means that no directory with initdb and postgres was found. The text says how to get them.
 var ErrNoBinaries = errors.New("no PostgreSQL binaries (initdb and postgres) here: " +
-	"looked in PATH and in " + strings.Join(places, ", ") + ". " +
+	"searched PATH and " + strings.Join(places, ", ") + ". " +
 	"Install them: `apt-get install postgresql`, `dnf install postgresql-server`, `apk add postgresql` or " +
 	"`brew install postgresql@17`")
 
@@ -52,7 +52,7 @@ func findBinaries(ctx context.Context, version string) (string, error) {
 	return "", fmt.Errorf("PostgreSQL %s is not installed here; the newest that is: %d", version, found[0].major)
 }
 
-// candidates are the directories to look at: PATH, then the places.
+// candidates are the directories to search: PATH, then the places.
 func candidates() []string {
 	dirs := filepath.SplitList(os.Getenv("PATH"))
 	for _, pattern := range places {

@@ -8,15 +8,15 @@ import (
 	"strconv"
 )
 
-// owner is whom the server runs as where that is someone else; nil means as ourselves.
+// owner is the user that the server runs as; nil is the current one.
 type owner struct {
 	uid, gid uint32
 }
 
-// serverOwner is the postgres user when we are root, as whom PostgreSQL refuses to run.
+// serverOwner is the postgres user if the current one is root, as which PostgreSQL refuses to run.
 func serverOwner() (*owner, error) {
 	if os.Geteuid() != 0 {
-		return nil, nil //nolint:nilnil // nil is a value here: ourselves
+		return nil, nil //nolint:nilnil // nil is a value here: the current user
 	}
 	account, err := user.Lookup("postgres")
 	if err != nil {
@@ -40,7 +40,7 @@ func tempDir(who *owner) (string, error) {
 	if who != nil && !open(parent) {
 		parent = "/tmp"
 	}
-	sweepAbandoned(parent)
+	removeAbandoned(parent)
 	dir, err := os.MkdirTemp(parent, dirPattern(os.Getpid()))
 	if err != nil {
 		return "", fmt.Errorf("make a directory for PostgreSQL: %w", err)
@@ -51,8 +51,7 @@ func tempDir(who *owner) (string, error) {
 	return dir, nil
 }
 
-// open tells whether another user can pass through a directory and all those above it; root's TMPDIR may be below
-// /root.
+// open reports whether another user can enter a directory and all those above it; root's TMPDIR may be below /root.
 func open(dir string) bool {
 	for {
 		info, err := os.Stat(dir)
@@ -67,7 +66,7 @@ func open(dir string) bool {
 	}
 }
 
-// own hands a file or directory over.
+// own changes the owner of a file or directory.
 func (o *owner) own(path string) error {
 	if o == nil {
 		return nil

@@ -29,7 +29,7 @@ type Options struct {
 	Image string
 }
 
-// Server is a running PostgreSQL. Its methods are not for concurrent use, but for DSN.
+// Server is a running PostgreSQL. Its methods, except DSN, are not for concurrent use.
 type Server struct {
 	engine   engine
 	child    *child
@@ -41,7 +41,7 @@ type Server struct {
 type engine interface {
 	// launch begins a server on the port, which need not be ready when it returns.
 	launch(ctx context.Context, port int) (*child, error)
-	// stop asks for a fast shutdown: open transactions are rolled back.
+	// stop begins a fast shutdown: open transactions are rolled back.
 	stop(*child)
 	// crash ends the server at once, without a checkpoint, as `pg_ctl stop -m immediate` does.
 	crash(*child) error
@@ -65,7 +65,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	return startOn(ctx, made, password)
 }
 
-// startOn tries free ports until the server has one: another program may be quicker to take it.
+// startOn tries free ports until the server has one: another program may bind it first.
 func startOn(ctx context.Context, e engine, password string) (*Server, error) {
 	s := &Server{engine: e, password: password}
 	var err error
@@ -83,7 +83,7 @@ func startOn(ctx context.Context, e engine, password string) (*Server, error) {
 	return s, nil
 }
 
-// begin launches the server on its port and waits until it takes connections.
+// begin launches the server on its port and waits until it accepts connections.
 func (s *Server) begin(ctx context.Context) error {
 	running, err := s.engine.launch(ctx, s.port)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *Server) begin(ctx context.Context) error {
 	return nil
 }
 
-// waitReady connects until that works. The password tells this server from any other on the same port.
+// waitReady connects until that succeeds. The password distinguishes this server from any other on the same port.
 func (s *Server) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -151,7 +151,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	return s.begin(ctx)
 }
 
-// ErrNoStandby means that Standby was asked of a server in a container.
+// ErrNoStandby means that Standby was called for a server in a container.
 var ErrNoStandby = errors.New("a standby is only made of a server from PostgreSQL's own binaries")
 
 // Standby runs another server that follows this one by streaming replication, with the same password. It takes over
@@ -174,7 +174,7 @@ func (s *Server) Stop() error {
 	return s.engine.remove()
 }
 
-// halt makes sure that no server runs: asked politely first, then killed.
+// halt makes sure that no server runs: a fast shutdown first, then a kill.
 func (s *Server) halt() {
 	s.engine.stop(s.child)
 	if s.child.wait(stopWithin) != nil {
@@ -182,7 +182,7 @@ func (s *Server) halt() {
 	}
 }
 
-// freePort is a port that nobody listened on a moment ago.
+// freePort is a port that was free a moment ago.
 func freePort(ctx context.Context) (int, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -192,7 +192,7 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// portTaken tells from the words of PostgreSQL or Docker that the port was gone.
+// portTaken reports whether PostgreSQL or Docker found the port in use; neither has a code for it.
 func portTaken(err error) bool {
 	if err == nil {
 		return false

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-func TestServerKeepsCommittedDataThroughACrash(t *testing.T) {
+func TestServer_KeepsCommittedDataThroughACrash(t *testing.T) {
 	s := start(t)
 	keepsCommittedData(t, s, s.Crash)
 	keepsCommittedData(t, s, s.Shutdown)
 }
 
-func TestStopLeavesNothingBehind(t *testing.T) {
+func TestServer_StopLeavesNothingBehind(t *testing.T) {
 	s := start(t)
 	dir := s.engine.(*binaries).dir
 	for range 2 { // the second does nothing
@@ -36,7 +36,7 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestEveryServerHasItsOwnPassword(t *testing.T) {
+func TestServer_HasItsOwnPassword(t *testing.T) {
 	one, other := start(t), start(t)
 	one.password = other.password
 	if err := ping(one); err == nil {
@@ -44,7 +44,7 @@ func TestEveryServerHasItsOwnPassword(t *testing.T) {
 	}
 }
 
-func TestServerThatCannotStartSaysWhy(t *testing.T) {
+func TestServer_StartErrorQuotesItsLog(t *testing.T) {
 	s := start(t)
 	if err := s.Shutdown(); err != nil {
 		t.Fatal(err)
@@ -59,8 +59,8 @@ func TestServerThatCannotStartSaysWhy(t *testing.T) {
 	}
 }
 
-// The parent is this test binary once more, told by the environment to start a server and wait for its end.
-func TestServerDoesNotOutliveItsParent(t *testing.T) {
+// The parent is this test binary once more, which the environment makes start a server and wait for its end.
+func TestServer_DoesNotOutliveItsParent(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux can tie a child to its parent")
 	}
@@ -68,7 +68,7 @@ func TestServerDoesNotOutliveItsParent(t *testing.T) {
 	outlived(t, "binaries")
 }
 
-func TestContainerKeepsCommittedDataThroughACrash(t *testing.T) {
+func TestContainer_KeepsCommittedDataThroughACrash(t *testing.T) {
 	s, err := StartDocker(t.Context(), Options{Image: localImage(t)})
 	if err != nil {
 		t.Fatal(err)
@@ -82,33 +82,33 @@ func TestContainerKeepsCommittedDataThroughACrash(t *testing.T) {
 	keepsCommittedData(t, s, s.Shutdown)
 }
 
-func TestContainerDoesNotOutliveItsParent(t *testing.T) {
+func TestContainer_DoesNotOutliveItsParent(t *testing.T) {
 	localImage(t)
 	outlived(t, "docker")
 }
 
-func TestOldDirectoriesOfDeadProcessesAreSwept(t *testing.T) {
+func TestRemoveAbandoned_OldDirectoriesOfDeadProcesses(t *testing.T) {
 	parent := t.TempDir()
 	const dead = 1 << 30 // beyond every system's highest process id
 	kept := []string{
 		makeDir(t, parent, dirPattern(dead), time.Minute),
 		makeDir(t, parent, dirPattern(os.Getpid()), 2*time.Hour),
-		makeDir(t, parent, "somebody-elses-1-*", 2*time.Hour),
+		makeDir(t, parent, "another-program-1-*", 2*time.Hour),
 	}
-	swept := makeDir(t, parent, dirPattern(dead), 2*time.Hour)
+	removed := makeDir(t, parent, dirPattern(dead), 2*time.Hour)
 
-	sweepAbandoned(parent)
+	removeAbandoned(parent)
 	for _, dir := range kept {
 		if _, err := os.Stat(dir); err != nil {
-			t.Errorf("swept although young or in use: %v", err)
+			t.Errorf("removed although young or in use: %v", err)
 		}
 	}
-	if _, err := os.Stat(swept); err == nil {
-		t.Errorf("%s was not swept", swept)
+	if _, err := os.Stat(removed); err == nil {
+		t.Errorf("%s was not removed", removed)
 	}
 }
 
-func TestMissingBinariesAreAClearError(t *testing.T) {
+func TestFindBinaries_NoneIsAClearError(t *testing.T) {
 	if found := installations(t.Context(), []string{t.TempDir(), "/no/such/place"}); len(found) != 0 {
 		t.Errorf("found %v in empty places", found)
 	}
@@ -119,7 +119,7 @@ func TestMissingBinariesAreAClearError(t *testing.T) {
 	}
 }
 
-func TestNewestVersionIsFoundFirst(t *testing.T) {
+func TestFindBinaries_NewestFirst(t *testing.T) {
 	dirs := []string{fakeInstallation(t, "9"), fakeInstallation(t, "15"), fakeInstallation(t, "13")}
 	found := installations(t.Context(), dirs)
 	if len(found) != 3 || found[0].major != 15 || found[1].major != 13 || found[2].major != 9 {
@@ -127,7 +127,7 @@ func TestNewestVersionIsFoundFirst(t *testing.T) {
 	}
 }
 
-// keepsCommittedData writes a row, lets the server go down in the given way, and looks for the row afterwards.
+// keepsCommittedData writes a row, stops the server in the given way, and reads the row afterwards.
 func keepsCommittedData(t *testing.T, s *Server, goDown func() error) {
 	t.Helper()
 	execute(t, s, `create table if not exists kept (n int)`)
@@ -162,7 +162,7 @@ func outlived(t *testing.T, how string) {
 	}
 	_ = parent.Process.Kill()
 	_ = parent.Wait()
-	t.Cleanup(func() { // what a later Start or StartDocker would sweep
+	t.Cleanup(func() { // what a later Start or StartDocker would remove
 		_ = os.RemoveAll(dir)
 		if how == "docker" {
 			_, _ = docker(context.Background(), "rm", "--force", "--volumes", name)

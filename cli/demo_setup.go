@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/store"
+)
+
+// demoDocument is the event whose first attempt fails in the demo.
+const demoDocument = "document.exported"
+
+// setUp makes the schema, the application's tables, the receiver and the worker.
+func (d *demo) setUp(ctx context.Context, p Process) (stopAll func(), err error) {
+	if _, err := store.Migrate(ctx, d.db, p.Schema); err != nil {
+		return nil, err
+	}
+	if _, err := d.db.ExecContext(ctx, demoTables); err != nil {
+		return nil, fmt.Errorf("make the application's tables: %w", err)
+	}
+	cfg, err := demoConfig()
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	base := "http://" + l.Addr().String()
+	if err := d.configure(ctx, base); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	var version string
+	if err := d.db.GetContext(ctx, &version, `select current_setting('server_version')`); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	d.item("PostgreSQL", version+", a temporary server of this demo")
+	d.item("receiver", base)
+	d.item("worker", fmt.Sprintf("polls every %s", *cfg.pollInterval))
+
+	running, stopAll := context.WithCancel(ctx)
+	go serve(running, l, d.receivers())                                       //nolint:errcheck // a receiver that ends early fails the tour: nothing arrives
+	log := zap.NewNop()                                                       // the tour shows what arrives instead
+	go work(running, running, newWorker(d.db, log, cfg), log, *cfg.retention) //nolint:errcheck // it ends with the tour
+	return stopAll, nil
+}
+
+func demoConfig() (*workerConfig, error) {
+	f := newFlags(Process{Stderr: io.Discard, Stdout: io.Discard}, "demo", "")
+	cfg := f.worker()
+	return cfg, cfg.networks.set("127.0.0.0/8")
+}
+
+// configure turns every channel on.
+func (d *demo) configure(ctx context.Context, base string) error {
+	if _, err := d.db.ExecContext(ctx, `update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai'`); err != nil {
+		return err
+	}
+	if _, err := d.db.ExecContext(ctx, `update webhook.channels set url = $1 || '/' || name, enabled = true`, base); err != nil {
+		return err
+	}
+	return d.db.GetContext(ctx, &d.instance, `select instance_id from webhook.settings`)
+}
+
+// receivers is an endpoint for each channel. That of documents fails once.
+func (d *demo) receivers() http.Handler {
+	mux := http.NewServeMux()
+	for _, c := range outbox.Channels() {
+		r := &receiver{answers: []int{200}, got: func(got delivery) { d.arrived <- got }}
+		if c.Event == demoDocument {
+			r.answers = []int{503, 200}
+		}
+		mux.Handle("/"+c.Name, r)
+	}
+	return mux
+}

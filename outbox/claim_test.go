@@ -12,7 +12,7 @@ func TestClaim_CommittedClaimWithLostReplyIsSent(t *testing.T) {
 		s.claim = func(n int, _ string) ([]Event, error) { return nil, map[bool]error{true: errLost}[n == 1] }
 		s.claimed = func(n int, _ string) ([]Event, error) {
 			if n <= 3 {
-				return nil, errAway
+				return nil, errDown
 			}
 			return []Event{contact(1), doc(2)}, nil
 		}
@@ -54,7 +54,7 @@ func TestClaim_UnknownClaimIsReleasedForALease(t *testing.T) {
 				t.Errorf("released: %v, %s was expected", ids, id)
 			}
 		}
-		s.release = func() (int, error) { return 0, errAway }
+		s.release = func() (int, error) { return 0, errDown }
 		time.Sleep(10 * time.Second)
 		d.Cycle(t.Context())
 		if len(d.unknown.list()) != 1 {
@@ -83,7 +83,7 @@ func TestClaim_FailedClaimIsRepeatedUnderAnotherID(t *testing.T) {
 		s.claim = func(n int, _ string) ([]Event, error) {
 			switch {
 			case n <= 5:
-				return nil, errAway
+				return nil, errDown
 			case n == 6:
 				return []Event{contact(1)}, nil
 			}

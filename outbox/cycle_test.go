@@ -48,7 +48,7 @@ func TestCycle_LeasesExpireAfterALeaseOfUnbrokenHealth(t *testing.T) {
 		cycle(0, "a second before the lease has passed")
 		time.Sleep(time.Second)
 		cycle(1, "a lease after connecting")
-		pass(errAway)
+		pass(errDown)
 		cycle(1, "the database is unavailable")
 		time.Sleep(2 * testLease)
 		cycle(1, "the database has been unavailable for long")
@@ -56,7 +56,7 @@ func TestCycle_LeasesExpireAfterALeaseOfUnbrokenHealth(t *testing.T) {
 		cycle(1, "just reconnected")
 		time.Sleep(testLease)
 		cycle(2, "a lease after reconnecting")
-		s.expire = func() (int, error) { return 0, errAway }
+		s.expire = func() (int, error) { return 0, errDown }
 		cycle(3, "an expiry that fails")
 		s.expire = nil
 		pass(nil)

@@ -149,10 +149,13 @@ func (d *Dispatcher) report(ctx context.Context, ev Event, out Outcome) {
 		level = zap.InfoLevel
 	}
 	if entry := d.log.Check(level, logMessages[out.Verdict]); entry != nil {
-		entry.Write(
-			zap.Int64("id", ev.ID), zap.String("event", ev.Name), zap.Int("attempt", ev.Attempts),
-			zap.String("failure", string(out.Result.Failure)), zap.String("received", string(out.Result.Received)),
-			zap.Int("http_status", out.Result.Status), zap.String("error", out.Result.Error), zap.Duration("took", out.Result.Took))
+		fields := []zap.Field{zap.Int64("id", ev.ID), zap.String("event", ev.Name), zap.Int("attempt", ev.Attempts),
+			zap.Int("http_status", out.Result.Status), zap.Duration("took", out.Result.Took)}
+		if out.Result.Failure != "" {
+			fields = append(fields, zap.String("failure", string(out.Result.Failure)),
+				zap.String("received", string(out.Result.Received)), zap.String("error", out.Result.Error))
+		}
+		entry.Write(fields...)
 	}
 	d.recorder.add(ctx, out)
 }

@@ -39,7 +39,7 @@ func TestRun_FinishesWhatIsInFlightAndClaimsNoMore(t *testing.T) {
 
 func TestRun_DrainIsAnErrorUntilEverythingIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &fakeStore{claim: firstOnly(contact(1), doc(2)), record: func(int, []Outcome) error { return errAway }}
+		s := &fakeStore{claim: firstOnly(contact(1), doc(2)), record: func(int, []Outcome) error { return errDown }}
 		d, _ := newTestDispatcher(s, &fakeSender{})
 		r := start(t, d)
 		time.Sleep(time.Second)
@@ -92,7 +92,7 @@ func TestRun_EndsOnStopWithNothingInFlight(t *testing.T) {
 func TestRun_EndsOnStopWhileTheDatabaseIsUnavailable(t *testing.T) {
 	t.Run("claiming", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &fakeStore{claim: func(int, string) ([]Event, error) { return nil, errAway }}
+			s := &fakeStore{claim: func(int, string) ([]Event, error) { return nil, errDown }}
 			d, _ := newTestDispatcher(s, &fakeSender{})
 			r := start(t, d)
 			time.Sleep(time.Minute)
@@ -106,7 +106,7 @@ func TestRun_EndsOnStopWhileTheDatabaseIsUnavailable(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &fakeStore{
 				claim:   func(int, string) ([]Event, error) { return nil, errLost },
-				claimed: func(int, string) ([]Event, error) { return nil, errAway },
+				claimed: func(int, string) ([]Event, error) { return nil, errDown },
 			}
 			d, _ := newTestDispatcher(s, &fakeSender{})
 			r := start(t, d)
@@ -150,7 +150,7 @@ func TestOnce_DeliversWhatIsDueAndEnds(t *testing.T) {
 			case 1, 3: // and in between the database is unavailable
 				return []Event{contact(int64(n)), doc(int64(10 + n))}, nil
 			case 2:
-				return nil, errAway
+				return nil, errDown
 			}
 			return nil, nil
 		}}

@@ -161,7 +161,7 @@ func (s *fakeSender) count() int {
 }
 
 var (
-	errAway   = errors.New("connection refused")
+	errDown   = errors.New("connection refused")
 	errLost   = fmt.Errorf("%w: EOF", ErrReplyLost)
 	errLocked = errors.New("the first of these is locked")
 	errValue  = fmt.Errorf("%w: 22021", ErrRejected)

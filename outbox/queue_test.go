@@ -60,7 +60,7 @@ func TestQueue_NeverCountsBelowZero(t *testing.T) {
 				}
 				return events, nil
 			},
-			record: func(n int, _ []Outcome) error { return map[bool]error{true: errAway}[n%3 == 0] },
+			record: func(n int, _ []Outcome) error { return map[bool]error{true: errDown}[n%3 == 0] },
 		}
 		post := &fakeSender{send: func(_ context.Context, r Request) Result {
 			time.Sleep(time.Duration(len(r.WebhookID)%5) * 7 * time.Millisecond)

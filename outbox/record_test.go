@@ -45,7 +45,7 @@ func TestRecorder_BatchIsRepeatedUnchangedUntilAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{record: func(n int, _ []Outcome) error {
 			if n <= 20 {
-				return errAway
+				return errDown
 			}
 			return nil
 		}}
@@ -76,7 +76,7 @@ func TestRecorder_RejectedBatchIsSplit(t *testing.T) {
 		accepted := map[int64]Outcome{}
 		s := &fakeStore{record: func(n int, batch []Outcome) error {
 			if n == 3 {
-				return errAway // in between, to be repeated
+				return errDown // in between, to be repeated
 			}
 			for _, o := range batch {
 				if o.EventID == 2 && o.Result.Response != "" || o.EventID == 4 {

@@ -1,6 +1,6 @@
 package outbox
 
-// sweep is the statement of store.ExpireLeases.
+// expire is the statement of store.ExpireLeases.
 func (db *simDB) expire(c *simCall) {
 	for _, r := range db.rows {
 		if !r.held() || r.leasedUntil >= db.clock() || r.lockedBy != nil {

@@ -182,7 +182,7 @@ func (s *simSchedule) execute(c *simCall) {
 	case c.kind == simSend:
 		s.receive(c.held.post)
 	case s.db.down:
-		c.err = errAway
+		c.err = errDown
 	case c.kind == simClaim:
 		c.executed = s.executeClaim(c)
 	case c.kind == simClaimed:
@@ -307,7 +307,7 @@ func (s *simSchedule) cut(c *simCall) {
 		s.calls = append(s.calls, &left)
 	}
 	c.executed, c.tx, c.events, c.n = true, nil, nil, 0
-	c.err = errAway
+	c.err = errDown
 	if c.kind == simClaim {
 		c.err = errLost
 	}

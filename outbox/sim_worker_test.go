@@ -16,7 +16,7 @@ type simWorker struct {
 
 	stop, cancel context.CancelFunc
 	ctx          context.Context
-	gone         chan struct{} // closed when the process ends: its calls come to nothing
+	gone         chan struct{} // closed when the process ends: its calls have no effect any more
 
 	// Under s.mu, since its own goroutines read or write them.
 	dead    bool // crashed or ended: nothing that it still does has an effect
@@ -112,7 +112,7 @@ func (w *simWorker) do(ctx context.Context, c *simCall) *simCall {
 	s.mu.Lock()
 	if w.dead {
 		s.mu.Unlock()
-		return &simCall{err: errAway}
+		return &simCall{err: errDown}
 	}
 	c.worker, c.at, c.done = w, s.now(), make(chan struct{})
 	s.fresh = append(s.fresh, c)
@@ -124,7 +124,7 @@ func (w *simWorker) do(ctx context.Context, c *simCall) *simCall {
 	case <-ctx.Done():
 	case <-w.gone:
 	}
-	return &simCall{err: errAway}
+	return &simCall{err: errDown}
 }
 
 func (w *simWorker) Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error) {

@@ -11,8 +11,8 @@ import (
 	"github.com/lib/pq/pqerror"
 )
 
-// Whatever else comes leaves it open whether a statement was committed: then a
-// claim must be looked up, not taken for failed.
+// Any other error leaves open whether a statement was committed: then a claim must be looked up, not
+// treated as failed.
 func TestErrors_OnlyTheServersReportMeansRolledBack(t *testing.T) {
 	for _, tt := range []struct {
 		name string

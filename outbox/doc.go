@@ -53,7 +53,7 @@
 //     row due again;
 //   - the recorder (record.go) repeats a write until the database accepts it;
 //   - ExpireLeases (store/background.go) makes the row due again;
-//   - the constraint outbox_document_stays_pending allows it neither 'sending' nor 'failed'.
+//   - the constraint outbox_at_least_once_stays_pending allows it neither 'sending' nor 'failed'.
 //
 // At most once:
 //   - claimSQL commits 'sending' before the POST, and claims pending rows only;

@@ -196,7 +196,7 @@ func (db *simDB) overtaken(tx *simTx) bool {
 func (db *simDB) supersede(r *simRow, by int64) {
 	next := *r
 	next.status, next.finishedAt, next.httpStatus = "superseded", db.clock(), 0
-	next.failure, next.error = "", "superseded"
+	next.failure, next.received, next.error = "", "", "superseded"
 	db.put(r, next)
 }
 

@@ -123,7 +123,7 @@ func (r *simRow) brokenCheck() string {
 	leasable := sending || r.status == "pending" && r.atLeastOnce
 	switch {
 	case r.atLeastOnce && (sending || r.status == "failed" || r.status == "skipped"):
-		return "outbox_document_stays_pending"
+		return "outbox_at_least_once_stays_pending"
 	case r.status == "superseded" && !r.isDocument():
 		return "outbox_only_a_document_is_superseded"
 	case sending && !r.held():
@@ -134,6 +134,8 @@ func (r *simRow) brokenCheck() string {
 		return "outbox_finished_at_is_set_when_finished"
 	case (r.syncedAt != 0) != (r.status == "sent" && r.channel == documentsChannel):
 		return "outbox_synced_at_is_set_when_a_document_is_sent"
+	case r.status == "failed" && (r.failure == "" || r.received == ""):
+		return "outbox_failed_has_a_failure"
 	case r.status == "sent" && (r.httpStatus == 0 || r.error != "" || r.failure != "" || r.received != ReceivedYes):
 		return "outbox_sent_has_an_answer"
 	}

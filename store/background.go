@@ -52,7 +52,7 @@ func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 		   where o.id = over.id
 		  returning o.id, o.at_least_once, o.failure, o.received, o.error
 		), newest as (
-		  select e.*, a.run, a.error = e.error and a.failure is not distinct from e.failure and a.http_status is null as same
+		  select e.*, a.run, a.failure = e.failure and a.http_status is null and a.error is not distinct from e.error as same
 		    from expired e
 		    left join lateral (select run, failure, http_status, error from webhook.attempts
 		                        where outbox_id = e.id order by run desc limit 1) a on true

@@ -160,7 +160,8 @@ with capacity as (
      for share of s, c skip locked
 ), superseded as (
   update webhook.outbox o
-     set status = 'superseded', finished_at = clock_timestamp(), http_status = null, failure = null, response = null,
+     set status = 'superseded', finished_at = clock_timestamp(),
+         http_status = null, failure = null, received = null, response = null,
          error = 'superseded: row ' || p.followed_by || ' is a later export of this document; '
                  || case when o.attempts = 0 then 'this one was never sent' else 'an attempt of this one may have arrived' end
     from picked p

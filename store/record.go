@@ -86,11 +86,12 @@ with recorded as (
    where o.id = r.id and case when o.leased_until is not null then o.claim_id end = r.claim_id
   returning o.id, r.verdict, o.http_status, o.failure, o.received, o.error
 ), newest as (
-  select f.*, a.run, a.error = f.error and a.failure is not distinct from f.failure and a.http_status is not distinct from f.http_status as same
+  select f.*, a.run,
+         a.failure = f.failure and a.http_status is not distinct from f.http_status and a.error is not distinct from f.error as same
     from recorded f
     left join lateral (select run, failure, http_status, error from webhook.attempts
                         where outbox_id = f.id order by run desc limit 1) a on true
-   where f.verdict = 'retry' and f.error is not null
+   where f.verdict = 'retry' and f.failure is not null
 ), longer as (
   update webhook.attempts a
      set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received

@@ -53,7 +53,7 @@ corpus: ## keep what fuzzing has found interesting beside the tests, which then 
 .PHONY: sim
 sim: ## a million simulated schedules of the protocol (SCHEDULES= and SEED= to choose)
 	SCHEDULES=$${SCHEDULES:-1000000} SEED=$${SEED:-1} $(GO) test ./outbox -count=1 -timeout 60m -v \
-		-run '^(TestThePromisesHoldInEverySchedule|TestASeedReplaysExactly)$$'
+		-run '^TestSim_(PromisesHoldInEverySchedule|SeedReplaysExactly)$$'
 
 .PHONY: mutants
 mutants: ## breakages of the protocol, one at a time in a copy: each must turn its test red (ONLY= to choose)

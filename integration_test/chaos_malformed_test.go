@@ -90,7 +90,7 @@ func TestChaosTenThousandMalformedRowsHoldUpNoGoodOne(t *testing.T) {
 	if n := len(rcv.all()); n != db.count(`select count(*) from webhook.outbox where `+isGood) {
 		t.Errorf("%d requests: more than the good ones", n)
 	}
-	if said := worker.log.String(); strings.Contains(said, "panic") || strings.Contains(said, "given back") {
+	if said := worker.log.String(); strings.Contains(said, "panic") || strings.Contains(said, "event released") {
 		t.Errorf("the worker said: %s", said[:2000])
 	}
 }

@@ -17,10 +17,10 @@ import (
 // Texts by which the proxy knows the worker's statements. A test that never
 // meets the statement it waits for fails, so a renamed one does not go unseen.
 const (
-	claimStatement  = "with lane as"
+	claimStatement  = "with capacity as"
 	lookUpStatement = "where o.claim_id = $1"
 	recordStatement = "as r (id, claim_id, verdict"
-	sweepStatement  = "with swept as"
+	sweepStatement  = "with expired as"
 	skipStatement   = "with off as"
 	setupStatement  = "set_config('default_transaction_isolation'"
 )

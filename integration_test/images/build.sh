@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds PostgreSQL images for the dockertest rung of `make test`, for machines that reach Debian's packages but no
-# container registry. Where `docker pull postgres:17-alpine` works, nobody needs this.
+# container registry. Where `docker pull postgres:17-alpine` works, this is not needed.
 #
-#   build.sh [VERSION ...]      13, 15 or 17; 15 if none is named
+#   build.sh [VERSION ...]      13, 15, 17 or 18; 15 if none is named
 #
 # The result is webhooks-test-postgres:VERSION; a version whose image exists is left alone. The mirror is the one that
 # this machine's apt uses. Needs root, Docker, and mmdebstrap (installed through apt-get where it is missing).
@@ -15,7 +15,8 @@ suite_of() {
     13) echo bullseye ;;
     15) echo bookworm ;;
     17) echo trixie ;;
-    *) echo "build.sh: no Debian release for PostgreSQL '$1'; there are 13, 15 and 17" >&2; exit 2 ;;
+    18) echo forky ;;
+    *) echo "build.sh: no Debian release for PostgreSQL '$1'; there are 13, 15, 17 and 18" >&2; exit 2 ;;
   esac
 }
 
@@ -37,9 +38,9 @@ install_mmdebstrap() {
 # A root file system with PostgreSQL and what it needs, and little else. Notes on the options:
 #  - variant=essential: apt itself stays outside.
 #  - createcluster.conf: the package would make a cluster while it is installed; the entrypoint makes ours.
-#  - llvm and bitcode: the JIT is 150 MB that no test asks for; without its plug-in PostgreSQL goes on without it.
-#  - Check-Valid-Until: the Release file of an archived suite (bullseye, some day) has expired; its signature is
-#    checked all the same.
+#  - llvm and bitcode: the JIT is 150 MB that no test needs; PostgreSQL works without its plug-in.
+#  - Check-Valid-Until: the Release file of an archived suite (bullseye) or of an old snapshot of a suite in development
+#    (forky) may have expired; its signature is checked all the same.
 root_file_system() {
   local version=$1 suite=$2 mirror=$3 tarball=$4
   mmdebstrap --quiet --variant=essential --include="postgresql-$version" \

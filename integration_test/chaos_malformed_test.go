@@ -34,7 +34,7 @@ func unrenderable() (kinds []malformed) {
 		kinds = append(kinds, malformed{"document.exported", facts, "now"})
 	}
 	for _, at := range []string{"infinity", "-infinity", "20000-01-01", "0044-03-15 BC", "150000-12-31"} {
-		kinds = append(kinds, malformed{oneAttemptEvents[len(kinds)%6], `{"name": "n"}`, at})
+		kinds = append(kinds, malformed{oneAttempts()[len(kinds)%6], `{"name": "n"}`, at})
 	}
 	return kinds
 }

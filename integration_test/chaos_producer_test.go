@@ -21,6 +21,7 @@ type producer struct {
 	choose *rand.Rand
 	proxy  *proxy
 	db     *database
+	events []string // those that are attempted once
 
 	mu   sync.Mutex
 	fate string // of the transaction under way
@@ -39,7 +40,7 @@ const (
 )
 
 func newProducer(c *chaos, number int) *producer {
-	p := &producer{c: c, number: number, choose: chooser(c.seed, 100+uint64(number)), proxy: newProxy(c.t, c.address)}
+	p := &producer{c: c, number: number, choose: chooser(c.seed, 100+uint64(number)), proxy: newProxy(c.t, c.address), events: oneAttempts()}
 	p.proxy.onRequest(func(x *exchange) action { return p.commits(x, fateNever) })
 	p.proxy.onAnswer(func(x *exchange) action { return p.commits(x, fateLost) })
 	p.db = open(c.t, p.proxy.address)
@@ -80,7 +81,7 @@ func (p *producer) run() {
 func (p *producer) draw() (events, facts []string) {
 	for range 1 + p.choose.IntN(6) {
 		p.n++
-		event := oneAttemptEvents[p.choose.IntN(len(oneAttemptEvents))]
+		event := p.events[p.choose.IntN(len(p.events))]
 		nonce := fmt.Sprintf("n%d-%d.", p.number, p.n)
 		id := fmt.Sprintf("%d-%d", p.number, p.n)
 		if len(events) == 0 && p.choose.IntN(oneInDocuments) > 0 {

@@ -207,7 +207,7 @@ func TestAnswersThatNoTextColumnHolds(t *testing.T) {
 			}))
 			t.Cleanup(rcv.Close)
 			db := ready(t, rcv.URL)
-			for _, event := range append(oneAttemptEvents, "document.exported") {
+			for _, event := range append(oneAttempts(), "document.exported") {
 				db.publish(event, `{"id": 1, "status": "Export"}`)
 			}
 			startWorker(t, quick(db.address))

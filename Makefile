@@ -9,7 +9,7 @@ help: ## this list
 
 .PHONY: build
 build: ## ./webhooks, a static binary (VERSION=1.2.3 names it; otherwise the module's version or the commit)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(if $(VERSION),-X github.com/recordengine/webhooks/cli.Version=$(VERSION))' -o webhooks .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(if $(VERSION),-X github.com/recordengine/webhooks/cli.version=$(VERSION))' -o webhooks .
 
 .PHONY: demo
 demo: build ## the sixty-second tour: seven events from application transactions to a receiver

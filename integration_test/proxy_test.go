@@ -20,7 +20,7 @@ const (
 	claimStatement  = "with lane as"
 	lookUpStatement = "where o.claim_id = $1"
 	recordStatement = "as r (id, claim_id, verdict"
-	sweepStatement  = "with swept as"
+	expireStatement  = "with swept as"
 	skipStatement   = "with off as"
 	setupStatement  = "set_config('default_transaction_isolation'"
 )

@@ -32,7 +32,7 @@ func TestChaos_BreaksNoPromise(t *testing.T) {
 // lasts ends the faults after a time, but not before every kind of them has struck
 // often enough to prove something. A busy machine needs longer for that.
 func (c *chaos) lasts(length time.Duration) {
-	over, cancel := context.WithTimeout(c.t.Context(), 3*length)
+	over, cancel := context.WithTimeout(c.t.Context(), max(3*length, patience))
 	c.t.Cleanup(cancel)
 	c.over = over
 	time.AfterFunc(length, func() {

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,13 +27,13 @@ type report struct {
 	slow                    time.Duration
 	printed                 map[string]map[string]string // by package and test that has not ended
 	passed, failed, skipped int
-	reasons                 []string // of the skipped
-	packages                int      // that passed
-	broken                  []string // packages that did not
+	reasons                 map[string][]string // tests that were skipped, by the reason
+	packages                int                 // that passed
+	broken                  []string            // packages that did not
 }
 
 func newReport(out io.Writer, slow time.Duration) *report {
-	return &report{out: out, slow: slow, printed: map[string]map[string]string{}}
+	return &report{out: out, slow: slow, printed: map[string]map[string]string{}, reasons: map[string][]string{}}
 }
 
 // line takes a line of the stream. What is not JSON comes from the go command itself.
@@ -92,7 +94,8 @@ func (r *report) testEnded(e event) {
 		if !isSubtest {
 			r.skipped++
 		}
-		r.reasons = append(r.reasons, e.Test+": "+reason(text))
+		why := reason(text)
+		r.reasons[why] = append(r.reasons[why], e.Test)
 	default: // run, pause, cont, bench
 		return
 	}
@@ -123,8 +126,9 @@ func (r *report) packageEnded(e event) {
 
 // summary prints what stands at the end and says whether all passed.
 func (r *report) summary(note string) bool {
-	for _, why := range r.reasons {
-		fmt.Fprintln(r.out, "skipped:", why)
+	for _, why := range slices.Sorted(maps.Keys(r.reasons)) {
+		slices.Sort(r.reasons[why])
+		fmt.Fprintf(r.out, "skipped: %s (%s)\n", why, strings.Join(r.reasons[why], ", "))
 	}
 	for _, name := range r.broken {
 		fmt.Fprintln(r.out, "failed:", name)

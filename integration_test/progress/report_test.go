@@ -37,7 +37,7 @@ func TestReport_PrintsEndsAndReasons(t *testing.T) {
 			in: stream + `{"Action":"output","Package":"p","Output":"PASS\n"}` + "\n" +
 				`{"Action":"output","Package":"p","Output":"ok  \tp\t3.2s\n"}` + "\n" + `{"Action":"pass","Package":"p","Elapsed":3.2}` + "\n",
 			want: "integration tests: PostgreSQL 15.18\n    3.1 s  TestSlow\nok  \tp\t3.2s\n" +
-				"skipped: TestNode: publish.mjs: no node; apt install nodejs\nnoted\n2 passed, 0 failed, 1 skipped\n",
+				"skipped: publish.mjs: no node; apt install nodejs (TestNode)\nnoted\n2 passed, 0 failed, 1 skipped\n",
 			passed: true,
 		},
 		"one failed, one did not end": {

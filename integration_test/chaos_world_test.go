@@ -44,7 +44,8 @@ func newChaos(t testing.TB, seed uint64) *chaos {
 	c.server = durableServer(t)
 	admin := open(t, c.server.DSN("postgres"))
 	admin.exec(`create database chaos`)
-	// Before PostgreSQL recovers it synchronises a thousand files one by one, unless this selects a quicker way (14 and newer).
+	// Before PostgreSQL recovers it synchronises a thousand files one by one, unless this selects a
+	// quicker way (14 and newer).
 	if admin.count(`select count(*) from pg_settings where name = 'recovery_init_sync_method'`) == 1 {
 		admin.exec(`alter system set recovery_init_sync_method = 'syncfs'`)
 	}

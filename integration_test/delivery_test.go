@@ -286,7 +286,8 @@ func checkCase(t *testing.T, db *database, rcv *receiver, id int64, c fixtures.C
 	if got[0].body != string(c.Want) {
 		t.Errorf("%s\n got %s\nwant %s", c.Name, got[0].body, c.Want)
 	}
-	// document_id keeps the exports of one document in order, so each that can be sent needs one. Test events do not store it.
+	// document_id keeps the exports of one document in order, so each that can be sent needs one.
+	// Test events do not store it.
 	if n := db.count(`select count(*) from webhook.outbox where id = $1 and webhook.document_id(data) is null`, id); n != 0 && c.Event == "document.exported" {
 		t.Errorf("%s: it has no document_id", c.Name)
 	}

@@ -19,7 +19,8 @@ import (
 	"github.com/recordengine/webhooks/temppg"
 )
 
-// A rung is one way to get a PostgreSQL for the tests. They are tried from the top; the first that works is used.
+// A rung is one way to get a PostgreSQL for the tests. They are tried from the top; the first that
+// works is used.
 type rung string
 
 const (
@@ -33,7 +34,8 @@ const howToGetOne = `the integration tests need a PostgreSQL (13 or newer). Any 
   - PostgreSQL's server programs: apt-get install postgresql, brew install postgresql@17, ...
   - TEST_DATABASE_URL=postgres://user:password@host:5432/postgres?sslmode=disable, of a role that may create databases`
 
-// chooseRungs returns the rungs to try: only TEST_DATABASE_URL if it is set, only the one that WEBHOOK_TEST_RUNG forces.
+// chooseRungs returns the rungs to try: only TEST_DATABASE_URL if it is set, only the one that
+// WEBHOOK_TEST_RUNG forces.
 func chooseRungs(forced, databaseURL string) ([]rung, error) {
 	switch {
 	case forced == "" && databaseURL != "":
@@ -163,8 +165,9 @@ func pull(ctx context.Context, pool *dockertest.Pool, image string) error {
 	}, docker.AuthConfiguration{})
 }
 
-// expiring runs the server for at most an hour, so that tests that were killed leave it running no longer. dockertest's
-// Resource.Expire does not work here: it sends the stop signal at once, and PostgreSQL then refuses new connections.
+// expiring runs the server for at most an hour, so that tests that were killed leave it running no
+// longer. dockertest's Resource.Expire does not work here: it sends the stop signal at once, and
+// PostgreSQL then refuses new connections.
 const expiring = `docker-entrypoint.sh "$@" & server=$!; (sleep 3600; kill -INT $server) & wait $server`
 
 // runContainer starts a container and waits until its PostgreSQL answers.

@@ -1,5 +1,6 @@
-// Package integration_test tests the program against a real PostgreSQL. Which one: see ladder_test.go. Without any, the
-// tests fail; they are never skipped. All share one server, and each has a database of its own.
+// Package integration_test tests the program against a real PostgreSQL. Which one: see
+// ladder_test.go. Without any, the tests fail; they are never skipped. All share one server, and
+// each has a database of its own.
 //
 //	TEST_DATABASE_URL       use this server
 //	WEBHOOK_TEST_RUNG       url, dockertest or binaries: use this way to a server or fail
@@ -40,8 +41,8 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// testsAtOnce is the default of -parallel. Most tests wait most of the time, for leases, retries and ten-second cycles:
-// four for each core keep it busy.
+// testsAtOnce is the default of -parallel. Most tests wait most of the time, for leases, retries
+// and ten-second cycles: four for each core keep it busy.
 func testsAtOnce() {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
@@ -187,7 +188,8 @@ func testDatabase(t testing.TB, template string) string {
 	return databaseURL(name)
 }
 
-// createDatabase copies a template. The encoding is named so that a server set up for another one says so.
+// createDatabase copies a template. The encoding is named so that a server set up for another one
+// says so.
 func createDatabase(ctx context.Context, name, template string) error {
 	_, err := shared.admin.ExecContext(ctx, fmt.Sprintf(`create database %s template %s encoding 'UTF8'`,
 		pq.QuoteIdentifier(name), pq.QuoteIdentifier(template)))

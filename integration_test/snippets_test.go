@@ -164,7 +164,8 @@ func TestSnippets_TriggerFiresOnTheChangeToExportOnly(t *testing.T) {
 	}
 }
 
-// The deferred trigger reads the document at commit, with what was written after the change of its status.
+// The deferred trigger reads the document at commit, with what was written after the change of its
+// status.
 func TestSnippets_TriggerIncludesLineItemsWrittenAfterTheDocument(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)

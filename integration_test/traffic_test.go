@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// produce writes transactions of a document and another event until stop is closed, rolls back one in five, and returns
-// how many it committed.
+// produce writes transactions of a document and another event until stop is closed, rolls back one
+// in five, and returns how many it committed.
 func produce(db *database, stop <-chan struct{}) (committed int) {
 	events := oneAttempts()
 	for n := 0; ; n++ {
@@ -36,8 +36,8 @@ func produce(db *database, stop <-chan struct{}) (committed int) {
 	}
 }
 
-// checkProduced: every committed event was sent and received, one-attempt events once, documents with the same bytes
-// each time; of a transaction that was rolled back nothing was received.
+// checkProduced: every committed event was sent and received, one-attempt events once, documents
+// with the same bytes each time; of a transaction that was rolled back nothing was received.
 func checkProduced(t *testing.T, db *database, rcv *receiver, committed int) {
 	t.Helper()
 	got := map[int64][]receipt{}

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds PostgreSQL images for the dockertest rung of `make test`, for machines that reach Debian's packages but no
-# container registry. Where `docker pull postgres:17-alpine` works, this is not needed.
+# Builds PostgreSQL images for the dockertest rung of `make test`, for machines that reach Debian's
+# packages but no container registry. Where `docker pull postgres:17-alpine` works, this is not
+# needed.
 #
 #   build.sh [VERSION ...]      13, 15, 17 or 18; 15 if none is named
 #
-# The result is webhooks-test-postgres:VERSION; an image that exists is not built again. The mirror is the one that
-# this machine's apt uses. Needs root, Docker, and mmdebstrap (installed through apt-get where it is missing).
+# The result is webhooks-test-postgres:VERSION; an image that exists is not built again. The mirror
+# is the one that this machine's apt uses. Needs root, Docker, and mmdebstrap (installed through
+# apt-get where it is missing).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -20,9 +22,9 @@ suite_of() {
   esac
 }
 
-# The address of Debian's main archive, as apt has it: read from its indexes, so that sources.list, .sources files and
-# anything that rewrites them are treated alike. Other archives (security, backports, third parties) are left out. Empty
-# before the first apt-get update.
+# The address of Debian's main archive, as apt has it: read from its indexes, so that sources.list,
+# .sources files and anything that rewrites them are treated alike. Other archives (security,
+# backports, third parties) are left out. Empty before the first apt-get update.
 mirror() {
   apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' 'Created-By: Packages' |
     awk '$1 == "Debian" && $2 == "Debian" { print $3; exit }'

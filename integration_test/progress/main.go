@@ -1,6 +1,6 @@
-// Command progress reads `go test -json` and prints what a reader waits for: each slow test and each package as it ends,
-// everything that a failed test printed, the reason of each skipped test, and a summary. Its exit status is 0 if every
-// package passed.
+// Command progress reads `go test -json` and prints what a reader waits for: each slow test and
+// each package as it ends, everything that a failed test printed, the reason of each skipped test,
+// and a summary. Its exit status is 0 if every package passed.
 package main
 
 import (

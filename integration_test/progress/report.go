@@ -57,7 +57,8 @@ func (r *report) line(line []byte) {
 	}
 }
 
-// packagePrinted passes on a package's own output, such as its last line and which server the tests use.
+// packagePrinted passes on a package's own output, such as its last line and which server the tests
+// use.
 func (r *report) packagePrinted(text string) {
 	if text != "PASS\n" && text != "FAIL\n" && !strings.HasPrefix(text, "=== ") && !strings.Contains(text, "[no test files]") {
 		fmt.Fprint(r.out, text)

@@ -12,7 +12,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -113,13 +112,12 @@ func allFailures(t *testing.T) []failing {
 
 // statusFailures are the answers of a receiver; the spec's Troubleshooting and what its list leaves out.
 func statusFailures(t *testing.T) (all []failing) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	srv := newResponder(t, func(w http.ResponseWriter, r receipt) {
 		var status int
-		_, _ = fmt.Sscan(req.URL.Query().Get("answer"), &status)
+		_, _ = fmt.Sscan(r.query.Get("answer"), &status)
 		w.Header().Set("Location", "https://elsewhere.example/"+secret)
 		w.WriteHeader(status)
-	}))
-	t.Cleanup(srv.Close)
+	})
 	s := sender.New(sender.Options{Timeout: 20 * time.Second, AllowNetworks: loopback})
 	for status, parts := range map[int][]string{
 		202: {"update webhook.channels set accept_status = accept_status || 202 where name = 'contacts'", "a success that is not counted"},

@@ -91,13 +91,13 @@ func (e *exercise) step(do func(Conforming) string) (difference string) {
 	if want != got {
 		return "PostgreSQL returned: " + got
 	}
-	model, real := e.model.Rows(), e.real.Rows()
-	if len(model) != len(real) {
-		return fmt.Sprintf("%d rows in the model, %d in PostgreSQL", len(model), len(real))
+	model, postgres := e.model.Rows(), e.real.Rows()
+	if len(model) != len(postgres) {
+		return fmt.Sprintf("%d rows in the model, %d in PostgreSQL", len(model), len(postgres))
 	}
 	for i, r := range model {
-		if r != real[i] {
-			difference += fmt.Sprintf("\nthe model:  %+v\nPostgreSQL: %+v", r, real[i])
+		if r != postgres[i] {
+			difference += fmt.Sprintf("\nthe model:  %+v\nPostgreSQL: %+v", r, postgres[i])
 		}
 		e.met[r.Status]++
 	}

@@ -85,23 +85,23 @@ func (e *exercise) claim(s step) move {
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", len(e.claims)+1)
 	e.claims = append(e.claims, id)
 	return move{fmt.Sprintf("claim %s %v", id, s.lanes), func(c Conforming) string {
-		return eventsAnd(c.Claim(context.Background(), id, e.lanes(c, s.lanes)))
+		return eventsAnd(c.Claim(context.Background(), id, e.capacity(c, s.lanes)))
 	}}
 }
 
-// lanes are what a dispatcher asks a claim for.
-func (e *exercise) lanes(c Conforming, drawn []laneStep) (capacity []Capacity) {
+// capacity is what a dispatcher has free when it claims.
+func (e *exercise) capacity(c Conforming, drawn []laneStep) (all []Capacity) {
 	for i, l := range drawn {
 		lane := Capacity{Channel: channels[i].Name, InFlight: l.inFlight, Retrying: l.retrying, RetriesPaused: l.retriesPaused}
 		if l.rows > 0 { // the last row begins below the limit, whether a row has 26 bytes or a few more
-			lane.ByteBudget = int64(l.rows*len(simFacts) - len(simFacts)/2)
+			lane.ByteBudget = int64(l.rows*len(simData) - len(simData)/2)
 		}
 		if 0 < l.cursor && l.cursor <= len(e.model.rows) {
 			lane.Cursor = c.Cursor(e.model.rows[l.cursor-1].times())
 		}
-		lanes = append(lanes, lane)
+		all = append(all, lane)
 	}
-	return lanes
+	return all
 }
 
 // ofClaim looks up or releases a claim. A release would wait for a locked row.

@@ -31,9 +31,9 @@ type step struct {
 // laneStep is what one channel asks for in a claim; the zero value, for all that there is.
 type laneStep struct {
 	inFlight, retrying int
-	retriesPaused        bool
-	rows           int // that the byte budget allows for; 0: no limit
-	cursor         int // a row; 0: none
+	retriesPaused      bool
+	rows               int // that the byte budget allows for; 0: no limit
+	cursor             int // a row; 0: none
 }
 
 type outcomeStep struct {

@@ -11,23 +11,24 @@ import (
 // modelSide is the simulation's model of the database under a clock that the suite sets.
 type modelSide struct {
 	*simDB
-	at  time.Duration
-	was map[int64]RowTimes // before the step
+	mistake simFlaw
+	at      time.Duration
+	was     map[int64]RowTimes // before the step
 }
 
-func newModelSide(flaw simFlaw) *modelSide {
-	m := &modelSide{}
-	s := &simSchedule{rng: rand.New(rand.NewPCG(1, 1)), lease: ConformanceLease}
-	m.simDB = &simDB{s: s, flaw: flaw, clock: func() time.Duration { return m.at }}
-	s.db = m.simDB
-	return m
-}
+// Model is a side that stands in for PostgreSQL.
+func Model() Real { return &modelSide{} }
 
-// Reset is called once.
 func (m *modelSide) Reset(all []ConformingChannel) {
 	m.at = time.Hour + time.Microsecond // never a multiple of ten seconds
-	for _, c := range all {
+	s := &simSchedule{rng: rand.New(rand.NewPCG(1, 1)), lease: ConformanceLease}
+	m.simDB = &simDB{s: s, flaw: m.mistake, clock: func() time.Duration { return m.at }}
+	s.db = m.simDB
+	for i, c := range all {
 		m.channels = append(m.channels, simChannel{enabled: c.Enabled, maxInFlight: c.MaxInFlight})
+		if c.AtLeastOnce {
+			m.retried = i // the last one; documents are in any case
+		}
 	}
 }
 
@@ -39,7 +40,7 @@ func (m *modelSide) pass(d time.Duration) {
 	}
 }
 
-// SetTimes lets it stand in for PostgreSQL.
+// SetTimes is part of Real.
 func (m *modelSide) SetTimes(now time.Duration, _ []RowTimes) { m.pass(now - m.at) }
 
 func (r *simRow) times() RowTimes { return RowTimes{ID: r.id, Due: r.due, Lease: r.leasedUntil} }

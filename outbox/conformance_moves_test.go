@@ -175,7 +175,7 @@ func (e *exercise) outcome(d outcomeStep) (o Outcome, ok bool) {
 	}
 	r := rows[d.row%len(rows)]
 	final := Failed
-	if r.isDocument() {
+	if r.atLeastOnce {
 		final = Retry
 	}
 	o = Outcome{EventID: r.id, Channel: channels[r.channel].Name, ClaimID: r.claimID, Verdict: [...]Verdict{Sent, final, Retry, Released}[d.verdict]}

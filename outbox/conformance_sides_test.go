@@ -42,9 +42,10 @@ type RowTimes struct {
 
 // ConformingChannel is a row of webhook.channels.
 type ConformingChannel struct {
-	Name        string
+	Name, Event string
 	Enabled     bool
 	MaxInFlight int
+	AtLeastOnce bool // as webhook.at_least_once has it: here not only documents may be
 }
 
 // ConformingEvent is what an application inserts.

@@ -69,8 +69,12 @@ claim time expire`, "\n")
 var channelsPlayed = [...]int{documentsChannel, 1, 6, documentsChannel}
 
 var sequences = rapid.Custom(func(t *rapid.T) (s sequence) {
-	for _, c := range channels {
-		s.channels = append(s.channels, ConformingChannel{Name: c.Name, Enabled: upTo(t, 7) < 7, MaxInFlight: 1 + upTo(t, 3)})
+	retried := [...]int{documentsChannel, documentsChannel, 1, 6}[upTo(t, 3)]
+	for i, c := range channels {
+		s.channels = append(s.channels, ConformingChannel{
+			Name: c.Name, Event: c.Event, Enabled: upTo(t, 7) < 7, MaxInFlight: 1 + upTo(t, 3),
+			AtLeastOnce: i == documentsChannel || i == retried,
+		})
 	}
 	for _, some := range rapid.SliceOfN(rapid.Custom(drawSteps), 14, 28).Draw(t, "steps") {
 		s.steps = append(s.steps, some...)

@@ -40,13 +40,13 @@ func Conform(t *testing.T, postgres Real, sequencesWanted int) {
 // The proof that a mistake is found within so many sequences: one side is the model with the mistake,
 // the other one the model without it, which behaves like PostgreSQL.
 func TestModel_MistakesAreFound(t *testing.T) {
-	for flaw, within := range map[simFlaw]int{
+	for mistake, within := range map[simFlaw]int{
 		expiryRequeues: 100, recordedUnderAnyClaim: 100, switchesNotLocked: 100, laterExportsOverlooked: 100,
 		finishedExportsOverlooked: 1000, retriesFillTheLane: 200,
 	} {
-		t.Run(string(flaw), func(t *testing.T) {
+		t.Run(string(mistake), func(t *testing.T) {
 			for seed := range within {
-				if e := play(sequences.Example(seed), newModelSide(""), flaw); e.difference != "" {
+				if e := play(sequences.Example(seed), Model(), mistake); e.difference != "" {
 					t.Logf("sequence %d: %s", seed, e.difference)
 					return
 				}
@@ -67,8 +67,8 @@ type exercise struct {
 }
 
 // play plays a sequence to its end or to the first difference.
-func play(s sequence, postgres Real, flaw simFlaw) *exercise {
-	e := &exercise{model: newModelSide(flaw), real: postgres, met: met{}}
+func play(s sequence, postgres Real, mistake simFlaw) *exercise {
+	e := &exercise{model: &modelSide{mistake: mistake}, real: postgres, met: met{}}
 	e.model.Reset(s.channels)
 	e.real.Reset(s.channels)
 	fmt.Fprintf(&e.played, "%+v\n", s.channels)

@@ -16,9 +16,9 @@ import (
 //
 //	conformance_sides     what a side can do, and what is compared
 //	conformance_model     one side: the model
-//	conformance_postgres  the other side: store.Store, and the tests
+//	conformance_postgres  the other side: store.Store; and the test
 //	conformance_steps     what is drawn
-//	conformance_moves     a drawn step as a call, the same one for both sides
+//	conformance_moves     a drawn step as a call, the same one on both sides; conformance_outcomes: a record
 
 // Conform plays random sequences. A failing one is shortened and printed.
 func Conform(t *testing.T, postgres Real, sequencesWanted int) {
@@ -71,7 +71,9 @@ func play(s sequence, postgres Real, mistake simFlaw) *exercise {
 	e := &exercise{model: &modelSide{mistake: mistake}, real: postgres, met: met{}}
 	e.model.Reset(s.channels)
 	e.real.Reset(s.channels)
-	fmt.Fprintf(&e.played, "%+v\n", s.channels)
+	for _, i := range channelsPlayed[:3] {
+		fmt.Fprintf(&e.played, "   %+v\n", s.channels[i])
+	}
 	for i, st := range s.steps {
 		if m := e.move(st); m.do != nil {
 			fmt.Fprintf(&e.played, "%2d %s", i+1, m.text)

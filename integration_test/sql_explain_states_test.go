@@ -131,7 +131,7 @@ func TestExplain_TheErrorBesideAnAttemptInFlightIsThatOfTheOneBefore(t *testing.
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	if got, err := store.New(pool, time.Hour).Claim(t.Context(), uuid.NewString(), []outbox.Lane{{Channel: "documents"}}); len(got) != 1 || err != nil {
+	if got, err := store.New(pool, time.Hour).Claim(t.Context(), uuid.NewString(), []outbox.Capacity{{Channel: "documents"}}); len(got) != 1 || err != nil {
 		t.Fatal(got, err)
 	}
 	db.explained(id, "is being sent now, by worker", "The attempt before this one ended with: HTTP 503")

@@ -161,9 +161,9 @@ func TestPlans_NoStatementOfAWorkerReadsFinishedRows(t *testing.T) {
 	var outcomes []outbox.Outcome
 	for range 30 { // most of them find nothing
 		attempt := uuid.NewString()
-		var lanes []outbox.Lane
+		var lanes []outbox.Capacity
 		for _, c := range outbox.Channels() {
-			lanes = append(lanes, outbox.Lane{Channel: c.Name})
+			lanes = append(lanes, outbox.Capacity{Channel: c.Name})
 		}
 		events, err := s.Claim(t.Context(), attempt, lanes)
 		if err != nil {

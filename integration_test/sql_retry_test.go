@@ -225,7 +225,7 @@ func TestFinishedRow_IsNotChangedByAStatementOfAWorker(t *testing.T) {
 	s := store.New(pool, time.Hour)
 	id := db.publish("contact.created", `{}`)
 	attempt := uuid.NewString()
-	if _, err := s.Claim(t.Context(), attempt, []outbox.Lane{{Channel: "contacts"}}); err != nil {
+	if _, err := s.Claim(t.Context(), attempt, []outbox.Capacity{{Channel: "contacts"}}); err != nil {
 		t.Fatal(err)
 	}
 	outcome := func(v outbox.Verdict) []outbox.Outcome {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// talker accepts connections and lets talk have each; it gives its address.
+// talker runs talk on each connection that it accepts, and returns its address.
 func talker(t testing.TB, talk func(c net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

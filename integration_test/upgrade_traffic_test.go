@@ -186,9 +186,9 @@ func writeTwo(app *database, n int) error {
 
 // deliver claims what there is, and records that it has arrived.
 func deliver(s *store.Store) (int, error) {
-	var lanes []outbox.Lane
+	var lanes []outbox.Capacity
 	for _, c := range outbox.Channels() {
-		lanes = append(lanes, outbox.Lane{Channel: c.Name})
+		lanes = append(lanes, outbox.Capacity{Channel: c.Name})
 	}
 	events, err := s.Claim(context.Background(), uuid.NewString(), lanes)
 	if err != nil || len(events) == 0 {

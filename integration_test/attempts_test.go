@@ -126,7 +126,7 @@ func TestRuns_EqualFailuresAreOneRun(t *testing.T) {
 	if n := db.count(`select count(*) from webhook.outbox o where attempts <> (select sum(a.attempts) + 1 from webhook.attempts a where a.outbox_id = o.id)`); n != 0 {
 		t.Error("the runs do not add up to the attempts")
 	}
-	db.explained(one, "was delivered at", "after 38 attempts", "What its attempts met: 30 × HTTP 503 from https://re.example (20", "5 × timed out: ", "1 × HTTP 503")
+	db.explained(one, "was delivered at", "after 38 attempts", "30 × HTTP 503 from https://re.example (20", "5 × timed out: ", "1 × HTTP 503")
 }
 
 func TestRuns_FirstAndNewestHundredAreKept(t *testing.T) {
@@ -142,7 +142,7 @@ func TestRuns_FirstAndNewestHundredAreKept(t *testing.T) {
 		got[100] != "250: 1 × 501 HTTP 501 from https://re.example" {
 		t.Errorf("%d runs are kept, from %q, %q to %q; the first and the newest hundred were expected", len(got), got[0], got[1], got[len(got)-1])
 	}
-	db.explained(id, "was not delivered yet, after 250 attempts", "What its attempts met lately: 1 × HTTP 501", "; 1 × HTTP 500")
+	db.explained(id, "was not delivered yet, after 250 attempts", "1 × HTTP 501", "; 1 × HTTP 500")
 }
 
 func TestRuns_ExpiredLeaseIsAnAttempt(t *testing.T) {
@@ -165,7 +165,7 @@ func TestRuns_ExpiredLeaseIsAnAttempt(t *testing.T) {
 	if got := db.runs(id); !slices.Equal(got, []string{"1: 3 ×  interrupted: outcome unknown"}) {
 		t.Errorf("the runs are %q", got)
 	}
-	db.explained(id, "What its attempts met: 3 × interrupted: outcome unknown")
+	db.explained(id, "3 × interrupted: outcome unknown")
 	if r := db.row(contact); r.Status != "failed" || r.Attempts != 1 || len(db.runs(contact)) != 0 {
 		t.Errorf("the one-attempt event is %+v, runs %q", r, db.runs(contact))
 	}

@@ -157,7 +157,7 @@ func TestRecord_LostLeaseChangesNothing(t *testing.T) {
 
 	w := startWorker(t, patient(db.address))
 	inFlight(t, rcv, 3)
-	db.exec(`update webhook.outbox set status = 'failed', finished_at = clock_timestamp(), leased_until = null, error = 'interrupted: outcome unknown' where id = $1`, contact)
+	db.exec(`update webhook.outbox set status = 'failed', finished_at = clock_timestamp(), leased_until = null, failure = 'interrupted', received = 'maybe', error = 'interrupted: outcome unknown' where id = $1`, contact)
 	db.exec(`update webhook.outbox set leased_until = null, due_at = 'infinity', error = 'interrupted: outcome unknown' where id = $1`, expired)
 	db.exec(`update webhook.outbox set claim_id = gen_random_uuid(), claimed_by = 'another', attempts = 2 where id = $1`, claimed)
 	before := fmt.Sprint(asText(db, contact), asText(db, expired), asText(db, claimed))

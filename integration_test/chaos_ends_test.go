@@ -48,7 +48,7 @@ func (c *chaos) froze(l *life, from, to time.Time) {
 }
 
 // defects are words that mean a defect wherever a worker logs them.
-var defects = []string{"panic", "goroutine ", "it does not change", "DATA RACE", "is no event", "recorded without its texts", "even without its texts"}
+var defects = []string{"panic", "goroutine ", "it does not change", "DATA RACE", "is no event", "outcome rejected"}
 
 // remember checks the log of a worker that has ended, and keeps when and how it ended.
 func (c *chaos) remember(l *life) {

@@ -89,7 +89,7 @@ func TestChaos_TenThousandMalformedRowsHoldUpNoGoodOne(t *testing.T) {
 	if n := len(rcv.all()); n != db.count(`select count(*) from webhook.outbox where `+isGood) {
 		t.Errorf("%d requests: more than the good ones", n)
 	}
-	if logged := worker.log.String(); strings.Contains(logged, "panic") || strings.Contains(logged, "released") {
+	if logged := worker.log.String(); strings.Contains(logged, "panic") || strings.Contains(logged, "event released") {
 		t.Errorf("the worker logged: %s", logged[:min(len(logged), 2000)])
 	}
 }

@@ -13,10 +13,10 @@ import (
 // Texts by which the proxy recognises the worker's statements. A test whose statement
 // never comes fails, so a changed text is noticed.
 const (
-	claimStatement  = "with lane as"
+	claimStatement  = "with capacity as"
 	lookUpStatement = "where o.claim_id = $1"
 	recordStatement = "as r (id, claim_id, verdict"
-	expireStatement = "with swept as"
+	expireStatement = "with expired as"
 	skipStatement   = "with off as"
 	setupStatement  = "set_config('default_transaction_isolation'"
 )

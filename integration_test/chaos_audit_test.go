@@ -18,7 +18,7 @@ create function chaos.note() returns trigger language plpgsql as $fn$ begin
   values (new.id, new.event, new.claimed_by, new.claimed_at, new.claim_id, case
     when old.finished_at is not null                                    then 'changed after its end'
     when new.attempts > old.attempts and new.leased_until is not null   then 'claimed'
-    when new.error like 'interrupted%' and old.leased_until < clock_timestamp() and new.leased_until is null
+    when new.failure = 'interrupted' and old.leased_until < clock_timestamp() and new.leased_until is null
                                                                         then 'interrupted'
     when new.finished_at is not null                                    then new.status
     when old.leased_until is not null and new.leased_until is null

@@ -45,7 +45,7 @@ func (c *chaos) accounts() map[int64]*account {
 	var list []*account
 	err := c.db.Select(&list, `
 		select o.id, o.event, o.status, o.due_at, o.attempts, o.claim_id, o.claimed_by, o.claimed_at, o.leased_until, o.finished_at,
-		       o.synced_at, o.http_status, o.error, o.response, l.nonce, o.document_id, coalesce(a.claims, 0) as claims
+		       o.synced_at, o.http_status, o.failure, o.received, o.error, o.response, l.nonce, o.document_id, coalesce(a.claims, 0) as claims
 		  from chaos.ledger l join webhook.outbox o using (id)
 		  left join (select id, count(*) filter (where kind = 'claimed') - count(*) filter (where kind = 'released') as claims
 		               from chaos.audit group by id) a using (id)`)
@@ -93,8 +93,9 @@ func (a *account) answeredWith(holds func(int) bool) bool {
 
 // String is the event with its deliveries, for the analysis of a failure.
 func (a *account) String() string {
-	s := fmt.Sprintf("event %d (%s, document %s): %s after %d claims, http_status %d, error %q, received %d times:",
-		a.ID, a.Event, value(a.DocumentID), a.Status, a.Attempts, value(a.HTTPStatus), value(a.Error), len(a.received))
+	s := fmt.Sprintf("event %d (%s, document %s): %s after %d claims, http_status %d, failure %s, received %s, error %q, received %d times:",
+		a.ID, a.Event, value(a.DocumentID), a.Status, a.Attempts, value(a.HTTPStatus), value(a.Failure), value(a.Received),
+		value(a.Error), len(a.received))
 	for _, d := range a.received {
 		s += fmt.Sprintf(" %s–%s answered %d;", d.at.UTC().Format("15:04:05.000"), d.until.UTC().Format("15:04:05.000"), d.answered)
 	}
@@ -103,7 +104,7 @@ func (a *account) String() string {
 
 // checkOneAttempt: received at most once, ever; and what the row says is true.
 func (c *chaos) checkOneAttempt(a *account) {
-	says := value(a.Error)
+	says := value(a.Received)
 	switch {
 	case len(a.received) > 1:
 		c.t.Errorf("received more than once: %s", a)
@@ -117,15 +118,18 @@ func (c *chaos) checkOneAttempt(a *account) {
 		if !a.answeredWith(func(status int) bool { return status == *a.HTTPStatus }) || counted(*a.HTTPStatus) {
 			c.t.Errorf("failed with a status that no receipt has: %s", a)
 		}
-	case a.Status == "failed" && strings.Contains(says, "nothing was sent"):
-		if len(a.received) > 0 {
-			c.t.Errorf("received, and its error says that nothing was sent: %s", a)
+		if isSuccess := *a.HTTPStatus/100 == 2; isSuccess != (says == "yes") || !isSuccess && says != "no" {
+			c.t.Errorf("received does not follow from the status: %s", a)
 		}
-	case a.Status == "failed" && strings.HasPrefix(says, "interrupted"):
+	case a.Status == "failed" && says == "no":
+		if len(a.received) > 0 {
+			c.t.Errorf("received, but its row has received = 'no': %s", a)
+		}
+	case a.Status == "failed" && says == "maybe" && value(a.Failure) == "interrupted":
 		if len(a.received) == 1 && a.received[0].at.After(*a.FinishedAt) && !c.wasFrozen(*a.ClaimedBy) {
 			c.t.Errorf("its POST was begun after its lease had been expired: %s", a)
 		}
-	case a.Status == "failed" && strings.Contains(says, "outcome unknown"):
+	case a.Status == "failed" && says == "maybe":
 	case a.Status == "skipped":
 		if len(a.received) > 0 || a.Claims > 0 {
 			c.t.Errorf("skipped, but it was claimed: %s", a)

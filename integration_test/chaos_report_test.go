@@ -106,9 +106,8 @@ func (c *chaos) survivors() (interrupted, again map[string]int) {
 func (c *chaos) outcomes() string {
 	var lines []string
 	if err := c.db.Select(&lines, `
-		select format('%8s  events %s%s', count(*), status, case when error like 'interrupted%' then ': interrupted, outcome unknown' when status = 'failed' and http_status is null then ': no answer' end)
-		  from webhook.outbox group by status, case when error like 'interrupted%' then ': interrupted, outcome unknown' when status = 'failed' and http_status is null then ': no answer' end
-		  order by 1 desc`); err != nil {
+		select format('%8s  events %s', count(*), concat_ws(', ', status, failure, 'received: ' || received))
+		  from webhook.outbox group by status, failure, received order by 1 desc`); err != nil {
 		c.t.Error(err)
 	}
 	var changes []string

@@ -72,11 +72,13 @@ type row struct {
 	FinishedAt  *time.Time `db:"finished_at"`
 	SyncedAt    *time.Time `db:"synced_at"`
 	HTTPStatus  *int       `db:"http_status"`
+	Failure     *string
+	Received    *string
 	Error       *string
 	Response    *string
 }
 
-const rowColumns = `id, event, status, due_at, attempts, claim_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, error, response`
+const rowColumns = `id, event, status, due_at, attempts, claim_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, failure, received, error, response`
 
 func (db *database) row(id int64) (r row) {
 	db.t.Helper()

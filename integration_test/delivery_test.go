@@ -274,7 +274,7 @@ func checkCase(t *testing.T, db *database, rcv *receiver, id int64, c fixtures.C
 	t.Helper()
 	r, got := db.row(id), rcv.of(id)
 	if c.WantError != "" {
-		if r.Status != "failed" || value(r.Error) != c.WantError || len(got) != 0 {
+		if r.Status != "failed" || value(r.Failure) != "render" || value(r.Error) != c.WantError || len(got) != 0 {
 			t.Errorf("%s: %s, received %d times, with the error\n got %s\nwant %s", c.Name, r.Status, len(got), value(r.Error), c.WantError)
 		}
 		return

@@ -145,7 +145,9 @@ func (e *exercise) ofRow(s step) move {
 	return move{}
 }
 
+// eventsAnd puts the events in order of their channels. Within a channel the order counts.
 func eventsAnd(events []Event, err error) string {
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.Channel, b.Channel) })
 	text := fmt.Sprintf("%d events", len(events))
 	for _, ev := range events {
 		text += fmt.Sprintf(", %d (%s, test: %t, at least once: %t, attempt %d of claim %s, %d slots)",

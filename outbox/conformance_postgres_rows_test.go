@@ -2,9 +2,9 @@ package outbox_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
-
-	"github.com/lib/pq"
 
 	"github.com/recordengine/webhooks/outbox"
 )
@@ -28,23 +28,22 @@ func (p *postgres) place(at time.Duration) time.Duration {
 // SetTimes is part of outbox.Real.
 func (p *postgres) SetTimes(now time.Duration, rows []outbox.RowTimes) {
 	p.now = now
-	var ids, due, leases []int64
+	var changed []string
 	for _, r := range rows {
 		r.Due, r.Lease = p.place(r.Due), p.place(r.Lease)
 		if p.was[r.ID] != r {
-			ids, due, leases = append(ids, r.ID), append(due, r.Due.Microseconds()), append(leases, r.Lease.Microseconds())
 			p.was[r.ID] = r
+			changed = append(changed, fmt.Sprintf("(%d, %d, %d)", r.ID, r.Due.Microseconds(), r.Lease.Microseconds()))
 		}
 	}
-	if len(ids) == 0 {
-		return
+	if len(changed) > 0 {
+		p.db.MustExec(`
+			update webhook.outbox o
+			   set due_at = 'epoch'::timestamptz + t.due * interval '1 microsecond',
+			       leased_until = 'epoch'::timestamptz + nullif(t.lease, 0) * interval '1 microsecond'
+			  from (values ` + strings.Join(changed, ", ") + `) as t (id, due, lease)
+			 where o.id = t.id`)
 	}
-	must(p.db.Exec(`
-		update webhook.outbox o
-		   set due_at = 'epoch'::timestamptz + t.due * interval '1 microsecond',
-		       leased_until = 'epoch'::timestamptz + nullif(t.lease, 0) * interval '1 microsecond'
-		  from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as t (id, due, lease)
-		 where o.id = t.id`, pq.Array(ids), pq.Array(due), pq.Array(leases)))
 }
 
 func (p *postgres) Cursor(row outbox.RowTimes) outbox.Cursor {

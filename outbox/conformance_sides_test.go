@@ -15,7 +15,7 @@ type Conforming interface {
 	Skip(ctx context.Context) (int, error)
 
 	Reset(channels []ConformingChannel) // no rows, nothing locked, Offline Mode off
-	Insert(events []ConformingEvent)    // in one transaction
+	Insert(events []ConformingEvent)    // at one instant
 	Cancel(id int64)
 	ChangeSwitch(channel string, on bool) // in a transaction that stays open; "" is Offline Mode
 	CommitSwitch()

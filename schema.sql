@@ -354,6 +354,35 @@ end
 $fn$;
 comment on function webhook.refuse_removal() is 'Refuses the removal of rows of channels and settings. Internal.';
 
+-- What the worker's HTTP client can call. Strict, so that nothing is claimed for a URL that cannot be
+-- called. Never quotes the URL.
+create function webhook.url_problem(url text) returns text
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
+  as $fn$
+begin
+  return case
+    when coalesce($1, '') = ''
+      then 'it has no URL'
+    when $1 !~* '^https?://'
+      then 'its URL does not begin with http:// or https://'
+    when $1 ~ '[[:space:][:cntrl:]\u0080-\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]'
+      then 'its URL does not parse: it contains a space or a control character'
+    when substring($1 from '^[^/]*//[^/?#]*') ~ ':0*(6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[1-9][0-9]{5,})?$'
+         and substring($1 from '^[^/]*//[^/?#]*') !~ ':$'
+      then 'its URL does not parse: the port is not between 1 and 65535'
+    -- userinfo, then a name or an IPv6 address (eight groups, or fewer around one ::), then a port
+    when $1 !~* ('^https?://(([a-z0-9._~!$&''()*+,;=:@-]|%[0-9a-f]{2})*@)?([a-z0-9._-]+'
+                 '|\[([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\]'
+                 '|\[(?!([^]:]*:){8})(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?::(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?\])'
+                 '(:[0-9]*)?([/?#]|$)')
+      then 'its URL does not parse: the host is missing or malformed'
+    when regexp_replace($1, '^([^?#]*)\?[^#]*', '\1') ~* '%($|.$|[^0-9a-f]|.[^0-9a-f])'
+      then 'its URL does not parse: a % is not followed by two hexadecimal digits'
+  end;
+end
+$fn$;
+comment on function webhook.url_problem(text) is 'Why this URL cannot be called, or null. Never quotes the URL.';
+
 create table webhook.channels (
   name          text primary key,
   event         text not null unique,
@@ -361,6 +390,7 @@ create table webhook.channels (
   at_least_once boolean not null generated always as (webhook.at_least_once(event)) stored,
   url           text
                 constraint channels_url_is_http_or_https check (url is null or url = '' or url ~* '^https?://'),
+  url_problem   text generated always as (webhook.url_problem(url)) stored, -- each poll needs it
   enabled       boolean not null default false,
   accept_status int[] not null default '{200,201,204}'
                 constraint channels_accept_status_lists_2xx check (
@@ -379,6 +409,7 @@ comment on column webhook.channels.event         is 'The event that this channel
 comment on column webhook.channels.position      is 'The order in which channels are listed.';
 comment on column webhook.channels.at_least_once is 'The guarantee: retried until a success, or attempted once. See webhook.at_least_once.';
 comment on column webhook.channels.url           is 'The endpoint, http or https. It may contain a key: readers see its host only.';
+comment on column webhook.channels.url_problem   is 'Why the URL cannot be called, or null.';
 comment on column webhook.channels.enabled       is 'The switch, off until a person turns it on. Off: events that are delivered at least once stay pending, others become skipped.';
 comment on column webhook.channels.accept_status is 'The HTTP statuses that count as delivered, of 200 to 299.';
 comment on column webhook.channels.max_in_flight is 'How many POSTs one worker process makes at once to this endpoint, 1 to 1000.';
@@ -523,35 +554,6 @@ comment on constraint interventions_action_is_known on webhook.interventions is 
 ------------------------------------------------------------------------------------------------
 -- What reads.
 
--- What the worker's HTTP client can call. Strict, so that nothing is claimed for a URL that cannot be
--- called. Never quotes the URL.
-create function webhook.url_problem(url text) returns text
-  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
-  as $fn$
-begin
-  return case
-    when coalesce($1, '') = ''
-      then 'it has no URL'
-    when $1 !~* '^https?://'
-      then 'its URL does not begin with http:// or https://'
-    when $1 ~ '[[:space:][:cntrl:]\u0080-\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]'
-      then 'its URL does not parse: it contains a space or a control character'
-    when substring($1 from '^[^/]*//[^/?#]*') ~ ':0*(6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[1-9][0-9]{5,})?$'
-         and substring($1 from '^[^/]*//[^/?#]*') !~ ':$'
-      then 'its URL does not parse: the port is not between 1 and 65535'
-    -- userinfo, then a name or an IPv6 address (eight groups, or fewer around one ::), then a port
-    when $1 !~* ('^https?://(([a-z0-9._~!$&''()*+,;=:@-]|%[0-9a-f]{2})*@)?([a-z0-9._-]+'
-                 '|\[([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\]'
-                 '|\[(?!([^]:]*:){8})(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?::(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?\])'
-                 '(:[0-9]*)?([/?#]|$)')
-      then 'its URL does not parse: the host is missing or malformed'
-    when regexp_replace($1, '^([^?#]*)\?[^#]*', '\1') ~* '%($|.$|[^0-9a-f]|.[^0-9a-f])'
-      then 'its URL does not parse: a % is not followed by two hexadecimal digits'
-  end;
-end
-$fn$;
-comment on function webhook.url_problem(text) is 'Why this URL cannot be called, or null. Never quotes the URL.';
-
 -- All that logs, errors and readers see of a URL. Of one that does not parse it is not known where the
 -- host ends and a password begins.
 create function webhook.url_host(url text) returns text
@@ -566,12 +568,10 @@ comment on function webhook.url_host(text) is 'Host and port of a URL, without u
 create function webhook.channel_problem(channel webhook.channels, settings webhook.settings) returns text
   language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
   as $fn$
-declare
-  of_url text := webhook.url_problem(channel.url);
 begin
   return case
-    when of_url is not null
-      then of_url || ': update webhook.channels set url = ''https://...'' where name = ''' || channel.name || ''''
+    when channel.url_problem is not null
+      then channel.url_problem || ': update webhook.channels set url = ''https://...'' where name = ''' || channel.name || ''''
     when channel.event = 'document.exported' and coalesce(settings.document_base_url, '') = ''
       then 'webhook.settings has no document_base_url, which doc_url needs: update webhook.settings set document_base_url = ''https://...'''
   end;

@@ -43,7 +43,7 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 		return err
 	}
 	if notice, err := store.CompareSchema(stop, db, p.Schema); err == nil && notice != "" {
-		log.Warn("schema newer than this binary", zap.String("notice", notice))
+		log.Warn("the schema is newer than this binary", zap.String("notice", notice))
 	}
 	limitGarbageCollection(f)
 	w := newWorker(db, log, cfg)

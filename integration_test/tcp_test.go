@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"bufio"
 	"net"
 	"sync"
 	"testing"
@@ -41,8 +40,6 @@ func talker(t testing.TB, talk func(c net.Conn)) string {
 	}()
 	return l.Addr().String()
 }
-
-func newReader(c net.Conn) *bufio.Reader { return bufio.NewReader(c) }
 
 // closedPort is an address at which nothing listens.
 func closedPort(t testing.TB) string {

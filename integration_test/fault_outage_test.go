@@ -101,9 +101,9 @@ func TestOutage_TerminatedSessionsUnderTraffic(t *testing.T) {
 	db := ready(t, rcv.URL)
 	startWorker(t, patient(named(t, db.address)))
 
-	books, stop := &ledger{}, make(chan struct{})
+	committed, stop := 0, make(chan struct{})
 	var writing sync.WaitGroup
-	writing.Go(func() { books.produce(db, stop) })
+	writing.Go(func() { committed = produce(db, stop) })
 	terminated := 0
 	for range 40 {
 		before := len(rcv.all())
@@ -114,7 +114,7 @@ func TestOutage_TerminatedSessionsUnderTraffic(t *testing.T) {
 	writing.Wait()
 
 	finished(t, db)
-	checkBooks(t, db, rcv, books)
+	checkProduced(t, db, rcv, committed)
 	if n := db.count(`select count(*) from webhook.outbox where status <> 'sent'`); n != 0 {
 		t.Errorf("%d events were not delivered, although their worker lived on", n)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -201,13 +200,12 @@ func TestRecord_AnswersThatNoTextColumnHolds(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
-			rcv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rcv := newResponder(t, func(w http.ResponseWriter, r receipt) {
 				w.WriteHeader(status)
-				_, _ = w.Write(bodies[strings.TrimPrefix(r.URL.Path, "/")])
-			}))
-			t.Cleanup(rcv.Close)
+				_, _ = w.Write(bodies[strings.TrimPrefix(r.path, "/")])
+			})
 			db := ready(t, rcv.URL)
-			for _, event := range append(oneAttemptEvents, "document.exported") {
+			for _, event := range append(oneAttempts(), "document.exported") {
 				db.publish(event, `{"id": 1, "status": "Export"}`)
 			}
 			startWorker(t, quick(db.address))

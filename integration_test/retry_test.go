@@ -55,7 +55,7 @@ func TestRetry_DocumentIsSentAgainAtTheNextTenSecondMarkByteForByte(t *testing.T
 	db := ready(t, rcv.URL)
 	keepHistory(db)
 	startWorker(t, quick(db.address))
-	id := db.publish("document.exported", exampleFacts(t, "document.exported"))
+	id := db.publish("document.exported", exampleData(t, "document.exported"))
 
 	eventually(t, "the document is sent at the third attempt", func() bool { return db.status(id) == "sent" })
 	got := rcv.of(id)

@@ -6,10 +6,11 @@ import "time"
 // methods are the statements of package store, each executed in one instant, except the claim, whose
 // snapshot, locks and commit are three.
 type simDB struct {
-	s    *simSchedule
-	flaw simFlaw
-	rows []*simRow // in the order of their ids, which begin with 1
-	down bool      // connections are refused
+	s     *simSchedule
+	flaw  simFlaw
+	clock func() time.Duration // clock_timestamp()
+	rows  []*simRow            // in the order of their ids, which begin with 1
+	down  bool                 // connections are refused
 
 	offline  bool
 	channels []simChannel // as in Channels()
@@ -75,9 +76,6 @@ func (r *simRow) priority() int {
 	}
 	return 2
 }
-
-// clock is clock_timestamp(). It begins some way between two ten-second marks.
-func (db *simDB) clock() time.Duration { return db.s.now() + db.s.clockAhead }
 
 // simCycle is the spec's retry cycle.
 const simCycle = 10 * time.Second

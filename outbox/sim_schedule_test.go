@@ -103,6 +103,7 @@ func newSchedule(seed uint64, flaw simFlaw, lines *strings.Builder) *simSchedule
 	}
 
 	s.db = &simDB{s: s, flaw: flaw, channels: make([]simChannel, len(channels)), retried: [...]int{0, 0, 0, 1}[rng.IntN(4)]}
+	s.db.clock = func() time.Duration { return s.now() + s.clockAhead }
 	for i := range s.db.channels {
 		s.db.channels[i] = simChannel{enabled: rng.IntN(8) > 0, maxInFlight: 1 + rng.IntN(4)}
 	}

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// ErrReplyLost: a statement may or may not have been committed, since the connection broke before
+// ErrReplyLost means that a statement may or may not have been committed, since the connection broke before
 // the database's reply was complete.
 var ErrReplyLost = errors.New("the database's reply was lost")
 
-// ErrRejected: the database rejected a write because of its values (SQLSTATE class 22 or 23).
+// ErrRejected means that the database rejected a write because of its values (SQLSTATE class 22 or 23).
 // Repeating it unchanged cannot succeed.
 var ErrRejected = errors.New("the database rejected the values")
 
-// ErrDenied: the database denied a write for a reason that lies neither in its values nor in the
+// ErrDenied means that the database denied a write for a reason that lies neither in its values nor in the
 // connection: a missing privilege, or a trigger of the database's owner. Nothing was written, and
 // another row may be accepted.
 var ErrDenied = errors.New("the database denied the write")

@@ -39,7 +39,7 @@ func (s *Store) Claim(ctx context.Context, claimID string, capacity []outbox.Cap
 // claimOnce runs the claim; sent says whether the server may have received it. Then any error that the
 // server itself does not report leaves open whether the claim was committed.
 func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox.Capacity) (events []outbox.Event, sent bool, err error) {
-	stmt, err := s.claim.prepare(ctx, s.db, claimSQL)
+	stmt, err := s.claim.prepare(ctx, s.db, claimSQL) //nolint:sqlclosecheck // kept for the next claim; closed with its connection
 	if err != nil {
 		return nil, false, err
 	}

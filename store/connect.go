@@ -60,7 +60,7 @@ type sessionDriver struct {
 // Driver implements driver.Connector.
 func (s sessions) Driver() driver.Driver { return sessionDriver{s.Connector.Driver(), s.network} }
 
-// ErrReadOnly: after a failover the session is on the old primary.
+// ErrReadOnly means that after a failover the session is on the old primary.
 var ErrReadOnly = errors.New("the database accepts no writes (a standby, or a primary that was demoted)")
 
 // Connect opens a connection and sets up its session. The search_path leaves out every schema in which

@@ -35,7 +35,7 @@ func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) (locked [
 }
 
 func (s *Store) recordOnce(ctx context.Context, outcomes []outbox.Outcome) error {
-	stmt, err := s.record.prepare(ctx, s.db, recordSQL)
+	stmt, err := s.record.prepare(ctx, s.db, recordSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
 	if err == nil {
 		_, err = stmt.ExecContext(ctx, outcomeArrays(outcomes)...)
 	}

@@ -10,7 +10,7 @@ import (
 // recordUnlocked writes the outcomes whose rows are free and returns the others.
 func (s *Store) recordUnlocked(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
 	var ids []int64
-	stmt, err := s.record.prepare(ctx, s.db, recordUnlockedSQL)
+	stmt, err := s.record.prepare(ctx, s.db, recordUnlockedSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
 	if err == nil {
 		err = stmt.SelectContext(ctx, &ids, outcomeArrays(outcomes)...)
 	}

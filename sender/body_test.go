@@ -3,7 +3,6 @@ package sender
 import (
 	"compress/gzip"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,7 +113,7 @@ func TestSend_GzipBombIsNotInflated(t *testing.T) {
 		z.Close()
 	})
 	got := send(t, newSender(t, time.Minute), newRequest(srv.URL))
-	if !got.Delivered() || !slices.Contains([]rune(got.Response), '\uFFFD') {
+	if !got.Delivered() || got.Response != "" { // NUL is shown as a space, and only so much of them is inflated
 		t.Errorf("got %+v", got)
 	}
 }

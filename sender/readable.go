@@ -10,6 +10,7 @@ import (
 // so that the end of an error, which says the outcome, is never cut off.
 const (
 	maxResponse = 2048
+	maxMasked   = 8 * maxResponse // what is masked before it is cut; a secret is longer than its mask
 	maxError    = 1024
 	maxOrigin   = 300
 	maxDetail   = 300
@@ -19,6 +20,9 @@ const (
 // cut. Of a body that is not whole the end may be the beginning of a secret,
 // which is masked too.
 func response(body string, whole bool, hidden secrets) string {
+	if len(body) > maxMasked {
+		body, whole = body[:maxMasked], false
+	}
 	var text string
 	if whole {
 		text = hidden.mask(clean(body))

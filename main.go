@@ -3,17 +3,22 @@
 package main
 
 import (
-	_ "embed"
+	"embed"
 	"os"
 
 	"github.com/recordengine/webhooks/cli"
+	"github.com/recordengine/webhooks/store"
 )
 
 //go:embed schema.sql
 var schema string
 
+//go:embed upgrades
+var upgrades embed.FS
+
 func main() {
 	os.Exit(cli.Main(os.Args[1:], cli.Process{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Schema: schema,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		Schema: store.Schema{Present: schema, Upgrades: upgrades},
 	}))
 }

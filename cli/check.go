@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,11 +84,12 @@ func (d *doctor) database(ctx context.Context, p Process) bool {
 	} else {
 		d.ok("database: PostgreSQL %s", about.Version)
 	}
-	if err := store.CheckSchema(ctx, d.db, p.Schema); err != nil {
+	notice, err := store.CompareSchema(ctx, d.db, p.Schema)
+	if err != nil {
 		d.bad("%v", err)
 		return false
 	}
-	d.ok("schema: up to date")
+	d.ok("schema: %s", cmp.Or(notice, "up to date"))
 	return true
 }
 

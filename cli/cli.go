@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/lib/pq"
+
+	"github.com/recordengine/webhooks/store"
 )
 
 // The exit statuses.
@@ -31,7 +33,7 @@ type Process struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Environ []string
-	Schema  string // the text of schema.sql
+	Schema  store.Schema
 }
 
 // command is one word of the command line.

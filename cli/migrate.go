@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -22,7 +23,7 @@ func runMigrate(ctx, _ context.Context, p Process, args []string) error {
 		return err
 	}
 	if *show {
-		_, err := fmt.Fprint(p.Stdout, p.Schema)
+		_, err := fmt.Fprint(p.Stdout, p.Schema.Present)
 		return err
 	}
 	db, err := f.open(*database)
@@ -40,30 +41,38 @@ func runMigrate(ctx, _ context.Context, p Process, args []string) error {
 }
 
 func checkSchema(ctx context.Context, p Process, db *sqlx.DB) error {
-	if err := store.CheckSchema(ctx, db, p.Schema); err != nil {
+	notice, err := store.CompareSchema(ctx, db, p.Schema)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(p.Stdout, "the schema is up to date")
+	_, err = fmt.Fprintln(p.Stdout, cmp.Or(notice, "the schema is up to date"))
 	return err
 }
 
 func applySchema(ctx context.Context, p Process, db *sqlx.DB) error {
 	applied, err := store.Migrate(ctx, db, p.Schema)
+	for _, file := range applied {
+		fmt.Fprintln(p.Stdout, file+" is applied")
+	}
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	if !applied {
-		_, err = fmt.Fprintln(p.Stdout, "nothing to do: the schema is up to date")
+	if len(applied) > 0 {
+		_, err = fmt.Fprintln(p.Stdout, "next: set a URL and turn a channel on, then webhooks run; see: select * from webhook.status")
 		return err
 	}
-	_, err = fmt.Fprint(p.Stdout, "schema.sql is applied\nnext: set a URL and turn a channel on, then webhooks run; see: select * from webhook.status\n")
+	notice, err := store.CompareSchema(ctx, db, p.Schema)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.Stdout, "nothing to do: "+cmp.Or(notice, "the schema is up to date"))
 	return err
 }
 
-// createRoles grants what it can. Where this database's user may not, it prints
-// the statements for somebody who may.
+// createRoles grants what it can. If this database's user lacks the privilege, it
+// prints the statements for a user who has it.
 func createRoles(ctx context.Context, p Process, db *sqlx.DB) error {
-	err := db.SelectContext(ctx, new([]string), `select webhook.create_roles()`)
+	err := grantRoles(ctx, db)
 	if err == nil {
 		_, err = fmt.Fprintln(p.Stdout, "the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin have their privileges; grant them to your own, for example: grant webhook_producer to app")
 		return err
@@ -78,5 +87,18 @@ func createRoles(ctx context.Context, p Process, db *sqlx.DB) error {
 	for _, s := range statements {
 		fmt.Fprintln(p.Stdout, s+";")
 	}
-	return fmt.Errorf("create the roles: %w; the statements above do it, run by somebody who may", err)
+	return fmt.Errorf("create the roles: %w; run the statements above as a user with CREATEROLE", err)
+}
+
+// grantRoles waits for another migration longer than a session's lock_timeout.
+func grantRoles(ctx context.Context, db *sqlx.DB) error {
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, `set local lock_timeout = '10s'; select webhook.create_roles()`); err != nil {
+		return err
+	}
+	return tx.Commit()
 }

@@ -42,6 +42,9 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	case err != nil:
 		return err
 	}
+	if notice, err := store.CompareSchema(stop, db, p.Schema); err == nil && notice != "" {
+		log.Warn("schema newer than this binary", zap.String("notice", notice))
+	}
 	limitGarbageCollection(f)
 	w := newWorker(db, log, cfg)
 	if *once {

@@ -10,7 +10,7 @@ import (
 	"github.com/lib/pq"
 )
 
-// clearlyRefused are what the functions of a person in charge may answer: a value
+// clearlyRefused are what the functions of an administrator may answer: a value
 // out of place, no such event, a state that does not allow it, a malformed pattern,
 // a time or an interval beyond PostgreSQL's.
 var clearlyRefused = []string{"22023", "P0002", "55000", "55006", "22025", "22008"}
@@ -22,8 +22,8 @@ type adminCall struct {
 	may   string // a condition: of the rows that have changed, or are gone, all are such
 }
 
-// FuzzAdmin holds that whatever a person passes to the functions in charge of
-// events, the answer is a result or a clear error; that no row changes but those
+// FuzzAdmin holds that whatever a person passes to the functions that act on
+// events, the answer is a result or a clear error; that no row changes except those
 // that the function is for, no more than max_rows, and none in a dry run.
 func FuzzAdmin(f *testing.F) {
 	for _, like := range []string{"", "%", `\`, "%outcome unknown%", "'; drop table webhook.outbox; --", "%%s %1$s", "\u2028é"} {
@@ -48,6 +48,7 @@ func FuzzAdmin(f *testing.F) {
 		for _, c := range []adminCall{
 			{`select webhook.retry_failed(nullif($1, ''), since => ` + at + `, error_like => $3, max_rows => $4, dry_run => $5)`, []any{channel, seconds, like, most, yes}, `status = 'failed'`},
 			{`select webhook.retry_failed(http_status => $1, error_like => nullif($2, ''), include_unknown => $3, max_rows => $4)`, []any{status, like, yes, most}, `status = 'failed'`},
+			{`select webhook.retry_failed(failure => nullif($1, ''), max_rows => $2)`, []any{like, most}, `status = 'failed'`},
 			{`select webhook.discard(nullif($1, ''), ` + at + `, $3, $4)`, []any{channel, seconds, most, yes}, `status = 'pending' and leased_until is null`},
 			{`select webhook.prune(make_interval(secs => $1), $2)`, []any{seconds, most}, `finished_at is not null`},
 			{`select webhook.retry($1)`, []any{id}, `leased_until is null`},
@@ -57,7 +58,7 @@ func FuzzAdmin(f *testing.F) {
 			db.adminMay(t, c)
 		}
 		var words []string
-		if err := db.Select(&words, `select webhook.explain($1) union all select webhook.hint($2, $3) union all select coalesce(webhook.url_host($3), '')`, id, status, like); err != nil {
+		if err := db.Select(&words, `select webhook.explain($1) union all select coalesce(webhook.hint($3, $2, $3), '') union all select coalesce(webhook.url_host($3), '')`, id, status, like); err != nil {
 			t.Errorf("explain, hint or url_host of %d, %d, %q: %v", id, status, like, err)
 		}
 	})

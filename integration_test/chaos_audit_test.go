@@ -1,9 +1,9 @@
 package integration_test
 
 // chaosTables are the test's own: the ledger, written in the transactions of the
-// events, so that it says what was committed whatever replies were lost; the
-// audit of every change to a row; and the disk that is full when the test says so
-// (a CHECK-point like hook: no file system of a test's own is needed for 53100).
+// events, so that it has what was committed whatever replies were lost; the audit of
+// every change to a row; and a switch for a full disk (53100 without a file system of
+// its own).
 const chaosTables = `
 create schema chaos;
 create table chaos.ledger (id bigint primary key, event text not null, nonce text not null, document_id text);
@@ -18,13 +18,13 @@ create function chaos.note() returns trigger language plpgsql as $fn$ begin
   values (new.id, new.event, new.claimed_by, new.claimed_at, new.claim_id, case
     when old.finished_at is not null                                    then 'changed after its end'
     when new.attempts > old.attempts and new.leased_until is not null   then 'claimed'
-    when new.error like 'interrupted%' and old.leased_until < clock_timestamp() and new.leased_until is null
+    when new.failure = 'interrupted' and old.leased_until < clock_timestamp() and new.leased_until is null
                                                                         then 'interrupted'
     when new.finished_at is not null                                    then new.status
     when old.leased_until is not null and new.leased_until is null
-     and new.error is not distinct from old.error and new.due_at = old.due_at then 'given back'
-    when old.leased_until is not null and new.leased_until is null      then 'later'
-    else 'something else' end);
+     and new.error is not distinct from old.error and new.due_at = old.due_at then 'released'
+    when old.leased_until is not null and new.leased_until is null      then 'retry'
+    else 'unexpected' end);
   return null;
 end $fn$;
 create trigger chaos_note after update on webhook.outbox for each row execute function chaos.note();

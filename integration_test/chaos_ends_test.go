@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// ending is what is remembered of a worker that has ended.
+// ending is a worker that has ended.
 type ending struct {
 	pid            int
 	started, ended time.Time
 	death          string // how it was killed; empty if it has ended otherwise
 }
 
-// freezing is a time during which a worker was stopped.
+// freezing is a period in which a worker was stopped.
 type freezing struct {
 	pid      int
 	from, to time.Time
@@ -24,7 +24,7 @@ func (c *chaos) setCurrent(slot int, l *life) {
 	c.current[slot] = l
 }
 
-// killsOnPost kills the worker that has sent this event, if it was to be killed
+// killsOnPost kills the worker that has sent this event, if its fate is to be killed
 // in the middle of a POST.
 func (c *chaos) killsOnPost(id int64) bool {
 	c.mu.Lock()
@@ -47,31 +47,31 @@ func (c *chaos) froze(l *life, from, to time.Time) {
 	c.frozen = append(c.frozen, freezing{l.cmd.Process.Pid, from, to})
 }
 
-// notToBeSaid are words that mean a defect wherever a worker says them.
-var notToBeSaid = []string{"panic", "goroutine ", "it does not change", "DATA RACE", "is no event", "recorded without its texts", "even without its texts"}
+// defects are words that mean a defect wherever a worker logs them.
+var defects = []string{"panic", "goroutine ", "it does not change", "DATA RACE", "is no event", "outcome rejected"}
 
-// remember keeps what matters of a worker that has ended.
+// remember checks the log of a worker that has ended, and keeps when and how it ended.
 func (c *chaos) remember(l *life) {
-	said := l.log.String()
+	logged := l.log.String()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.alive, l)
 	c.ends = append(c.ends, ending{l.cmd.Process.Pid, l.started, time.Now(), l.death})
 	for _, s := range c.secrets {
-		if strings.Contains(strings.ToLower(said), strings.ToLower(s)) {
+		if strings.Contains(strings.ToLower(logged), strings.ToLower(s)) {
 			c.t.Errorf("a worker's log shows the secret %s", s)
 		}
 	}
-	for line := range strings.Lines(said) {
-		for _, word := range notToBeSaid {
+	for line := range strings.Lines(logged) {
+		for _, word := range defects {
 			if strings.Contains(line, word) {
-				c.t.Errorf("a worker said: %s", line)
+				c.t.Errorf("a worker logged: %s", line)
 			}
 		}
 	}
 }
 
-// killAll ends the workers that a test which has failed has left.
+// killAll ends the workers that a failed test has left.
 func (c *chaos) killAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// life is one worker process from its start to its end, with a proxy of its
-// own: whatever passes there is this process's.
+// life is one worker process from its start to its end, with a proxy of its own,
+// through which only this process's messages pass.
 type life struct {
 	c       *chaos
 	slot    int
@@ -19,21 +19,21 @@ type life struct {
 	done    chan struct{} // closed when the process has ended
 	started time.Time
 
-	mu     sync.Mutex
-	fate   fate
-	next   int           // the step that is waited for
-	taken  chan struct{} // closed when that step has been taken
-	struck chan struct{} // closed when the last one has
-	hands  map[int64]bool
-	death  string // how it was killed
-	wanted bool   // somebody asked for its end
+	mu      sync.Mutex
+	fate    fate
+	next    int           // the step that strikes next
+	taken   chan struct{} // closed when that step has struck
+	struck  chan struct{} // closed when the last step has struck
+	claimed map[int64]bool
+	death   string // how it was killed
+	wanted  bool   // the test has ended it
 }
 
-// begin starts a worker that will meet a fate.
+// begin starts a worker with a fate.
 func (c *chaos) begin(slot int, f fate) *life {
 	l := &life{
 		c: c, slot: slot, proxy: newProxy(c.t, c.address), log: &logBuffer{}, done: make(chan struct{}),
-		hands: map[int64]bool{},
+		claimed: map[int64]bool{},
 	}
 	l.arm(f)
 	l.proxy.onRequest(func(x *exchange) action { return l.passes(asked, x) })
@@ -58,7 +58,7 @@ func (c *chaos) begin(slot int, f fate) *life {
 	return l
 }
 
-// arm gives the life another fate to meet.
+// arm gives the worker another fate.
 func (l *life) arm(f fate) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *life) arm(f fate) {
 	}
 }
 
-// passes is called for everything that goes by, and does what is due.
+// passes is called for every message, and carries out the step that is due.
 func (l *life) passes(where instant, x *exchange) action {
 	due, name, taken, last := l.due(where, x)
 	if due == nil {
@@ -88,7 +88,7 @@ func (l *life) passes(where instant, x *exchange) action {
 	return due.then
 }
 
-// due is the step for this point, if it is the one that is waited for.
+// due returns the next step if it strikes at this point.
 func (l *life) due(where instant, x *exchange) (due *step, name string, taken chan struct{}, last func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,20 +115,20 @@ func (l *life) due(where instant, x *exchange) (due *step, name string, taken ch
 	return &s, l.fate.name, taken, last
 }
 
-// note keeps which events the worker has been told to be its own. It is called
-// before the answer is passed on, so no POST can be quicker.
+// note keeps which events the worker has claimed. It is called before the answer is
+// passed on, so no POST can be quicker.
 func (l *life) note(where instant, x *exchange) {
 	if where != answered || x.failed || !x.runs(claimStatement) && !x.runs(lookUpStatement) {
 		return
 	}
 	for _, key := range x.keys {
 		if id, err := strconv.ParseInt(key, 10, 64); err == nil {
-			l.hands[id] = true
+			l.claimed[id] = true
 		}
 	}
 }
 
-// linger holds the message in hand for as long as its step says.
+// linger holds the message for as long as the step says.
 func (l *life) linger(s step) {
 	if s.untilNext {
 		l.mu.Lock()
@@ -144,7 +144,7 @@ func (l *life) linger(s step) {
 	}
 }
 
-// wait is over when something has happened, when the process has ended, or after a while.
+// wait ends when the channel is closed, when the process has ended, or after most.
 func (l *life) wait(happening <-chan struct{}, most time.Duration) (happened bool) {
 	t := time.NewTimer(most)
 	defer t.Stop()
@@ -157,7 +157,7 @@ func (l *life) wait(happening <-chan struct{}, most time.Duration) (happened boo
 	return false
 }
 
-// meets waits for the fate that the life was armed with, or for its end.
+// meets waits until the fate has struck or the process has ended.
 func (l *life) meets(most time.Duration) bool {
 	l.mu.Lock()
 	struck := l.struck
@@ -165,7 +165,7 @@ func (l *life) meets(most time.Duration) bool {
 	return l.wait(struck, most)
 }
 
-// meetsOr waits like meets, and reports whether something else happened first.
+// meetsOr waits like meets, and reports whether other was closed first.
 func (l *life) meetsOr(other <-chan struct{}, most time.Duration) bool {
 	l.mu.Lock()
 	struck := l.struck
@@ -182,16 +182,16 @@ func (l *life) meetsOr(other <-chan struct{}, most time.Duration) bool {
 	return false
 }
 
-// holds: the worker has been told that this event is its own.
+// holds reports whether the worker has claimed an event.
 func (l *life) holds(id int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.hands[id]
+	return l.claimed[id]
 }
 
 const atRandom = "killed: at a random instant"
 
-// kill is kill -9, which is counted under this name unless the process has ended.
+// kill is kill -9, counted under this name unless the process has ended already.
 func (l *life) kill(name string) {
 	l.mu.Lock()
 	if l.death == "" && !l.over() {
@@ -199,12 +199,12 @@ func (l *life) kill(name string) {
 		l.c.tally.hit(name)
 	}
 	l.mu.Unlock()
-	l.asks(syscall.SIGKILL)
+	l.signal(syscall.SIGKILL)
 	<-l.done
 }
 
-// asks sends a signal that is to end the process.
-func (l *life) asks(s syscall.Signal) {
+// signal sends a signal that ends the process.
+func (l *life) signal(s syscall.Signal) {
 	l.mu.Lock()
 	l.wanted = true
 	l.mu.Unlock()
@@ -220,12 +220,12 @@ func (l *life) over() bool {
 	}
 }
 
-// bury makes sure that the process has ended, and looks at what it has said. A
-// worker ends when it is told to and never by itself, whatever it has met.
+// bury makes sure that the process has ended, and checks its log. A worker ends on a
+// signal and never by itself, whatever has struck it.
 func (l *life) bury() {
 	l.mu.Lock()
 	if l.over() && !l.wanted {
-		l.c.t.Errorf("a worker ended by itself (%v) while it waited for %q; it said:\n%s", l.cmd.ProcessState, l.fate.name, l.log)
+		l.c.t.Errorf("a worker ended by itself (%v) before %q; it logged:\n%s", l.cmd.ProcessState, l.fate.name, l.log)
 	}
 	l.mu.Unlock()
 	l.kill(atRandom)

@@ -12,18 +12,18 @@ import (
 	"github.com/lib/pq"
 )
 
-// producer is an application. Every transaction of it writes events, and the
-// same events into the ledger; some roll back, some lose their connection
-// around COMMIT.
+// producer is an application. Each of its transactions writes events, and the same
+// events into the ledger; some roll back, some lose their connection around COMMIT.
 type producer struct {
 	c      *chaos
 	number int
 	choose *rand.Rand
 	proxy  *proxy
 	db     *database
+	events []string // those that are attempted once
 
 	mu   sync.Mutex
-	fate string // of the transaction under way
+	fate string // of the current transaction
 	n    int
 }
 
@@ -39,7 +39,7 @@ const (
 )
 
 func newProducer(c *chaos, number int) *producer {
-	p := &producer{c: c, number: number, choose: chooser(c.seed, 100+uint64(number)), proxy: newProxy(c.t, c.address)}
+	p := &producer{c: c, number: number, choose: chooser(c.seed, 100+uint64(number)), proxy: newProxy(c.t, c.address), events: oneAttempts()}
 	p.proxy.onRequest(func(x *exchange) action { return p.commits(x, fateNever) })
 	p.proxy.onAnswer(func(x *exchange) action { return p.commits(x, fateLost) })
 	p.db = open(c.t, p.proxy.address)
@@ -63,24 +63,24 @@ func (p *producer) run() {
 		p.mu.Lock()
 		p.fate = f
 		p.mu.Unlock()
-		events, facts := p.draw()
+		events, data := p.draw()
 		pause := between(p.choose, 2*time.Millisecond, 24*time.Millisecond)
-		if p.transact(events, facts, f) {
+		if p.transact(events, data, f) {
 			p.c.tally.hit(f)
 		} else {
 			p.c.tally.hit(fateOther)
 			pause += 20 * time.Millisecond
 		}
-		p.c.pause(pause) // the rate of the traffic; nothing is decided by it
+		p.c.pause(pause) // the rate of the traffic; no result depends on it
 	}
 }
 
-// draw is the events of one transaction: at most one of them a document, so
-// that two transactions never wait for each other's documents in a circle.
-func (p *producer) draw() (events, facts []string) {
+// draw returns the events of one transaction, at most one of them a document, so that
+// two transactions never deadlock on each other's documents.
+func (p *producer) draw() (events, data []string) {
 	for range 1 + p.choose.IntN(6) {
 		p.n++
-		event := oneAttemptEvents[p.choose.IntN(len(oneAttemptEvents))]
+		event := p.events[p.choose.IntN(len(p.events))]
 		nonce := fmt.Sprintf("n%d-%d.", p.number, p.n)
 		id := fmt.Sprintf("%d-%d", p.number, p.n)
 		if len(events) == 0 && p.choose.IntN(oneInDocuments) > 0 {
@@ -94,24 +94,24 @@ func (p *producer) draw() (events, facts []string) {
 			about = strings.Repeat("What a long story this is. ", 600)
 		}
 		events = append(events, event)
-		facts = append(facts, fmt.Sprintf(`{"id": %q, "status": "Export", "nonce": %q, "filename": %q, "name": %q, "title": %q, "rule_name": %q, "action": %q, "description": %q}`,
+		data = append(data, fmt.Sprintf(`{"id": %q, "status": "Export", "nonce": %q, "filename": %q, "name": %q, "title": %q, "rule_name": %q, "action": %q, "description": %q}`,
 			id, nonce, nonce, nonce, nonce, nonce, nonce, about))
 	}
-	return events, facts
+	return events, data
 }
 
-// transact writes one transaction and ends it. It reports whether it met the
-// fate it was to meet, not whether it was committed: that, the ledger says. The
-// transaction is begun in SQL, since lib/pq's own BEGIN READ WRITE would write
-// to a primary that was demoted by default_transaction_read_only.
-func (p *producer) transact(events, facts []string, f string) (asMeant bool) {
+// transact writes one transaction and ends it. It reports whether its fate was as
+// intended, not whether it was committed: the ledger has that. The transaction is begun
+// in SQL, since lib/pq's own BEGIN READ WRITE would write to a primary that was demoted
+// by default_transaction_read_only.
+func (p *producer) transact(events, data []string, f string) (asMeant bool) {
 	ctx := context.Background() // the sessions end with the proxy
 	conn, err := p.db.Conn(ctx)
 	if err != nil {
 		return false
 	}
 	defer func() {
-		if !asMeant || f == fateNever || f == fateLost { // whatever state it is in; it may lead to an old primary, too
+		if !asMeant || f == fateNever || f == fateLost { // its state is unknown, and it may lead to an old primary
 			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		}
 		_ = conn.Close()
@@ -120,7 +120,7 @@ func (p *producer) transact(events, facts []string, f string) (asMeant bool) {
 		return false
 	}
 	for _, statement := range []string{lockDocuments, writeEvents} {
-		if _, err := conn.ExecContext(ctx, statement, pq.Array(events), pq.Array(facts)); err != nil {
+		if _, err := conn.ExecContext(ctx, statement, pq.Array(events), pq.Array(data)); err != nil {
 			return false
 		}
 	}
@@ -133,8 +133,8 @@ func (p *producer) transact(events, facts []string, f string) (asMeant bool) {
 }
 
 const (
-	// An application changes the document's own row first, whose lock makes the
-	// order of the events the order of the commits.
+	// An application changes the document's own row first: its lock makes the order of the
+	// events the order of the commits.
 	lockDocuments = `
 		select pg_advisory_xact_lock(hashtext(f::json ->> 'id')) from unnest($1::text[], $2::text[]) as e (event, f)
 		 where event = 'document.exported'`

@@ -24,9 +24,10 @@ type delivery struct {
 	answered  int // the status that a whole answer began with; 0 for none
 }
 
-// rudeReceiver is a receiver that logs every request and answers as badly as
-// receivers do. Which manner an attempt meets is a matter of the seed, of the
-// event and of how often it has arrived.
+// rudeReceiver is a receiver that logs every request and answers as badly as receivers
+// do: by the seed, the event and how often it has arrived. Unlike the receiver of the
+// other tests it breaks off answers, measures how long each request lasted, and keeps
+// the body of the first delivery only.
 type rudeReceiver struct {
 	*httptest.Server
 	c     *chaos
@@ -48,7 +49,7 @@ func newRudeReceiver(c *chaos) *rudeReceiver {
 func (h *rudeReceiver) serve(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
-		return // cut off: not received
+		return // broken off: not received
 	}
 	if strings.HasPrefix(req.URL.Path, "/moved") {
 		h.moved.Add(1)
@@ -94,7 +95,7 @@ func (h *rudeReceiver) count() int {
 	return len(h.deliveries)
 }
 
-// answer is what a manner has to work with.
+// answer is a request and its response, for a manner.
 type answer struct {
 	h      *rudeReceiver
 	d      *delivery
@@ -110,9 +111,9 @@ func (a answer) decided(status int) {
 	a.h.mu.Unlock()
 }
 
-// status answers at once, and tells everything that should not be told.
+// status answers at once, with every secret of the request in its body.
 func (a answer) status(code int) {
-	time.Sleep(between(a.choose, 0, 4*time.Millisecond)) // so that kills find requests under way
+	time.Sleep(between(a.choose, 0, 4*time.Millisecond)) // so that kills strike during requests
 	a.decided(code)
 	a.w.WriteHeader(code)
 	if code != 204 {
@@ -120,7 +121,7 @@ func (a answer) status(code int) {
 	}
 }
 
-// raw takes the connection away from net/http.
+// raw takes over the connection from net/http.
 func (a answer) raw(talk func(c net.Conn)) {
 	c, _, err := a.w.(http.Hijacker).Hijack()
 	if err != nil {
@@ -130,7 +131,7 @@ func (a answer) raw(talk func(c net.Conn)) {
 	talk(c)
 }
 
-// gone waits until the worker has given up, in whatever way.
+// gone waits until the worker has ended the request.
 func (a answer) gone() {
 	select {
 	case <-a.req.Context().Done():
@@ -179,7 +180,7 @@ func dripBody(a answer) {
 	})
 }
 
-// drip writes a byte now and then until the other end has had enough.
+// drip writes a byte every ten milliseconds until the other end closes the connection.
 func drip(c net.Conn, text string) {
 	for i := range len(text) {
 		if _, err := c.Write([]byte{text[i]}); err != nil {

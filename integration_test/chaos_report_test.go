@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// report says what struck and what became of it, and fails a run that has
-// proved too little: half a hundred of everything in ten minutes, and in
-// proportion in less.
+// report prints which faults struck and what became of the events, and fails a run
+// that has proved too little: fifty of each fault in ten minutes, and in proportion in
+// less.
 func (c *chaos) report(length, lasted time.Duration, sent, attempts int) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "SEED=%d, %s of faults: %d worker processes killed, %d PostgreSQL crashes, %d events, %d receipts\n",
@@ -26,23 +26,23 @@ func (c *chaos) report(length, lasted time.Duration, sent, attempts int) {
 	}
 }
 
-// lacking says what has struck too seldom.
+// lacking names the faults that struck too rarely.
 func (c *chaos) lacking(length time.Duration) (lacks []string) {
 	least := max(1, int(50*length/(10*time.Minute)))
 	for _, name := range c.expected() {
 		if n := c.tally.of(name); n < least {
-			lacks = append(lacks, fmt.Sprintf("%q struck %d times, %d were expected at least", name, n, least))
+			lacks = append(lacks, fmt.Sprintf("%q struck %d times, expected at least %d", name, n, least))
 		}
 	}
 	if least, kills := int(3*length/time.Second), c.tally.sum("killed"); kills < least {
-		lacks = append(lacks, fmt.Sprintf("%d workers were killed, %d were expected at least", kills, least))
+		lacks = append(lacks, fmt.Sprintf("%d workers were killed, expected at least %d", kills, least))
 	}
 	return lacks
 }
 
-// expected are the names of everything that must have struck.
+// expected are the names of the faults that must have struck.
 func (c *chaos) expected() (names []string) {
-	for _, list := range [][]fate{deaths, sweepDeaths, {afterItsSweep}, injuries, earlyInjuries} {
+	for _, list := range [][]fate{deaths, expiryDeaths, {afterItsExpiry}, injuries, earlyInjuries} {
 		for _, f := range list {
 			names = append(names, f.name)
 		}
@@ -50,15 +50,15 @@ func (c *chaos) expected() (names []string) {
 	for _, m := range manners {
 		names = append(names, "receiver: "+m.value.name)
 	}
-	return append(names, atRandom, "killed: while PostgreSQL was away", "killed: behind a silent network", "SIGTERM", "SIGTERM and SIGINT",
+	return append(names, atRandom, "killed: while PostgreSQL was down", "killed: behind a silent network", "SIGTERM", "SIGTERM and SIGINT",
 		"frozen beyond the lease", "network silent", "connections cut", "PostgreSQL stopped at once, recovered",
 		"PostgreSQL shut down, started again", "storm of pg_terminate_backend", "disk full (53100)", "every session read-only (25006)", "channel off and on again",
 		"Offline Mode on and off again", fateCommit, fateRollback, fateNever, fateLost)
 }
 
-// table says of each fault how often it struck and, where workers were killed,
-// what became of the events that they held: a one-attempt event is failed with
-// an unknown outcome, a document is sent again.
+// table has for each fault how often it struck and, where workers were killed, what
+// became of the events that they held: a one-attempt event is failed with an unknown
+// outcome, a document is sent again.
 func (c *chaos) table() string {
 	interrupted, again := c.survivors()
 	var b strings.Builder
@@ -73,7 +73,7 @@ func (c *chaos) table() string {
 	return b.String()
 }
 
-// survivors counts the events that killed workers held, by how these were killed.
+// survivors counts the events that killed workers held, by how the workers were killed.
 func (c *chaos) survivors() (interrupted, again map[string]int) {
 	interrupted, again = map[string]int{}, map[string]int{}
 	var held []struct {
@@ -84,7 +84,7 @@ func (c *chaos) survivors() (interrupted, again map[string]int) {
 	if err := c.db.Select(&held, `select event, claimed_by, claimed_at from chaos.audit where kind = 'interrupted'`); err != nil {
 		c.t.Error(err)
 	}
-	byPid := map[string][]ending{} // the machine may give one number twice
+	byPid := map[string][]ending{} // a pid may be used twice
 	for _, e := range c.ends {
 		byPid[fmt.Sprint(e.pid)] = append(byPid[fmt.Sprint(e.pid)], e)
 	}
@@ -102,13 +102,12 @@ func (c *chaos) survivors() (interrupted, again map[string]int) {
 	return interrupted, again
 }
 
-// outcomes is what became of the events.
+// outcomes counts the events by their final state, and the changes of rows by kind.
 func (c *chaos) outcomes() string {
 	var lines []string
 	if err := c.db.Select(&lines, `
-		select format('%8s  events %s%s', count(*), status, case when error like 'interrupted%' then ': interrupted, outcome unknown' when status = 'failed' and http_status is null then ': no answer' end)
-		  from webhook.outbox group by status, case when error like 'interrupted%' then ': interrupted, outcome unknown' when status = 'failed' and http_status is null then ': no answer' end
-		  order by 1 desc`); err != nil {
+		select format('%8s  events %s', count(*), concat_ws(', ', status, failure, 'received: ' || received))
+		  from webhook.outbox group by status, failure, received order by 1 desc`); err != nil {
 		c.t.Error(err)
 	}
 	var changes []string

@@ -9,54 +9,59 @@ import (
 )
 
 // The times of the workers under chaos. The lease is a little more than the
-// least that the program allows, so that what a dead worker held is soon
-// somebody else's.
+// least that the program allows, so that the events of a dead worker are soon
+// claimed by another.
 const (
 	chaosTimeout     = 500 * time.Millisecond
 	chaosLease       = 2*chaosTimeout + 1100*time.Millisecond
-	chaosBeginWithin = chaosLease - 2*chaosTimeout // a later claim is given back
+	chaosBeginWithin = chaosLease - 2*chaosTimeout // rows of a later claim are released
 )
 
-// chaosSeed decides the schedule of the faults: SEED, or a new one. It does not
-// decide at which instant of the other processes' work each of them strikes, so
-// a seed repeats the kinds and the order of the faults, not every interleaving.
+// chaosSeed decides the schedule of the faults: SEED, drawn where it is "new", 1
+// where it is not set. It does not decide at which instant of the other processes'
+// work each fault strikes, so a seed repeats the kinds and the order of the faults,
+// not every interleaving.
 func chaosSeed(t testing.TB) uint64 {
 	t.Helper()
 	text := os.Getenv("SEED")
-	if text == "" {
+	switch text {
+	case "":
+		return 1
+	case "new":
 		return rand.Uint64N(1_000_000_000)
 	}
 	seed, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		t.Fatalf("SEED is %q, a number was expected", text)
+		t.Fatalf("SEED is %q, expected a number or \"new\"", text)
 	}
 	return seed
 }
 
-// chaosDuration is how long faults strike: DURATION, or a minute.
+// chaosDuration is how long faults strike: DURATION, or twenty seconds, which are
+// two of the workers' ten-second cycles.
 func chaosDuration(t testing.TB) time.Duration {
 	t.Helper()
 	text := os.Getenv("DURATION")
 	if text == "" {
-		return time.Minute
+		return 20 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 10*time.Second {
-		t.Fatalf("DURATION is %q, ten seconds or more were expected, such as 60s or 10m", text)
+		t.Fatalf("DURATION is %q, expected ten seconds or more, such as 60s or 10m", text)
 	}
 	return d
 }
 
-// chooser is one actor's own sequence of choices, so that it does not depend on
-// how often the others have chosen.
+// chooser is one actor's own sequence of choices, independent of how often the others
+// have chosen.
 func chooser(seed, actor uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, actor)) }
 
-// between is a duration of this range.
+// between is a random duration of this range.
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)+1))
 }
 
-// weighted is one of several choices, as often as its share says.
+// weighted is one of several choices with its share.
 type weighted[T any] struct {
 	share int
 	value T
@@ -76,8 +81,8 @@ func pick[T any](r *rand.Rand, choices []weighted[T]) T {
 	panic("the shares do not add up")
 }
 
-// deck deals each of several choices as often as its share says, in an order
-// that the seed decides: nothing is left out for long.
+// deck deals each of several choices as often as its share says, in an order that the
+// seed decides: none is missing for long.
 type deck[T any] struct {
 	r     *rand.Rand
 	cards []T

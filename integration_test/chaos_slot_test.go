@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// markEvery is the cycle of the workers, in which they sweep: but only those
-// that have had an answering database for a whole lease.
+// markEvery is the workers' cycle, in which they expire leases: only those that have
+// been connected for a whole lease.
 const markEvery = 10 * time.Second
 
-// Before each ten-second mark there is a calm, so that sweeps happen at all:
-// first the database's, then the workers' own.
+// Before each ten-second mark there is a calm, so that leases are expired at all: first
+// the database's, then the workers' own.
 const (
 	databaseCalm = workersCalm + 400*time.Millisecond
 	workersCalm  = chaosLease + lifePatience + 200*time.Millisecond
-	afterMark    = 500 * time.Millisecond // a sweep of hundreds of rows takes a while beside everything else
+	afterMark    = 500 * time.Millisecond // expiring hundreds of leases takes a while under load
 )
 
 func untilMark() time.Duration {
@@ -24,34 +24,34 @@ func untilMark() time.Duration {
 	return now.Truncate(markEvery).Add(markEvery).Sub(now)
 }
 
-// lifePatience is how long a short life is waited for to meet its fate.
+// lifePatience is how long a test waits for the fate of a short life.
 const lifePatience = 500 * time.Millisecond
 
-// A slot is where one worker process stands, and its next one when it has ended.
+// A slot runs one worker process, and another one when it has ended.
 type slot struct {
 	c      *chaos
 	number int
-	choose *rand.Rand // how long this and that takes
+	choose *rand.Rand // durations
 
-	deaths, sweeps, injuries, early *deck[fate]
-	ways                            *deck[func(*slot)]        // of a short life
-	deeds                           *deck[func(*slot, *life)] // during a long one
-	living                          func(*slot)
+	deaths, expiries, injuries, early *deck[fate]
+	ways                              *deck[func(*slot)]        // of a short life
+	deeds                             *deck[func(*slot, *life)] // during a long one
+	living                            func(*slot)
 }
 
-// newSlot has a schedule of its own: several decks, each with choices of its own.
+// newSlot has a schedule of its own: several decks, each with its own choices.
 func newSlot(c *chaos, number int, living func(*slot)) *slot {
 	own := func(n int) *rand.Rand { return chooser(c.seed, uint64(1000+100*number+n)) }
 	return &slot{
 		c: c, number: number, living: living, choose: own(0),
-		deaths: newDeck(own(1), each(deaths)), sweeps: newDeck(own(2), each(append([]fate{afterItsSweep}, sweepDeaths...))),
+		deaths: newDeck(own(1), each(deaths)), expiries: newDeck(own(2), each(append([]fate{afterItsExpiry}, expiryDeaths...))),
 		injuries: newDeck(own(3), each(injuries)), early: newDeck(own(4), each(slices.Concat(injuries, earlyInjuries, earlyInjuries, earlyInjuries))),
 		ways: newDeck(own(5), []weighted[func(*slot)]{
 			{60, (*slot).namedDeath},
 			{15, (*slot).randomDeath},
 			{14, (*slot).injuredAndKilled},
-			{4, (*slot).told},
-			{3, (*slot).toldTwice},
+			{4, (*slot).stopped},
+			{3, (*slot).stoppedTwice},
 			{4, (*slot).blackHoled},
 		}),
 		deeds: newDeck(own(6), []weighted[func(*slot, *life)]{
@@ -68,7 +68,7 @@ func newSlot(c *chaos, number int, living func(*slot)) *slot {
 func (s *slot) run() {
 	for s.c.blowing() {
 		if left := untilMark(); left < workersCalm && left > chaosLease+50*time.Millisecond {
-			s.sweeping(left)
+			s.expiring(left)
 		} else {
 			s.living(s)
 		}
@@ -83,12 +83,12 @@ func (s *slot) live(f fate, during func(l *life)) {
 	l.bury()
 }
 
-// sweeping is a life across a ten-second mark, killed in its sweep or soon after it.
-func (s *slot) sweeping(left time.Duration) {
-	f := s.sweeps.deal()
+// expiring is a life across a ten-second mark, killed while it expires leases or soon after.
+func (s *slot) expiring(left time.Duration) {
+	f := s.expiries.deal()
 	s.live(f, func(l *life) {
 		l.meets(left + time.Second)
-		l.wait(nil, 200*time.Millisecond) // for a POST that must not be begun
+		l.wait(nil, 200*time.Millisecond) // for a POST that must not be started
 	})
 }
 
@@ -100,9 +100,9 @@ func short(s *slot) {
 func (s *slot) namedDeath() {
 	f, more := s.deaths.deal(), between(s.choose, 0, 40*time.Millisecond)
 	s.live(f, func(l *life) {
-		if l.meetsOr(s.c.isAway(), lifePatience) {
+		if l.meetsOr(s.c.isDown(), lifePatience) {
 			l.wait(nil, more)
-			l.kill("killed: while PostgreSQL was away")
+			l.kill("killed: while PostgreSQL was down")
 		}
 	})
 }
@@ -120,37 +120,37 @@ func (s *slot) injuredAndKilled() {
 	})
 }
 
-// told is a worker that is asked to stop.
-func (s *slot) told() {
+// stopped is a worker that is stopped in good order.
+func (s *slot) stopped() {
 	after := between(s.choose, 10*time.Millisecond, 60*time.Millisecond)
 	s.live(fate{}, func(l *life) { s.terminate(l, after) })
 }
 
-// terminate is one SIGTERM. A worker whose database is away drains for longer
-// than there is time here, and is killed in the middle of it.
+// terminate is one SIGTERM. A worker whose database is down drains for longer than this
+// test waits, and is killed while it drains.
 func (s *slot) terminate(l *life, after time.Duration) {
 	l.wait(nil, after)
-	l.asks(syscall.SIGTERM)
+	l.signal(syscall.SIGTERM)
 	s.c.tally.hit("SIGTERM")
 	if !l.overWithin(2 * time.Second) {
 		l.kill("killed: while it drained")
 	}
 }
 
-// toldTwice is a worker that is asked to stop at once.
-func (s *slot) toldTwice() {
+// stoppedTwice is a worker that gets a second signal while it stops.
+func (s *slot) stoppedTwice() {
 	after, between := between(s.choose, 10*time.Millisecond, 60*time.Millisecond), between(s.choose, 0, 3*time.Millisecond)
 	s.live(fate{}, func(l *life) {
 		l.wait(nil, after)
-		l.asks(syscall.SIGTERM)
+		l.signal(syscall.SIGTERM)
 		l.wait(nil, between)
-		l.asks(syscall.SIGINT)
+		l.signal(syscall.SIGINT)
 		s.c.tally.hit("SIGTERM and SIGINT")
 		l.overWithin(2 * time.Second)
 	})
 }
 
-// blackHoled is a worker whose network goes silent, and that dies without an answer.
+// blackHoled is a worker whose network goes silent, and that is killed before it recovers.
 func (s *slot) blackHoled() {
 	after, silence := between(s.choose, 15*time.Millisecond, 40*time.Millisecond), between(s.choose, 50*time.Millisecond, 200*time.Millisecond)
 	s.live(fate{}, func(l *life) {
@@ -162,8 +162,8 @@ func (s *slot) blackHoled() {
 	})
 }
 
-// long is the life of a worker that meets one thing after the other and
-// survives most of it: from one ten-second mark to the next.
+// long is the life of a worker that meets one fault after the other and survives most of
+// them: from one ten-second mark to the next.
 func long(s *slot) {
 	calm := time.Now().Add(untilMark() - workersCalm)
 	if calm.Before(time.Now()) {
@@ -194,7 +194,7 @@ func (s *slot) cutOff(l *life) {
 	l.wait(nil, pause)
 }
 
-// hush lets the network be silent for a while; then what was connected breaks.
+// hush makes the network silent for a while; then the open connections break.
 func (s *slot) hush(l *life) {
 	silence := between(s.choose, 200*time.Millisecond, 1200*time.Millisecond)
 	l.silence()
@@ -206,7 +206,7 @@ func (s *slot) hush(l *life) {
 	s.c.tally.add("connections cut", n)
 }
 
-// freeze stops the process for longer than its lease, wherever it is.
+// freeze stops the process for longer than its lease, at any point.
 func (s *slot) freeze(l *life) {
 	frozen := chaosLease + between(s.choose, 100*time.Millisecond, 600*time.Millisecond)
 	from := time.Now()

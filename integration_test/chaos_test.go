@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestChaosBreaksNoPromise runs everything for a minute while one fault after
-// the other strikes, and then holds database and receipts against the ledger.
-func TestChaosBreaksNoPromise(t *testing.T) {
+// TestChaos_BreaksNoPromise runs workers, applications and a receiver while one fault
+// after the other strikes, and then compares database and receipts with the ledger.
+func TestChaos_BreaksNoPromise(t *testing.T) {
 	c := newChaos(t, chaosSeed(t))
 	length := chaosDuration(t)
 	t.Logf("SEED=%d DURATION=%s", c.seed, length)
@@ -29,10 +29,10 @@ func TestChaosBreaksNoPromise(t *testing.T) {
 	c.report(length, lasted, sent, attempts)
 }
 
-// lasts lets the faults be over after a time, but not before every kind of them
-// has struck often enough to prove something. A busy machine takes longer for that.
+// lasts ends the faults after a time, but not before every kind of them has struck
+// often enough to prove something. A busy machine needs longer for that.
 func (c *chaos) lasts(length time.Duration) {
-	over, cancel := context.WithTimeout(c.t.Context(), 3*length)
+	over, cancel := context.WithTimeout(c.t.Context(), max(3*length, patience))
 	c.t.Cleanup(cancel)
 	c.over = over
 	time.AfterFunc(length, func() {
@@ -43,7 +43,7 @@ func (c *chaos) lasts(length time.Duration) {
 	})
 }
 
-// rage is the time of the faults.
+// rage runs applications and workers until the faults end.
 func (c *chaos) rage() {
 	var busy sync.WaitGroup
 	for i := range 2 {
@@ -56,7 +56,7 @@ func (c *chaos) rage() {
 	busy.Wait()
 }
 
-// calm lets three new workers finish what is there, and tells how long that took.
+// calm lets three new workers finish what is there, and returns how long that took.
 func (c *chaos) calm() time.Duration {
 	var last []*life
 	for i := range 3 {
@@ -65,24 +65,24 @@ func (c *chaos) calm() time.Duration {
 	return c.drain(last)
 }
 
-// drain waits until nothing is left to do, and ends the workers that did it.
+// drain waits until every event is finished, and stops the workers.
 func (c *chaos) drain(workers []*life) time.Duration {
 	from := time.Now()
 	c.rcv.calm.Store(true)
 	for c.ask(`select count(*) from webhook.outbox where finished_at is null`) > 0 {
 		if time.Since(from) > patience {
 			for _, l := range workers {
-				c.t.Logf("worker %d said:\n%s", l.cmd.Process.Pid, l.log)
+				c.t.Logf("worker %d logged:\n%s", l.cmd.Process.Pid, l.log)
 			}
-			c.t.Fatalf("%s after the last fault there is still a backlog: %s", patience, c.backlog())
+			c.t.Fatalf("%s after the last fault events are unfinished: %s", patience, c.backlog())
 		}
-		time.Sleep(20 * time.Millisecond) // the pace of asking
+		time.Sleep(20 * time.Millisecond) // between two polls
 	}
 	took := time.Since(from)
 	for _, l := range workers {
-		l.asks(syscall.SIGTERM)
+		l.signal(syscall.SIGTERM)
 		if !l.overWithin(patience) || l.cmd.ProcessState.ExitCode() != 0 {
-			c.t.Errorf("a worker that was asked to stop in fair weather ended with %v", l.cmd.ProcessState)
+			c.t.Errorf("a worker that was stopped without any fault ended with %v", l.cmd.ProcessState)
 		}
 		l.bury()
 	}

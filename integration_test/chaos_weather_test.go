@@ -8,14 +8,13 @@ import (
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// weather is what happens to the database as a whole, one thing after the
-// other, on the test's own goroutine. It is calm before each ten-second mark.
+// weather is the faults of the database as a whole, one after the other, on the test's
+// own goroutine. It is calm before each ten-second mark.
 //
-// One fault is missing: a clock set back for one worker alone. Debian's
-// libfaketime replaces functions of libc, and a Go program, linked to libc or
-// not, reads its clock from the kernel's vDSO (tried: preloaded with a day less,
-// date obeys and the worker logs the true time). Time namespaces shift the
-// monotonic clock only, and from the start. So no clock jumps here.
+// One fault is missing: a clock that is set back for one worker only. libfaketime replaces
+// functions of libc, and a Go program reads its clock from the kernel's vDSO (tried:
+// preloaded with a day less, date shows it and the worker logs the true time). Time
+// namespaces shift the monotonic clock only, and from the start.
 func (c *chaos) weather() {
 	r := chooser(c.seed, 1)
 	kinds := newDeck(chooser(c.seed, 2), []weighted[func(*rand.Rand)]{
@@ -38,20 +37,20 @@ func (c *chaos) weather() {
 	}
 }
 
-// crash stops PostgreSQL as a power cut would, and lets it recover.
+// crash stops PostgreSQL as a power failure would, and lets it recover.
 func (c *chaos) crash(r *rand.Rand) {
-	away := between(r, 0, 100*time.Millisecond)
-	c.goesAway()
+	down := between(r, 0, 100*time.Millisecond)
+	c.goesDown()
 	if err := c.server.Crash(); err != nil {
 		c.t.Fatal(err)
 	}
-	c.pause(away)
+	c.pause(down)
 	c.up("PostgreSQL stopped at once, recovered")
 }
 
 // restart is the planned kind.
 func (c *chaos) restart(*rand.Rand) {
-	c.goesAway()
+	c.goesDown()
 	if err := c.server.Shutdown(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -65,25 +64,25 @@ func (c *chaos) up(what string) {
 		c.t.Fatal(err)
 	}
 	c.mu.Lock()
-	c.away = make(chan struct{})
+	c.down = make(chan struct{})
 	c.mu.Unlock()
 	c.tally.hit(what)
 }
 
-// goesAway tells the slots that no point of the protocol can be met for a while.
-func (c *chaos) goesAway() {
+// goesDown tells the slots that workers reach no point of the protocol for a while.
+func (c *chaos) goesDown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.away)
+	close(c.down)
 }
 
-func (c *chaos) isAway() <-chan struct{} {
+func (c *chaos) isDown() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.away
+	return c.down
 }
 
-// storm ends all sessions but the test's own, several times.
+// storm ends all sessions except the test's own, several times.
 func (c *chaos) storm(r *rand.Rand) {
 	n := 0
 	for range 3 + r.IntN(5) {
@@ -102,15 +101,15 @@ func (c *chaos) diskFull(r *rand.Rand) {
 	c.tally.hit("disk full (53100)")
 }
 
-// readOnly is what a worker meets after a failover that left it with the old
-// primary. A failover proper: TestChaosFailover….
+// readOnly is what a worker meets after a failover if it is still connected to the old
+// primary. A real failover: TestChaos_FailoverToAReplicaBreaksNoPromise.
 func (c *chaos) readOnly(r *rand.Rand) {
 	const end = `select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
 	c.must(`alter database chaos set default_transaction_read_only = on`)
 	c.ask(end)
 	c.pause(between(r, 100*time.Millisecond, 400*time.Millisecond))
 	c.must(`alter database chaos set default_transaction_read_only = off`)
-	c.ask(end) // those that began read-only would stay so
+	c.ask(end) // open sessions would stay read-only
 	c.tally.hit("every session read-only (25006)")
 }
 
@@ -118,10 +117,10 @@ func (c *chaos) readOnly(r *rand.Rand) {
 // seconds: enough to compare two counts that are less than a second apart.
 const claimsOf = `select count(*) from chaos.audit where kind = 'claimed' and at > $1 and ($2 = '' or event = $2)`
 
-// channelOff turns a channel off and on again. A claim that commits in between
-// breaks the contract.
+// channelOff turns a channel off and on again. No claim may commit in between.
 func (c *chaos) channelOff(r *rand.Rand) {
-	channel := outbox.Channels()[r.IntN(7)]
+	channels := outbox.Channels()
+	channel := channels[r.IntN(len(channels))]
 	c.switchOff(r, "channel off and on again", channel.Event,
 		`update webhook.channels set enabled = false where event = '`+channel.Event+`'`,
 		`update webhook.channels set enabled = true where event = '`+channel.Event+`'`)

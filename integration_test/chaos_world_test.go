@@ -17,8 +17,8 @@ import (
 	"github.com/recordengine/webhooks/temppg"
 )
 
-// chaos is a PostgreSQL of its own, three workers each behind a proxy, two
-// applications, and a receiver, all of which meet one fault after the other.
+// chaos is a PostgreSQL of its own, three workers each behind a proxy, two applications
+// and a receiver, which meet one fault after the other.
 type chaos struct {
 	t       testing.TB
 	seed    uint64
@@ -28,11 +28,11 @@ type chaos struct {
 	rcv     *rudeReceiver
 	secrets []string
 	tally   *tally
-	over    context.Context // done when the faults are
+	over    context.Context // done when the faults end
 
 	mu      sync.Mutex
 	current map[int]*life // by slot
-	away    chan struct{} // closed while PostgreSQL is
+	down    chan struct{} // closed while PostgreSQL is down
 	alive   map[*life]bool
 	ends    []ending
 	frozen  []freezing
@@ -40,11 +40,12 @@ type chaos struct {
 
 func newChaos(t testing.TB, seed uint64) *chaos {
 	t.Helper()
-	c := &chaos{t: t, seed: seed, tally: newTally(), current: map[int]*life{}, alive: map[*life]bool{}, away: make(chan struct{})}
+	c := &chaos{t: t, seed: seed, tally: newTally(), current: map[int]*life{}, alive: map[*life]bool{}, down: make(chan struct{})}
 	c.server = durableServer(t)
 	admin := open(t, c.server.DSN("postgres"))
 	admin.exec(`create database chaos`)
-	// Before it recovers PostgreSQL synchronises a thousand files one by one, unless it is told of a quicker way (14 and newer).
+	// Before PostgreSQL recovers it synchronises a thousand files one by one, unless this selects a
+	// quicker way (14 and newer).
 	if admin.count(`select count(*) from pg_settings where name = 'recovery_init_sync_method'`) == 1 {
 		admin.exec(`alter system set recovery_init_sync_method = 'syncfs'`)
 	}
@@ -62,7 +63,7 @@ func newChaos(t testing.TB, seed uint64) *chaos {
 	return c
 }
 
-// durableServer is a PostgreSQL that a crash cannot make forget.
+// durableServer is a PostgreSQL that loses nothing in a crash.
 func durableServer(t testing.TB) *temppg.Server {
 	t.Helper()
 	options := temppg.Options{Durable: true, Version: os.Getenv("WEBHOOK_TEST_POSTGRES")}
@@ -74,14 +75,14 @@ func durableServer(t testing.TB) *temppg.Server {
 			return err == nil && isLocal(pool, name)
 		})
 		if s, inDocker = temppg.StartDocker(t.Context(), options); inDocker != nil {
-			t.Fatalf("the chaos test stops and crashes a PostgreSQL of its own: %v", errors.Join(err, inDocker))
+			t.Fatalf("the chaos test needs a PostgreSQL of its own, which it stops and crashes: %v", errors.Join(err, inDocker))
 		}
 	}
 	t.Cleanup(func() { _ = s.Stop() })
 	return s
 }
 
-// hideSecrets turns all channels on, with secrets in every place that has room for one.
+// hideSecrets turns all channels on, with a secret in every place that can hold one.
 func (c *chaos) hideSecrets() {
 	secret := func(kind string) string {
 		s := fmt.Sprintf("%s5ecret%08x", kind, rand.Uint32())
@@ -107,7 +108,7 @@ func (c *chaos) settings(address string) settings {
 
 func (c *chaos) blowing() bool { return c.over.Err() == nil }
 
-// pause is over after a while, or with the faults.
+// pause ends after a while, or with the faults.
 func (c *chaos) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -117,7 +118,7 @@ func (c *chaos) pause(d time.Duration) {
 	}
 }
 
-// get asks the database until it answers: it may have just come back.
+// get repeats a query until it succeeds: the database may have just started.
 func (c *chaos) get(to any, query string, args ...any) {
 	c.t.Helper()
 	var err error
@@ -135,7 +136,7 @@ func (c *chaos) ask(query string, args ...any) (n int) {
 	return n
 }
 
-// must repeats a change that may be made twice until it is made.
+// must repeats an idempotent change until it succeeds.
 func (c *chaos) must(statement string) {
 	c.t.Helper()
 	var err error

@@ -25,7 +25,7 @@ func workersStore(t testing.TB, address string) *store.Store {
 	return s
 }
 
-func TestAnotherSessionsLockHoldsUpNoOtherEvent(t *testing.T) {
+func TestClaim_LockedRowDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -43,9 +43,9 @@ func TestAnotherSessionsLockHoldsUpNoOtherEvent(t *testing.T) {
 	eventually(t, "the locked event is sent afterwards", func() bool { return db.status(locked) == "sent" })
 }
 
-// Two claims see the same two events; one of these is locked by somebody else
+// Two claims see the same two events; one of these is locked by another session
 // for as long as both of them look. Each event is claimed by one of them.
-func TestTwoClaimsAtOnceNeverTakeTheSameEvent(t *testing.T) {
+func TestClaim_ConcurrentClaimsNeverShareAnEvent(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://receiver.example")
 	locked, free := db.publish("contact.created", `{}`), db.publish("contact.created", `{}`)
@@ -57,7 +57,7 @@ func TestTwoClaimsAtOnceNeverTakeTheSameEvent(t *testing.T) {
 	for range 2 {
 		s := workersStore(t, db.address)
 		claims.Go(func() {
-			events, err := s.Claim(context.Background(), uuid.NewString(), []outbox.Lane{{Channel: "contacts"}})
+			events, err := s.Claim(context.Background(), uuid.NewString(), []outbox.Capacity{{Channel: "contacts"}})
 			mu.Lock()
 			defer mu.Unlock()
 			over++
@@ -81,21 +81,23 @@ func TestTwoClaimsAtOnceNeverTakeTheSameEvent(t *testing.T) {
 	}
 }
 
-// The worker's own clock is an hour behind the database's; only the worker's
-// sessions see that, since there a schema of the test's stands before pg_catalog.
-func TestAWorkerWhoseClockIsAnHourBehindWorksLikeAnyOther(t *testing.T) {
+// The worker's own clock is an hour behind the database's: in this database the clock functions
+// themselves are an hour ahead, for every session, since no search_path of the worker could hide them.
+func TestClaim_LeaseIsOnTheDatabasesClock(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
-	db.exec(`create schema ahead`)
-	db.exec(`create function ahead.clock_timestamp() returns timestamptz language sql volatile as 'select pg_catalog.clock_timestamp() + interval ''1 hour'''`)
-	db.exec(`create function ahead.now() returns timestamptz language sql stable as 'select pg_catalog.now() + interval ''1 hour'''`)
+	for name, volatility := range map[string]string{"clock_timestamp": "volatile", "now": "stable"} {
+		db.exec(fmt.Sprintf(`create function public.real_%[1]s() returns timestamptz language internal %[2]s as '%[1]s'`, name, volatility))
+		db.exec(fmt.Sprintf(`create or replace function pg_catalog.%[1]s() returns timestamptz language sql %[2]s
+		                       as 'select public.real_%[1]s() + interval ''1 hour'' '`, name, volatility))
+	}
 	contact, document := db.publish("contact.created", `{}`), db.document("1")
-	startWorker(t, longAttempts(db.address+"&search_path=ahead,pg_catalog,public"))
+	startWorker(t, longAttempts(db.address))
 	inFlight(t, rcv, 2)
 	for _, id := range []int64{contact, document} {
 		var lease, ahead time.Duration
-		row := db.QueryRow(`select extract(epoch from leased_until - claimed_at) * 1e9, extract(epoch from claimed_at - now()) * 1e9 from webhook.outbox where id = $1`, id)
+		row := db.QueryRow(`select extract(epoch from leased_until - claimed_at) * 1e9, extract(epoch from claimed_at - public.real_now()) * 1e9 from webhook.outbox where id = $1`, id)
 		var l, a float64
 		if err := row.Scan(&l, &a); err != nil {
 			t.Fatal(err)
@@ -114,7 +116,7 @@ func TestAWorkerWhoseClockIsAnHourBehindWorksLikeAnyOther(t *testing.T) {
 
 // What the administrator of the database has set for it counts less than what
 // the protocol needs.
-func TestSessionsCommitDurablyWhateverTheDefaultIs(t *testing.T) {
+func TestSession_SettingsDoNotDependOnTheDatabasesDefaults(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://receiver.example")
 	for set, want := range map[string]string{"off": "on", "local": "local", "remote_write": "remote_write", "on": "on"} {

@@ -44,15 +44,15 @@ func (db *database) exec(statement string, args ...any) {
 }
 
 // publish writes an event as an application does.
-func (db *database) publish(event, facts string) (id int64) {
+func (db *database) publish(event, data string) (id int64) {
 	db.t.Helper()
-	if err := db.Get(&id, `select webhook.publish($1, $2)`, event, facts); err != nil {
+	if err := db.Get(&id, `select webhook.publish($1, $2)`, event, data); err != nil {
 		db.t.Fatal(err)
 	}
 	return id
 }
 
-// document publishes an export of document 42 or any other.
+// document publishes an export of a document.
 func (db *database) document(id string) int64 {
 	db.t.Helper()
 	return db.publish("document.exported", `{"id": `+id+`, "status": "Export"}`)
@@ -72,11 +72,13 @@ type row struct {
 	FinishedAt  *time.Time `db:"finished_at"`
 	SyncedAt    *time.Time `db:"synced_at"`
 	HTTPStatus  *int       `db:"http_status"`
+	Failure     *string
+	Received    *string
 	Error       *string
 	Response    *string
 }
 
-const rowColumns = `id, event, status, due_at, attempts, claim_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, error, response`
+const rowColumns = `id, event, status, due_at, attempts, claim_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, failure, received, error, response`
 
 func (db *database) row(id int64) (r row) {
 	db.t.Helper()
@@ -94,7 +96,7 @@ func (db *database) rows() (all []row) {
 	return all
 }
 
-// count is the answer of a query that counts.
+// count runs a query that returns one number.
 func (db *database) count(query string, args ...any) (n int) {
 	db.t.Helper()
 	if err := db.Get(&n, query, args...); err != nil {

@@ -21,18 +21,18 @@ import (
 
 const exampleTime = "2026-03-22T08:30:00Z"
 
-// exampleFacts are the facts of the spec's example of an event.
-func exampleFacts(t testing.TB, event string) string {
+// exampleData is the data of the spec's example of an event.
+func exampleData(t testing.TB, event string) string {
 	t.Helper()
-	facts, err := os.ReadFile("../envelope/testdata/examples/" + event + ".data.json")
+	data, err := os.ReadFile("../envelope/testdata/examples/" + event + ".data.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(facts)
+	return string(data)
 }
 
-// exampleBytes are the bytes that the spec's example of an event has on the
-// wire: compacted; of a document custom_03 to custom_20 follow custom_02 as null.
+// exampleBytes are the bytes that are sent for the spec's example of an event: compacted,
+// and in a document custom_03 to custom_20 follow custom_02 as null.
 func exampleBytes(t testing.TB, event string) string {
 	t.Helper()
 	text, err := os.ReadFile("../envelope/testdata/examples/" + event + ".json")
@@ -57,7 +57,7 @@ func exampleBytes(t testing.TB, event string) string {
 	return strings.Replace(compact.String(), last, nulls, 1)
 }
 
-func TestTheSevenExamplesArriveByteForByte(t *testing.T) {
+func TestDelivery_ExamplesArriveByteForByte(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]string{
 		"published": `select webhook.publish($1, $2, $3)`,
@@ -70,7 +70,7 @@ func TestTheSevenExamplesArriveByteForByte(t *testing.T) {
 			startWorker(t, quick(db.address))
 			for _, c := range outbox.Channels() {
 				var id int64
-				if err := db.Get(&id, write, c.Event, exampleFacts(t, c.Event), exampleTime); err != nil {
+				if err := db.Get(&id, write, c.Event, exampleData(t, c.Event), exampleTime); err != nil {
 					t.Fatal(err)
 				}
 				eventually(t, c.Event+" is sent", func() bool { return db.status(id) == "sent" })
@@ -85,7 +85,7 @@ func TestTheSevenExamplesArriveByteForByte(t *testing.T) {
 					t.Errorf("%s went to the endpoint %s", c.Event, got[0].path)
 				}
 				synced := db.row(id).SyncedAt != nil
-				if synced != c.RetriesForever {
+				if synced != (c.Event == "document.exported") {
 					t.Errorf("%s: synced_at is set: %t", c.Event, synced)
 				}
 			}
@@ -112,14 +112,14 @@ func wantHeaders(db *database, r receipt, token string) http.Header {
 	return want
 }
 
-func TestARequestHasTheContractsHeadersAndNoOther(t *testing.T) {
+func TestDelivery_RequestHasTheContractsHeadersAndNoOther(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
 	startWorker(t, quick(db.address))
 	for _, c := range []struct{ name, auth, token, sent string }{
 		{"no authentication", "none", "", ""},
-		{"a token that is not switched on", "none", "tok_unused", ""},
+		{"a token that is not in use", "none", "tok_unused", ""},
 		{"a bearer token", "bearer", "tok_geheim-1", "tok_geheim-1"},
 		{"a bearer token left blank", "bearer", "", ""},
 		{"a bearer token that is null", "bearer", "null", ""},
@@ -136,7 +136,7 @@ func TestARequestHasTheContractsHeadersAndNoOther(t *testing.T) {
 	}
 }
 
-func TestARolledBackTransactionDeliversNothing(t *testing.T) {
+func TestDelivery_RolledBackTransactionDeliversNothing(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -158,7 +158,7 @@ func TestARolledBackTransactionDeliversNothing(t *testing.T) {
 		}
 		last = db.publish("contact.created", `{}`)
 	}
-	eventually(t, "what was committed last is sent", func() bool { return db.status(last) == "sent" })
+	eventually(t, "the event that was committed last is sent", func() bool { return db.status(last) == "sent" })
 	for _, r := range rcv.all() {
 		if undone[r.id()] {
 			t.Errorf("event %d was received although its transaction was rolled back", r.id())
@@ -169,7 +169,7 @@ func TestARolledBackTransactionDeliversNothing(t *testing.T) {
 	}
 }
 
-func TestARolledBackSavepointDeliversNothingOfItself(t *testing.T) {
+func TestDelivery_RolledBackSavepointDeliversNothing(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -186,12 +186,12 @@ func TestARolledBackSavepointDeliversNothingOfItself(t *testing.T) {
 	eventually(t, "both are sent", func() bool { return db.count(`select count(*) from webhook.outbox where status = 'sent'`) == 2 })
 	for _, r := range rcv.all() {
 		if strings.Contains(r.body, "undone") {
-			t.Error("what was rolled back was received")
+			t.Error("an event that was rolled back was received")
 		}
 	}
 }
 
-func TestEventsOfManyConnectionsAllArriveOnce(t *testing.T) {
+func TestDelivery_EventsOfManyConnectionsArriveOnce(t *testing.T) {
 	t.Parallel()
 	const connections, each = 20, 25
 	rcv := newReceiver(t, nil)
@@ -227,11 +227,11 @@ func TestEventsOfManyConnectionsAllArriveOnce(t *testing.T) {
 	}
 }
 
-// A case is inserted as a test event: most are of document 1, and one export of
-// a document supersedes another.
+// A case is inserted as a test event: most are of document 1, and one export of a document
+// supersedes another.
 const insertCase = `insert into webhook.outbox (event, data, occurred_at, is_test) values ($1, $2, $3, true) returning id`
 
-func TestEveryRenderCaseGoesThroughTheDatabase(t *testing.T) {
+func TestDelivery_RenderCasesThroughTheDatabase(t *testing.T) {
 	t.Parallel()
 	cases, err := fixtures.Load("../envelope/testdata/cases")
 	if err != nil {
@@ -269,12 +269,12 @@ func TestEveryRenderCaseGoesThroughTheDatabase(t *testing.T) {
 	t.Logf("%d of %d cases went through the database", through, len(cases))
 }
 
-// checkCase holds the row and the receipt of a case against what it wants.
+// checkCase compares the row and the receipt of a case with what it expects.
 func checkCase(t *testing.T, db *database, rcv *receiver, id int64, c fixtures.Case) {
 	t.Helper()
 	r, got := db.row(id), rcv.of(id)
 	if c.WantError != "" {
-		if r.Status != "failed" || value(r.Error) != c.WantError || len(got) != 0 {
+		if r.Status != "failed" || value(r.Failure) != "render" || value(r.Error) != c.WantError || len(got) != 0 {
 			t.Errorf("%s: %s, received %d times, with the error\n got %s\nwant %s", c.Name, r.Status, len(got), value(r.Error), c.WantError)
 		}
 		return
@@ -286,16 +286,17 @@ func checkCase(t *testing.T, db *database, rcv *receiver, id int64, c fixtures.C
 	if got[0].body != string(c.Want) {
 		t.Errorf("%s\n got %s\nwant %s", c.Name, got[0].body, c.Want)
 	}
-	// By it the exports of one document are kept in order: what can be sent has one (these rows are tests, and not stored with it).
+	// document_id keeps the exports of one document in order, so each that can be sent needs one.
+	// Test events do not store it.
 	if n := db.count(`select count(*) from webhook.outbox where id = $1 and webhook.document_id(data) is null`, id); n != 0 && c.Event == "document.exported" {
 		t.Errorf("%s: it has no document_id", c.Name)
 	}
 }
 
-// notThrough are the cases that cannot go through the database as they are
-// written, each with how it refuses them: an SQLSTATE, the name of a constraint,
-// or "" where it takes the value but reads another out of it (a time without
-// an offset, a name of a zone) or would let the row wait.
+// notThrough are the cases that cannot go through the database as they are written, each
+// with how the database rejects it: an SQLSTATE, the name of a constraint, or "" where it
+// accepts the value but reads it differently (a time without an offset, the name of a
+// zone) or the row would wait.
 var notThrough = map[string]string{
 	"numbers/a leading zero is no JSON":                       "22P02",
 	"text/a tab that is not escaped is no JSON":               "22P02",
@@ -334,11 +335,11 @@ var notThrough = map[string]string{
 	"types/an event in capitals":                              "outbox_event_is_known",
 	"types/no event":                                          "outbox_event_is_known",
 	"types/a channel's name is no event":                      "outbox_event_is_known",
-	"urls/an empty base":                                      "", // no claim without one
+	"urls/an empty base":                                      "", // not claimed without one
 	"urls/a base of slashes":                                  "settings_document_base_url_is_http_or_https",
 }
 
-func TestTheDatabaseRefusesTheRenderCasesThatItCannotHold(t *testing.T) {
+func TestDelivery_RenderCasesThatTheDatabaseRejects(t *testing.T) {
 	t.Parallel()
 	cases, err := fixtures.Load("../envelope/testdata/cases")
 	if err != nil {
@@ -356,7 +357,7 @@ func TestTheDatabaseRefusesTheRenderCasesThatItCannotHold(t *testing.T) {
 			continue
 		}
 		if got := refusal(insertWithBase(db, c)); got != want {
-			t.Errorf("%s: refused by %q, %q was expected", c.Name, got, want)
+			t.Errorf("%s: rejected by %q, expected %q", c.Name, got, want)
 		}
 	}
 	for name := range listed {
@@ -372,8 +373,8 @@ func insertWithBase(db *database, c fixtures.Case) error {
 	return err
 }
 
-// refusal names the constraint that refused a statement, or else its SQLSTATE;
-// "" where nothing did.
+// refusal names the constraint that rejected a statement, otherwise the SQLSTATE; "" if
+// it was accepted.
 func refusal(err error) string {
 	var pe *pq.Error
 	switch {
@@ -387,10 +388,10 @@ func refusal(err error) string {
 	return string(pe.Code)
 }
 
-// oneAttempts are the six events that are attempted once.
+// oneAttempts are the events that are delivered at most once: all except the spec's documents.
 func oneAttempts() (events []string) {
 	for _, c := range outbox.Channels() {
-		if !c.RetriesForever {
+		if c.Event != "document.exported" {
 			events = append(events, c.Event)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // patient are settings with a lease that outlasts the test, so that nothing
-// which is delivered was merely swept.
+// which is delivered has merely expired.
 func patient(address string) settings {
 	env := quick(address)
 	env["WEBHOOK_TIMEOUT"], env["WEBHOOK_LEASE"] = "20s", "120s"
@@ -63,11 +63,11 @@ func checkEachSentOnce(t *testing.T, db *database, rcv *receiver) {
 	}
 }
 
-// TestClaimReplyLost: the server has committed a claim and its answer never
+// TestClaim_ReplyLost: the server has committed a claim and its answer never
 // arrives. The claim is looked up by its attempt id, and what it took is sent:
 // once. The lanes have room for two rows each, so that a claim repeated by
 // database/sql would take two others under the same id, and lose the first.
-func TestClaimReplyLost(t *testing.T) {
+func TestClaim_ReplyLost(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]action{
 		"the connection breaks":             cut,
@@ -118,9 +118,9 @@ func testClaimReplyLost(t *testing.T, fault action) {
 	}
 }
 
-// TestClaimThatNeverReachedTheServer: the connection breaks before the claim
+// TestClaim_ThatNeverReachedTheServer: the connection breaks before the claim
 // arrives. Nothing is found under its id, and the events go out under others.
-func TestClaimThatNeverReachedTheServer(t *testing.T) {
+func TestClaim_ThatNeverReachedTheServer(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -151,9 +151,9 @@ func TestClaimThatNeverReachedTheServer(t *testing.T) {
 	}
 }
 
-// TestLookUpIsRepeatedUntilTheDatabaseAnswers: after the lost claim, the first
+// TestClaim_LookUpIsRepeatedUntilTheDatabaseAnswers: after the lost claim, the first
 // three look-ups are lost, too.
-func TestLookUpIsRepeatedUntilTheDatabaseAnswers(t *testing.T) {
+func TestClaim_LookUpIsRepeatedUntilTheDatabaseAnswers(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -190,11 +190,11 @@ func TestLookUpIsRepeatedUntilTheDatabaseAnswers(t *testing.T) {
 	}
 }
 
-// TestClaimCommittedAfterLookUpIsGivenBack: a claim is under way on a
+// TestClaim_CommittedAfterItsLookUpIsReleased: a claim is under way on a
 // connection that the worker has lost; the look-up finds nothing; then the claim
 // commits. Nobody may send what it took, since its worker has given that id up:
 // the next cycle gives it back, and another claim delivers it, once.
-func TestClaimCommittedAfterLookUpIsGivenBack(t *testing.T) {
+func TestClaim_CommittedAfterItsLookUpIsReleased(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -237,16 +237,16 @@ func TestClaimCommittedAfterLookUpIsGivenBack(t *testing.T) {
 	if n := db.count(`select count(*) from webhook.outbox where attempts = 2 and claim_id <> $1`, claimID); n != 4 {
 		t.Errorf("%d of 4 events were delivered under another id than the one given up", n)
 	}
-	if said := w.log.String(); !containsOnce(said, "given back: the claim was committed after its reply was lost") {
-		t.Errorf("the log does not say once that rows were given back:\n%s", said)
+	if said := w.log.String(); !containsOnce(said, "released events of a claim whose reply was lost") {
+		t.Errorf("the log does not say once that rows were released:\n%s", said)
 	}
 }
 
-// TestClaimWhoseReplyNeverComesIsGivenBackUnsent: the network goes silent after
+// TestClaim_ReplyThatNeverComesReleasesItsEvents: the network goes silent after
 // the claim was committed. The connection's deadline ends the wait after 20 s;
 // that is too late to begin the POSTs, so the rows go back, and out under
 // another claim. It is also the proof that no read waits for ever.
-func TestClaimWhoseReplyNeverComesIsGivenBackUnsent(t *testing.T) {
+func TestClaim_ReplyThatNeverComesReleasesItsEvents(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -268,20 +268,20 @@ func TestClaimWhoseReplyNeverComesIsGivenBackUnsent(t *testing.T) {
 	finished(t, db)
 	checkEachSentOnce(t, db, rcv)
 	if n := db.count(`select count(*) from webhook.outbox where attempts = 2 and claim_id <> $1`, claimID); n != 4 {
-		t.Errorf("%d of 4 events were given back and claimed anew", n)
+		t.Errorf("%d of 4 events were released and claimed anew", n)
 	}
 }
 
-// TestLookUpReadsAChannelWhoseURLWasTakenAway: between a claim and its look-up
+// TestClaim_LookUpFindsEventsOfAChannelWithoutURL: between a claim and its look-up
 // an operator clears the URL. The rows are found all the same: a look-up that
 // fails is repeated for ever, and with it the whole worker would stand still.
-func TestLookUpReadsAChannelWhoseURLWasTakenAway(t *testing.T) {
+func TestClaim_LookUpFindsEventsOfAChannelWithoutURL(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "http://receiver.example")
 	id := db.publish("contact.created", `{"contact_id": 7}`)
 	s := workerStore(t, db.address)
 	claimID := uuid.NewString()
-	if events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}}); err != nil || len(events) != 1 {
+	if events, err := s.Claim(t.Context(), claimID, []outbox.Capacity{{Channel: "contacts"}}); err != nil || len(events) != 1 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	db.exec(`update webhook.channels set url = null where name = 'contacts'`)
@@ -294,21 +294,21 @@ func TestLookUpReadsAChannelWhoseURLWasTakenAway(t *testing.T) {
 	}
 }
 
-// TestGivingBackTouchesOnlyWhatIsStillHeld: under an id that was given up some
-// rows have been swept since, others claimed anew. They stay as they are.
-func TestGivingBackTouchesOnlyWhatIsStillHeld(t *testing.T) {
+// TestRelease_ChangesOnlyWhatIsStillLeased: under an id that was given up some
+// leases have expired since, others were claimed anew. They stay as they are.
+func TestRelease_ChangesOnlyWhatIsStillLeased(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "http://receiver.example")
 	publishBoth(db, 3)
 	s := workerStore(t, db.address)
 	claimID := uuid.NewString()
-	events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
+	events, err := s.Claim(t.Context(), claimID, []outbox.Capacity{{Channel: "contacts"}, {Channel: "documents"}})
 	if err != nil || len(events) != 6 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	db.exec(`update webhook.outbox set leased_until = clock_timestamp() - interval '1 second' where id <= 2`)
 	if n, err := s.ExpireLeases(t.Context()); n != 2 || err != nil {
-		t.Fatalf("swept %d, %v", n, err)
+		t.Fatalf("expired %d, %v", n, err)
 	}
 	db.exec(`update webhook.outbox set claim_id = gen_random_uuid(), attempts = 2 where id in (3, 4)`)
 	var before []string
@@ -317,7 +317,7 @@ func TestGivingBackTouchesOnlyWhatIsStillHeld(t *testing.T) {
 	}
 
 	if n, err := s.Release(t.Context(), []string{uuid.NewString(), claimID}); n != 2 || err != nil {
-		t.Errorf("given back %d, %v; 2 were expected", n, err)
+		t.Errorf("released %d, %v; 2 were expected", n, err)
 	}
 	for i, was := range before {
 		if is := asText(db, int64(i+1)); is != was {
@@ -326,7 +326,7 @@ func TestGivingBackTouchesOnlyWhatIsStillHeld(t *testing.T) {
 	}
 	for id := int64(5); id <= 6; id++ {
 		if r := db.row(id); r.Status != "pending" || r.LeasedUntil != nil || r.FinishedAt != nil {
-			t.Errorf("given back: %s", asText(db, id))
+			t.Errorf("released: %s", asText(db, id))
 		}
 	}
 }

@@ -1,23 +1,30 @@
 package integration_test
 
 import (
+	"context"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/store"
 )
 
 // The two lines of the log that frame an outage.
 const (
-	saidDown = "the database does not answer as it should"
-	saidUp   = "the database answers again"
+	saidDown = "database unavailable, retrying"
+	saidUp   = "database available again"
 )
 
 func (w *worker) said(text string) int { return strings.Count(w.log.String(), text) }
 
-// TestWorkerStartedWhileTheDatabaseIsAwayWaits: nobody listens, then connections
+// TestOutage_WorkerStartedDuringItWaits: no process listens, then connections
 // break. The worker waits, says so once, and goes on by itself.
-func TestWorkerStartedWhileTheDatabaseIsAwayWaits(t *testing.T) {
+func TestOutage_WorkerStartedDuringItWaits(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -38,9 +45,9 @@ func TestWorkerStartedWhileTheDatabaseIsAwayWaits(t *testing.T) {
 	}
 }
 
-// TestDatabaseAwayLater: the database goes away and comes back, twice. One line
+// TestOutage_LaterOneIsWaitedFor: the database is unavailable, twice. One line
 // in the log for each way; then deliveries resume.
-func TestDatabaseAwayLater(t *testing.T) {
+func TestOutage_LaterOneIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -57,7 +64,7 @@ func TestDatabaseAwayLater(t *testing.T) {
 		p.heal()
 		finished(t, db)
 		if down, up := w.said(saidDown), w.said(saidUp); down != outage || up != outage {
-			t.Errorf("after %d outages the log says %d times that the database is away and %d times that it is back", outage, down, up)
+			t.Errorf("after %d outages the log says %d times that the database is unavailable and %d times that it is available again", outage, down, up)
 		}
 	}
 	checkEachSentOnce(t, db, rcv)
@@ -84,19 +91,19 @@ func withParameter(t testing.TB, address, name, value string) string {
 const terminateWorker = `select count(pg_terminate_backend(pid)) from pg_stat_activity
                           where datname = current_database() and application_name = 'the worker'`
 
-// TestTerminatedConnectionsUnderTraffic: an administrator ends all of the
+// TestOutage_TerminatedSessionsUnderTraffic: an administrator ends all of the
 // worker's sessions, again and again, wherever they are in their statements. The
 // worker lives on, so nothing is interrupted: every event is delivered, no
 // one-attempt event twice.
-func TestTerminatedConnectionsUnderTraffic(t *testing.T) {
+func TestOutage_TerminatedSessionsUnderTraffic(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
 	startWorker(t, patient(named(t, db.address)))
 
-	books, stop := &ledger{}, make(chan struct{})
+	committed, stop := 0, make(chan struct{})
 	var writing sync.WaitGroup
-	writing.Go(func() { books.produce(db, stop) })
+	writing.Go(func() { committed = produce(db, stop) })
 	terminated := 0
 	for range 40 {
 		before := len(rcv.all())
@@ -107,7 +114,7 @@ func TestTerminatedConnectionsUnderTraffic(t *testing.T) {
 	writing.Wait()
 
 	finished(t, db)
-	checkBooks(t, db, rcv, books)
+	checkProduced(t, db, rcv, committed)
 	if n := db.count(`select count(*) from webhook.outbox where status <> 'sent'`); n != 0 {
 		t.Errorf("%d events were not delivered, although their worker lived on", n)
 	}
@@ -116,9 +123,9 @@ func TestTerminatedConnectionsUnderTraffic(t *testing.T) {
 	}
 }
 
-// TestReadOnlyDatabaseIsWaitedFor: every new session is read-only, as on a
+// TestOutage_ReadOnlyDatabaseIsWaitedFor: every new session is read-only, as on a
 // standby. The worker waits, says so once, and goes on when that is over.
-func TestReadOnlyDatabaseIsWaitedFor(t *testing.T) {
+func TestOutage_ReadOnlyDatabaseIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -138,14 +145,14 @@ func TestReadOnlyDatabaseIsWaitedFor(t *testing.T) {
 	finished(t, application)
 	checkEachSentOnce(t, application, rcv)
 	if down, up := w.said(saidDown), w.said(saidUp); down != 1 || up != 1 {
-		t.Errorf("the log says %d times that the database is away and %d times that it is back", down, up)
+		t.Errorf("the log says %d times that the database is unavailable and %d times that it is available again", down, up)
 	}
 }
 
-// TestSessionsThatBecomeReadOnlyAreDropped: after a failover the worker's open
+// TestOutage_SessionsThatBecomeReadOnlyAreDropped: after a failover the worker's open
 // sessions are on a server that was demoted, while new ones reach the new
 // primary. Nobody ends the old ones; the worker does.
-func TestSessionsThatBecomeReadOnlyAreDropped(t *testing.T) {
+func TestOutage_SessionsThatBecomeReadOnlyAreDropped(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -169,5 +176,45 @@ func TestSessionsThatBecomeReadOnlyAreDropped(t *testing.T) {
 	checkEachSentOnce(t, db, rcv)
 	if len(old) == 0 {
 		t.Error("the worker had no sessions")
+	}
+}
+
+// TestStore_CallsEndWithTheirContextOnADeadNetwork: the network dies under open sessions: bytes vanish
+// and nothing is closed. lib/pq goes on reading after its context has ended; the connection's deadline,
+// 20 s, is brought forward.
+func TestStore_CallsEndWithTheirContextOnADeadNetwork(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://receiver.example")
+	for name, call := range map[string]func(context.Context, *store.Store) error{
+		"Claim": func(ctx context.Context, s *store.Store) error {
+			_, err := s.Claim(ctx, uuid.NewString(), []outbox.Capacity{{Channel: "contacts"}})
+			return err
+		},
+		"Record": func(ctx context.Context, s *store.Store) error {
+			_, err := s.Record(ctx, []outbox.Outcome{{EventID: 1, ClaimID: uuid.NewString(), Verdict: outbox.Released}})
+			return err
+		},
+		"Release":  func(ctx context.Context, s *store.Store) error { _, err := s.Release(ctx, nil); return err },
+		"Problems": func(ctx context.Context, s *store.Store) error { _, err := s.Problems(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, db.address)
+			s := workerStore(t, p.address)
+			if err := call(t.Context(), s); err != nil {
+				t.Fatalf("before the network died: %v", err)
+			}
+			p.hang()
+			p.setMode(blackHole)
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			if err := call(ctx, s); err == nil {
+				t.Error("no error")
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it ended after %s, its context after 100 ms", took)
+			}
+		})
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -50,9 +49,9 @@ func inFlight(t *testing.T, rcv *receiver, n int) {
 	eventually(t, fmt.Sprintf("%d requests are under way", n), func() bool { return len(rcv.all()) == n })
 }
 
-// TestOutcomeReplyLostIsHarmless: the database has taken an outcome and its
+// TestRecord_ReplyLostIsHarmless: the database has taken an outcome and its
 // answer is lost. The write is repeated and changes nothing.
-func TestOutcomeReplyLostIsHarmless(t *testing.T) {
+func TestRecord_ReplyLostIsHarmless(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -88,9 +87,9 @@ func TestOutcomeReplyLostIsHarmless(t *testing.T) {
 	}
 }
 
-// TestOutcomeThatNeverReachedTheServerIsRepeated: the connection breaks before
+// TestRecord_ThatNeverReachedTheServerIsRepeated: the connection breaks before
 // the write arrives, three times.
-func TestOutcomeThatNeverReachedTheServerIsRepeated(t *testing.T) {
+func TestRecord_ThatNeverReachedTheServerIsRepeated(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -121,10 +120,10 @@ func TestOutcomeThatNeverReachedTheServerIsRepeated(t *testing.T) {
 	}
 }
 
-// TestOutcomeHeldThroughAnOutageIsRecorded: the database goes away between POST
+// TestRecord_OutcomeIsHeldThroughAnOutage: the database becomes unavailable between POST
 // and record, for longer than the lease. The outcomes are recorded when it is
-// back; the worker that holds them does not sweep them first.
-func TestOutcomeHeldThroughAnOutageIsRecorded(t *testing.T) {
+// available; the worker that holds them does not expire them first.
+func TestRecord_OutcomeIsHeldThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
@@ -147,27 +146,27 @@ func TestOutcomeHeldThroughAnOutageIsRecorded(t *testing.T) {
 	checkEachSentOnce(t, db, rcv)
 }
 
-// TestOutcomeOfADisownedAttemptChangesNothing: while the POSTs are under way,
-// one event is swept, and another claimed by somebody else.
-func TestOutcomeOfADisownedAttemptChangesNothing(t *testing.T) {
+// TestRecord_LostLeaseChangesNothing: while the POSTs are under way,
+// the lease of one event expires, and another is claimed by another worker.
+func TestRecord_LostLeaseChangesNothing(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
 	contact := db.publish("contact.created", `{"contact_id": 7}`)
-	swept, taken := db.document("1"), db.document("2")
+	expired, claimed := db.document("1"), db.document("2")
 
 	w := startWorker(t, patient(db.address))
 	inFlight(t, rcv, 3)
-	db.exec(`update webhook.outbox set status = 'failed', finished_at = clock_timestamp(), leased_until = null, error = 'interrupted: outcome unknown' where id = $1`, contact)
-	db.exec(`update webhook.outbox set leased_until = null, due_at = 'infinity', error = 'interrupted: outcome unknown' where id = $1`, swept)
-	db.exec(`update webhook.outbox set claim_id = gen_random_uuid(), claimed_by = 'another', attempts = 2 where id = $1`, taken)
-	before := fmt.Sprint(asText(db, contact), asText(db, swept), asText(db, taken))
+	db.exec(`update webhook.outbox set status = 'failed', finished_at = clock_timestamp(), leased_until = null, failure = 'interrupted', received = 'maybe', error = 'interrupted: outcome unknown' where id = $1`, contact)
+	db.exec(`update webhook.outbox set leased_until = null, due_at = 'infinity', error = 'interrupted: outcome unknown' where id = $1`, expired)
+	db.exec(`update webhook.outbox set claim_id = gen_random_uuid(), claimed_by = 'another', attempts = 2 where id = $1`, claimed)
+	before := fmt.Sprint(asText(db, contact), asText(db, expired), asText(db, claimed))
 	g.release()
 	w.terminate()
 	if status := w.exit(t); status != 0 {
-		t.Errorf("exit status %d: an outcome that the database has disowned is settled", status)
+		t.Errorf("exit status %d: an outcome whose lease was lost needs no more work", status)
 	}
-	if after := fmt.Sprint(asText(db, contact), asText(db, swept), asText(db, taken)); after != before {
+	if after := fmt.Sprint(asText(db, contact), asText(db, expired), asText(db, claimed)); after != before {
 		t.Errorf("the rows were\n%s\nand are now\n%s", before, after)
 	}
 }
@@ -181,9 +180,9 @@ func asText(db *database, id int64) (text string) {
 	return text
 }
 
-// TestAnswersThatNoTextColumnHolds: whatever bytes a receiver answers with, the
+// TestRecord_AnswersThatNoTextColumnHolds: whatever bytes a receiver answers with, the
 // outcome is recorded, and what is stored can be read.
-func TestAnswersThatNoTextColumnHolds(t *testing.T) {
+func TestRecord_AnswersThatNoTextColumnHolds(t *testing.T) {
 	t.Parallel()
 	var controls bytes.Buffer
 	for i := range 64 << 10 {
@@ -201,13 +200,12 @@ func TestAnswersThatNoTextColumnHolds(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
-			rcv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rcv := newResponder(t, func(w http.ResponseWriter, r receipt) {
 				w.WriteHeader(status)
-				_, _ = w.Write(bodies[strings.TrimPrefix(r.URL.Path, "/")])
-			}))
-			t.Cleanup(rcv.Close)
+				_, _ = w.Write(bodies[strings.TrimPrefix(r.path, "/")])
+			})
 			db := ready(t, rcv.URL)
-			for _, event := range append(oneAttemptEvents, "document.exported") {
+			for _, event := range append(oneAttempts(), "document.exported") {
 				db.publish(event, `{"id": 1, "status": "Export"}`)
 			}
 			startWorker(t, quick(db.address))
@@ -235,15 +233,15 @@ func workerStore(t *testing.T, address string) *store.Store {
 	return store.New(pool, time.Minute)
 }
 
-// TestAnOutcomeThatPostgreSQLRefusesIsNamed: a NUL byte is no text (22021), and
+// TestRecord_RejectedValuesAreReported: a NUL byte is no text (22021), and
 // none of the batch is written.
-func TestAnOutcomeThatPostgreSQLRefusesIsNamed(t *testing.T) {
+func TestRecord_RejectedValuesAreReported(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "http://receiver.example")
 	publishBoth(db, 1)
 	s := workerStore(t, db.address)
 	claimID := uuid.NewString()
-	events, err := s.Claim(t.Context(), claimID, []outbox.Lane{{Channel: "contacts"}, {Channel: "documents"}})
+	events, err := s.Claim(t.Context(), claimID, []outbox.Capacity{{Channel: "contacts"}, {Channel: "documents"}})
 	if err != nil || len(events) != 2 {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
@@ -261,17 +259,17 @@ func TestAnOutcomeThatPostgreSQLRefusesIsNamed(t *testing.T) {
 	}
 }
 
-// rudeSender makes no request: it says what it was told to.
+// rudeSender makes no request: it returns what the test wants.
 type rudeSender func(outbox.Request) outbox.Result
 
 func (rudeSender) Check(string, string) error { return nil }
 
 func (s rudeSender) Send(_ context.Context, r outbox.Request) outbox.Result { return s(r) }
 
-// TestARefusedOutcomeIsRecordedWithoutItsTexts: should a text ever get past the
-// sender that PostgreSQL refuses, it blocks no other outcome, and its own event
-// is recorded without it.
-func TestARefusedOutcomeIsRecordedWithoutItsTexts(t *testing.T) {
+// TestRecord_RejectedTextsKeepFailureAndReceived: should a text ever get past the sender that PostgreSQL
+// rejects, it blocks no other outcome, and its own event is recorded without it. What retry_failed
+// decides by is kept.
+func TestRecord_RejectedTextsKeepFailureAndReceived(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "http://receiver.example")
 	publishBoth(db, 10)
@@ -280,7 +278,7 @@ func TestARefusedOutcomeIsRecordedWithoutItsTexts(t *testing.T) {
 	refuse := rudeSender(func(r outbox.Request) outbox.Result {
 		switch {
 		case strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rude)), strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rudeDocument)):
-			return outbox.Result{Status: 500, Error: "a\x00b", Response: "\xff"}
+			return outbox.Result{Failure: outbox.FailureBadAnswer, Received: outbox.ReceivedMaybe, Status: 500, Error: "a\x00b", Response: "\xff"}
 		}
 		return outbox.Result{Status: 200, Received: outbox.ReceivedYes, Response: "fine"}
 	})
@@ -294,7 +292,10 @@ func TestARefusedOutcomeIsRecordedWithoutItsTexts(t *testing.T) {
 		case rude, rudeDocument:
 			want := map[int64]string{rude: "failed", rudeDocument: "pending"}[r.ID]
 			if r.Status != want || r.LeasedUntil != nil || value(r.HTTPStatus) != 500 || r.Response != nil || !strings.Contains(value(r.Error), "could not be stored") {
-				t.Errorf("the event whose texts are refused: %s", asText(db, r.ID))
+				t.Errorf("the event whose texts are rejected: %s", asText(db, r.ID))
+			}
+			if failure, received := db.newestAttempt(r.ID); failure != "bad_answer" || received != "maybe" {
+				t.Errorf("the event whose texts are rejected has failure %q and received %q", failure, received)
 			}
 		default:
 			if r.Status != "sent" || value(r.Response) != "fine" {
@@ -304,10 +305,10 @@ func TestARefusedOutcomeIsRecordedWithoutItsTexts(t *testing.T) {
 	}
 }
 
-// TestALockedRowHoldsUpNoOtherOutcome: somebody's open transaction holds the lock
+// TestRecord_LockedRowDelaysNoOther: another session's open transaction holds the lock
 // of one event whose POST is under way. The outcomes of all others are recorded
 // meanwhile, and its own when the lock is gone.
-func TestALockedRowHoldsUpNoOtherOutcome(t *testing.T) {
+func TestRecord_LockedRowDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
@@ -336,10 +337,10 @@ func TestALockedRowHoldsUpNoOtherOutcome(t *testing.T) {
 	}
 }
 
-// TestManyLockedRowsHoldUpNoOtherOutcome: the open transaction has locked a whole
+// TestRecord_ManyLockedRowsDelayNoOther: the open transaction has locked a whole
 // channel's events. Were each of them waited for in turn, the leases of the others
 // would run out meanwhile, and what was delivered would be sent again.
-func TestManyLockedRowsHoldUpNoOtherOutcome(t *testing.T) {
+func TestRecord_ManyLockedRowsDelayNoOther(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
@@ -377,10 +378,10 @@ func awaitClosed(t testing.TB, what string, ch <-chan struct{}) {
 	}
 }
 
-// TestAnOutcomeThatARuleOfTheOwnerDeniesHoldsUpNoOther: somebody's trigger lets
+// TestRecord_DeniedRowDelaysNoOther: a trigger of the database's owner lets
 // one event not be finished, or a right is missing. The others are recorded, and
 // this one is as soon as the rule is gone.
-func TestAnOutcomeThatARuleOfTheOwnerDeniesHoldsUpNoOther(t *testing.T) {
+func TestRecord_DeniedRowDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)

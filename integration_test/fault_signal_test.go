@@ -13,9 +13,9 @@ func (w *worker) signal(t testing.TB, s syscall.Signal) {
 	}
 }
 
-// TestTermFinishesWhatIsInFlight: one SIGTERM. What was sent is recorded, what
+// TestSignal_FirstFinishesWhatIsInFlight: one SIGTERM. What was sent is recorded, what
 // was written meanwhile is left alone, the exit status is 0.
-func TestTermFinishesWhatIsInFlight(t *testing.T) {
+func TestSignal_FirstFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
@@ -47,10 +47,10 @@ func TestTermFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// TestTermEndsAWorkerWhoseDatabaseIsAway: SIGTERM while the outcomes cannot be
+// TestSignal_EndsAWorkerWhoseDatabaseIsUnavailable: SIGTERM while the outcomes cannot be
 // recorded, and while a lost claim cannot be looked up. The worker ends by
 // itself, and says with its exit status that something is open.
-func TestTermEndsAWorkerWhoseDatabaseIsAway(t *testing.T) {
+func TestSignal_EndsAWorkerWhoseDatabaseIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]string{"an outcome is held": recordStatement, "a claim is looked up": claimStatement} {
 		t.Run(name, func(t *testing.T) {
@@ -78,10 +78,10 @@ func TestTermEndsAWorkerWhoseDatabaseIsAway(t *testing.T) {
 	}
 }
 
-// TestTwoSignalsEndAtOnce: the second signal ends a worker in mid-flight, as
+// TestSignal_SecondEndsAtOnce: the second signal ends a worker in mid-flight, as
 // kill -9 does. Another worker clears up when the leases have run out: the
 // document is sent again, the one-attempt event is failed and not sent again.
-func TestTwoSignalsEndAtOnce(t *testing.T) {
+func TestSignal_SecondEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
@@ -112,22 +112,25 @@ func TestTwoSignalsEndAtOnce(t *testing.T) {
 	}
 }
 
-// checkInterrupted: the one-attempt event was received once, and nobody knows of it.
+// checkInterrupted: the one-attempt event was received once, and its row says that it may have been.
 func checkInterrupted(t *testing.T, db *database, rcv *receiver, id int64) {
 	t.Helper()
 	r := db.row(id)
 	if r.Status != "failed" || value(r.Error) != "interrupted: outcome unknown" || r.HTTPStatus != nil || r.LeasedUntil != nil {
 		t.Errorf("the interrupted event: %s", asText(db, id))
 	}
+	if failure, received := db.newestAttempt(id); failure != "interrupted" || received != "maybe" {
+		t.Errorf("the interrupted event has failure %q and received %q", failure, received)
+	}
 	if n := len(rcv.of(id)); n != 1 {
 		t.Errorf("the interrupted event was received %d times", n)
 	}
 }
 
-// TestFrozenBeyondItsLease: a worker is frozen in the middle of its POSTs for
+// TestLease_WorkerFrozenBeyondIt: a worker is frozen in the middle of its POSTs for
 // longer than its lease, and another one clears up. Thawed, the first one's
 // outcomes change nothing.
-func TestFrozenBeyondItsLease(t *testing.T) {
+func TestLease_WorkerFrozenBeyondIt(t *testing.T) {
 	t.Parallel()
 	rcv, g := blockedReceiver(t)
 	db := ready(t, rcv.URL)
@@ -140,7 +143,7 @@ func TestFrozenBeyondItsLease(t *testing.T) {
 	db.exec(`update webhook.outbox set leased_until = clock_timestamp()`) // not to wait for 21 s
 
 	startWorker(t, quick(db.address))
-	eventually(t, "the other worker sweeps, and sends the document", func() bool {
+	eventually(t, "the other worker expires the leases, and sends the document", func() bool {
 		return db.status(contact) == "failed" && len(rcv.of(document)) == 2
 	})
 	before := asText(db, contact)

@@ -19,7 +19,8 @@ import (
 	"github.com/recordengine/webhooks/temppg"
 )
 
-// A rung is one way to get a PostgreSQL for the tests. They are tried from the top; the first that holds is used.
+// A rung is one way to get a PostgreSQL for the tests. They are tried from the top; the first that
+// works is used.
 type rung string
 
 const (
@@ -28,13 +29,13 @@ const (
 	rungBinaries   rung = "binaries"   // PostgreSQL's own programs
 )
 
-const howToGetOne = `the integration tests need a PostgreSQL (13 or newer). Any one of these will do:
+const howToGetOne = `the integration tests need a PostgreSQL (13 or newer). Any one of these is enough:
   - Docker, with access to a registry, or with an image built by "make images"
   - PostgreSQL's server programs: apt-get install postgresql, brew install postgresql@17, ...
   - TEST_DATABASE_URL=postgres://user:password@host:5432/postgres?sslmode=disable, of a role that may create databases`
 
-// chooseRungs says which rungs to try. A server that was named is the only one, so is a rung that was forced by
-// WEBHOOK_TEST_RUNG.
+// chooseRungs returns the rungs to try: only TEST_DATABASE_URL if it is set, only the one that
+// WEBHOOK_TEST_RUNG forces.
 func chooseRungs(forced, databaseURL string) ([]rung, error) {
 	switch {
 	case forced == "" && databaseURL != "":
@@ -49,10 +50,10 @@ func chooseRungs(forced, databaseURL string) ([]rung, error) {
 	return nil, fmt.Errorf("WEBHOOK_TEST_RUNG is %q; it may be url, dockertest or binaries", forced)
 }
 
-// chooseImage prefers an image that is there to one that must be pulled. An empty version leaves the choice open.
+// chooseImage prefers a local image to one that must be pulled. An empty version stands for any.
 func chooseImage(version string, isLocal func(image string) bool) string {
 	const built = "webhooks-test-postgres:" // by images/build.sh
-	candidates := []string{built + "15", built + "17", built + "13"}
+	candidates := []string{built + "15", built + "17", built + "18", built + "13"}
 	pull := temppg.DefaultImage
 	if version != "" {
 		pull = "postgres:" + version + "-alpine"
@@ -68,15 +69,15 @@ func chooseImage(version string, isLocal func(image string) bool) string {
 
 // A server is a PostgreSQL that the tests may use.
 type server struct {
-	where string // a few words for the reader of the test's output
+	where string // for the output of the tests
 	url   string // of a database to connect to, and not to change
 	stop  func() error
 }
 
 type opener func(context.Context) (*server, error)
 
-// climb opens the first of the rungs that holds, and says in one line why one above it did not.
-func climb(ctx context.Context, say io.Writer, rungs []rung, openers map[rung]opener) (*server, error) {
+// climb opens the first rung that works, and prints one line for each one above it that did not.
+func climb(ctx context.Context, out io.Writer, rungs []rung, openers map[rung]opener) (*server, error) {
 	var failures []error
 	for _, r := range rungs {
 		s, err := openers[r](ctx)
@@ -86,7 +87,7 @@ func climb(ctx context.Context, say io.Writer, rungs []rung, openers map[rung]op
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", r, err))
 		if len(failures) < len(rungs) {
-			fmt.Fprintf(say, "integration tests: no PostgreSQL from %s: %s\n", r, oneLine(err))
+			fmt.Fprintf(out, "integration tests: no PostgreSQL from %s: %s\n", r, oneLine(err))
 		}
 	}
 	return nil, fmt.Errorf("%w\n%s", errors.Join(failures...), howToGetOne)
@@ -96,7 +97,7 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// openURL takes the server that was named.
+// openURL uses the server of TEST_DATABASE_URL.
 func openURL(address string) opener {
 	return func(ctx context.Context) (*server, error) {
 		u, err := url.Parse(address)
@@ -110,7 +111,7 @@ func openURL(address string) opener {
 	}
 }
 
-// openBinaries runs the machine's own PostgreSQL, of the wanted version if one is wanted.
+// openBinaries runs the machine's own PostgreSQL, of any version if none is given.
 func openBinaries(version string) opener {
 	return func(ctx context.Context) (*server, error) {
 		s, err := temppg.Start(ctx, temppg.Options{Version: version})
@@ -150,7 +151,7 @@ func isLocal(pool *dockertest.Pool, image string) bool {
 	return err == nil
 }
 
-// pull gets an image that is not there, in two minutes at most.
+// pull pulls an image that is not local, in at most two minutes.
 func pull(ctx context.Context, pool *dockertest.Pool, image string) error {
 	if isLocal(pool, image) {
 		return nil
@@ -164,8 +165,9 @@ func pull(ctx context.Context, pool *dockertest.Pool, image string) error {
 	}, docker.AuthConfiguration{})
 }
 
-// expiring runs the server for an hour at most, so that tests that were killed leave nothing for long. dockertest's own
-// Resource.Expire will not do: it sends the stop signal at once, on which PostgreSQL refuses new connections.
+// expiring runs the server for at most an hour, so that tests that were killed leave it running no
+// longer. dockertest's Resource.Expire does not work here: it sends the stop signal at once, and
+// PostgreSQL then refuses new connections.
 const expiring = `docker-entrypoint.sh "$@" & server=$!; (sleep 3600; kill -INT $server) & wait $server`
 
 // runContainer starts a container and waits until its PostgreSQL answers.
@@ -218,7 +220,7 @@ func ping(ctx context.Context, address string) error {
 	return db.PingContext(ctx)
 }
 
-func TestRungsAreChosenFromTheTop(t *testing.T) {
+func TestLadder_RungsAreTriedFromTheTop(t *testing.T) {
 	const address = "postgres://localhost/postgres"
 	for name, c := range map[string]struct {
 		forced, url string
@@ -242,7 +244,7 @@ func TestRungsAreChosenFromTheTop(t *testing.T) {
 	}
 }
 
-func TestLocalImagesArePreferred(t *testing.T) {
+func TestLadder_LocalImagesArePreferred(t *testing.T) {
 	for name, c := range map[string]struct {
 		version string
 		local   []string
@@ -251,6 +253,7 @@ func TestLocalImagesArePreferred(t *testing.T) {
 		"nothing local":                {want: "postgres:17-alpine"},
 		"nothing local, 13 wanted":     {version: "13", want: "postgres:13-alpine"},
 		"two built":                    {local: []string{"webhooks-test-postgres:17", "webhooks-test-postgres:15"}, want: "webhooks-test-postgres:15"},
+		"only 18 and 13 built":         {local: []string{"webhooks-test-postgres:13", "webhooks-test-postgres:18"}, want: "webhooks-test-postgres:18"},
 		"only 13 built":                {local: []string{"webhooks-test-postgres:13"}, want: "webhooks-test-postgres:13"},
 		"17 built, 13 wanted":          {version: "13", local: []string{"webhooks-test-postgres:17"}, want: "postgres:13-alpine"},
 		"13 built and wanted":          {version: "13", local: []string{"webhooks-test-postgres:13"}, want: "webhooks-test-postgres:13"},
@@ -266,27 +269,27 @@ func TestLocalImagesArePreferred(t *testing.T) {
 	}
 }
 
-func TestFirstRungThatHoldsIsUsed(t *testing.T) {
-	holds := func(context.Context) (*server, error) { return &server{where: "here"}, nil }
+func TestLadder_FirstRungThatWorksIsUsed(t *testing.T) {
+	works := func(context.Context) (*server, error) { return &server{where: "here"}, nil }
 	breaks := func(context.Context) (*server, error) { return nil, errors.New("broken") }
 	both := []rung{rungDockertest, rungBinaries}
-	var said bytes.Buffer
+	var printed bytes.Buffer
 
-	s, err := climb(t.Context(), &said, both, map[rung]opener{rungDockertest: breaks, rungBinaries: holds})
+	s, err := climb(t.Context(), &printed, both, map[rung]opener{rungDockertest: breaks, rungBinaries: works})
 	if err != nil || s.where != "binaries (here)" {
 		t.Errorf("got %+v, %v", s, err)
 	}
-	if want := "integration tests: no PostgreSQL from dockertest: broken\n"; said.String() != want {
-		t.Errorf("it said %q, want %q", &said, want)
+	if want := "integration tests: no PostgreSQL from dockertest: broken\n"; printed.String() != want {
+		t.Errorf("it printed %q, want %q", &printed, want)
 	}
-	s, err = climb(t.Context(), &said, both, map[rung]opener{rungDockertest: holds, rungBinaries: breaks})
+	s, err = climb(t.Context(), &printed, both, map[rung]opener{rungDockertest: works, rungBinaries: breaks})
 	if err != nil || s.where != "dockertest (here)" {
 		t.Errorf("got %+v, %v", s, err)
 	}
-	_, err = climb(t.Context(), &said, both, map[rung]opener{rungDockertest: breaks, rungBinaries: breaks})
+	_, err = climb(t.Context(), &printed, both, map[rung]opener{rungDockertest: breaks, rungBinaries: breaks})
 	for _, part := range []string{"dockertest: broken", "binaries: broken", "make images", "TEST_DATABASE_URL"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("the error does not say %q: %v", part, err)
+			t.Errorf("the error does not contain %q: %v", part, err)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func (g *turnstile) open() { g.opened.Do(func() { close(g.release) }) }
 // slots is the default of max_in_flight.
 const slots = 128
 
-func TestADeadEndpointCostsTheOtherSixNothing(t *testing.T) {
+func TestLanes_DeadEndpointCostsTheOthersNothing(t *testing.T) {
 	for _, dead := range outbox.Channels() {
 		t.Run(dead.Name, func(t *testing.T) {
 			t.Parallel()
@@ -88,7 +88,7 @@ func TestADeadEndpointCostsTheOtherSixNothing(t *testing.T) {
 	}
 }
 
-func TestABacklogOfADeadChannelStandsInNobodysWay(t *testing.T) {
+func TestLanes_BacklogOfADeadChannelDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	g := newTurnstile()
 	rcv := newReceiver(t, func(r receipt) int {
@@ -114,7 +114,7 @@ func TestABacklogOfADeadChannelStandsInNobodysWay(t *testing.T) {
 	}
 }
 
-func TestMaxInFlightIsNeverExceeded(t *testing.T) {
+func TestLanes_MaxInFlightIsNeverExceeded(t *testing.T) {
 	t.Parallel()
 	for _, event := range []string{"contact.created", "document.exported"} {
 		t.Run(event, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestMaxInFlightIsNeverExceeded(t *testing.T) {
 	}
 }
 
-func TestRetriesHoldAtMostHalfOfTheSlots(t *testing.T) {
+func TestLanes_RetriesHoldAtMostHalfOfTheSlots(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ slots, retries int }{{8, 4}, {5, 2}, {1, 1}} {
 		t.Run(fmt.Sprintf("%d slots", c.slots), func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestRetriesHoldAtMostHalfOfTheSlots(t *testing.T) {
 			defer g.open()
 			db := ready(t, rcv.URL)
 			db.exec(`update webhook.channels set max_in_flight = $1`, c.slots)
-			// A hundred documents that were refused before and are due again.
+			// A hundred documents that were rejected before and are due again.
 			db.exec(`insert into webhook.outbox (event, data, attempts, error) select 'document.exported', json_build_object('id', n, 'status', 'Export'), 1, 'HTTP 500'
 			           from generate_series(1, 100) n`)
 			startWorker(t, longAttempts(db.address))
@@ -196,7 +196,7 @@ func TestRetriesHoldAtMostHalfOfTheSlots(t *testing.T) {
 	}
 }
 
-func TestRetriesAreNotStarvedByFreshDocuments(t *testing.T) {
+func TestLanes_FreshDocumentsDoNotStarveRetries(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, func(receipt) int { time.Sleep(time.Millisecond); return 200 }) // so that the backlog lasts
 	db := ready(t, rcv.URL)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestTheNewestExportWinsAndTheOlderAreSuperseded(t *testing.T) {
+func TestOrder_NewestExportIsSentAndOlderAreSuperseded(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -40,7 +40,7 @@ func TestTheNewestExportWinsAndTheOlderAreSuperseded(t *testing.T) {
 	}
 }
 
-func TestAnExportThatWasAttemptedSaysSoWhenItIsSuperseded(t *testing.T) {
+func TestOrder_SupersededExportSaysWhetherItMayHaveArrived(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, func(r receipt) int {
 		if r.id() == 1 {
@@ -51,7 +51,7 @@ func TestAnExportThatWasAttemptedSaysSoWhenItIsSuperseded(t *testing.T) {
 	db := ready(t, rcv.URL)
 	startWorker(t, quick(db.address))
 	first := db.document("42")
-	eventually(t, "the first export was refused", func() bool { return db.row(first).Error != nil })
+	eventually(t, "the first export was rejected", func() bool { return db.row(first).Error != nil })
 	second := db.document("42")
 	eventually(t, "both are finished", func() bool { return db.row(first).FinishedAt != nil && db.row(second).FinishedAt != nil })
 	want := fmt.Sprintf("superseded: row %d is a later export of this document; an attempt of this one may have arrived", second)
@@ -63,7 +63,7 @@ func TestAnExportThatWasAttemptedSaysSoWhenItIsSuperseded(t *testing.T) {
 	}
 }
 
-func TestASentExportSupersedesWhatTurnsUpOlder(t *testing.T) {
+func TestOrder_SentExportSupersedesAnOlderOne(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -88,7 +88,7 @@ func TestASentExportSupersedesWhatTurnsUpOlder(t *testing.T) {
 // An application that does not change the document's row first may commit a
 // lower id after a higher one. Wherever the newer export stands by then, the
 // older is never sent after it.
-func TestALowerIDThatCommitsLaterIsNeverSentAfterTheNewer(t *testing.T) {
+func TestOrder_LowerIDThatCommitsLaterIsNeverSentAfterTheNewer(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, newer string // the state of the newer export when the older commits
@@ -141,7 +141,7 @@ func TestALowerIDThatCommitsLaterIsNeverSentAfterTheNewer(t *testing.T) {
 	}
 }
 
-func TestANewerExportWaitsForTheAttemptUnderWay(t *testing.T) {
+func TestOrder_NewerExportWaitsForTheAttemptUnderWay(t *testing.T) {
 	t.Parallel()
 	g := newTurnstile()
 	rcv := newReceiver(t, func(r receipt) int {
@@ -171,7 +171,7 @@ func TestANewerExportWaitsForTheAttemptUnderWay(t *testing.T) {
 	}
 }
 
-func TestACancelledExportSupersedesNothing(t *testing.T) {
+func TestOrder_CancelledExportSupersedesNothing(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -234,7 +234,7 @@ func soon(holds func() bool) bool {
 	return true
 }
 
-func TestTwoWorkersNeverSendOneDocumentTwiceAtOnceNorAnOlderExportAfterANewer(t *testing.T) {
+func TestOrder_TwoWorkersKeepIt(t *testing.T) {
 	t.Parallel()
 	const documents, bursts = 12, 25
 	w := &watchman{busy: map[string]bool{}, newest: map[string]int64{}}

@@ -13,7 +13,7 @@ import (
 // lease is written: a page comes from a slow disk, here a trigger waits.
 // Meanwhile a later export is written, claimed by another worker, sent and
 // recorded. The simulation found that the older one then went out after it.
-func TestAClaimThatStandsStillNeverSendsAnOlderExportAfterANewer(t *testing.T) {
+func TestClaim_FrozenClaimNeverSendsAnOlderExportAfterANewer(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://receiver.example")
 	older := db.document("42")
@@ -27,7 +27,7 @@ func TestAClaimThatStandsStillNeverSendsAnOlderExportAfterANewer(t *testing.T) {
 	         end $$`)
 	db.exec(`create trigger stand_still before update on webhook.outbox for each row execute function public.stand_still()`)
 
-	lanes := []outbox.Lane{{Channel: "documents"}}
+	lanes := []outbox.Capacity{{Channel: "documents"}}
 	slow, quick := workersStore(t, db.address), workersStore(t, db.address)
 	type answer struct {
 		events []outbox.Event

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,13 +12,14 @@ import (
 	"time"
 )
 
-// receipt is one request that a receiver got, complete.
+// receipt is a request that a receiver has read in full.
 type receipt struct {
 	at       time.Time
 	path     string
+	query    url.Values
 	header   http.Header
 	body     string
-	answered int // 0 while the answer is not decided yet
+	answered int // 0 until the response begins
 }
 
 // id is the event's id, from the webhook-id header.
@@ -27,32 +29,49 @@ func (r receipt) id() int64 {
 	return id
 }
 
-// receiver is the other end: it logs each request before it answers.
+// receiver is an endpoint that logs each request before it answers.
 type receiver struct {
 	*httptest.Server
 	mu       sync.Mutex
 	receipts []receipt
 }
 
-// newReceiver answers as told; nil answers 200 to everything.
+// newReceiver answers with the status that answer returns; nil answers 200 to everything.
 func newReceiver(t testing.TB, answer func(r receipt) int) *receiver {
-	rcv := &receiver{}
-	rcv.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			return // cut off: not received
-		}
-		r := receipt{at: time.Now(), path: req.URL.Path, header: req.Header.Clone(), body: string(body)}
-		i := rcv.add(r)
+	return newResponder(t, func(w http.ResponseWriter, r receipt) {
 		status := http.StatusOK
 		if answer != nil {
 			status = answer(r)
 		}
-		rcv.answered(i, status)
 		w.WriteHeader(status)
+	})
+}
+
+// newResponder is a receiver whose respond writes the whole response. It calls WriteHeader.
+func newResponder(t testing.TB, respond func(w http.ResponseWriter, r receipt)) *receiver {
+	rcv := &receiver{}
+	rcv.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return // broken off: not received
+		}
+		r := receipt{at: time.Now(), path: req.URL.Path, query: req.URL.Query(), header: req.Header.Clone(), body: string(body)}
+		i := rcv.add(r)
+		respond(noting{w, func(status int) { rcv.answered(i, status) }}, r)
 	}))
 	t.Cleanup(rcv.Close)
 	return rcv
+}
+
+// noting notes the status before the response begins.
+type noting struct {
+	http.ResponseWriter
+	note func(status int)
+}
+
+func (n noting) WriteHeader(status int) {
+	n.note(status)
+	n.ResponseWriter.WriteHeader(status)
 }
 
 func (r *receiver) add(got receipt) int {

@@ -45,7 +45,7 @@ func (db *database) history(id int64) (all []change) {
 // nextMark is the first multiple of ten seconds after an instant.
 func nextMark(at time.Time) time.Time { return at.Truncate(10 * time.Second).Add(10 * time.Second) }
 
-func TestARefusedDocumentIsSentAgainAtTheNextTenSecondMarkByteForByte(t *testing.T) {
+func TestRetry_DocumentIsSentAgainAtTheNextTenSecondMarkByteForByte(t *testing.T) {
 	t.Parallel()
 	answers := make(chan int, 3)
 	answers <- 503
@@ -55,7 +55,7 @@ func TestARefusedDocumentIsSentAgainAtTheNextTenSecondMarkByteForByte(t *testing
 	db := ready(t, rcv.URL)
 	keepHistory(db)
 	startWorker(t, quick(db.address))
-	id := db.publish("document.exported", exampleFacts(t, "document.exported"))
+	id := db.publish("document.exported", exampleData(t, "document.exported"))
 
 	eventually(t, "the document is sent at the third attempt", func() bool { return db.status(id) == "sent" })
 	got := rcv.of(id)
@@ -67,23 +67,23 @@ func TestARefusedDocumentIsSentAgainAtTheNextTenSecondMarkByteForByte(t *testing
 			t.Errorf("a retry differs: %s\n%s\nfirst %s\n%s", again.header.Get("webhook-id"), again.body, got[0].header.Get("webhook-id"), got[0].body)
 		}
 	}
-	history := db.history(id) // claim, refused, claim, refused, claim, sent
+	history := db.history(id) // claim, retry, claim, retry, claim, sent
 	if len(history) != 6 {
 		t.Fatalf("%d updates: %+v", len(history), history)
 	}
 	for i, wantError := range map[int]string{1: "HTTP 503", 3: "HTTP 404"} {
-		refused, next := history[i], history[i+1]
-		if refused.Status != "pending" || refused.LeasedUntil != nil || !strings.HasPrefix(value(refused.Error), wantError) {
-			t.Errorf("a refusal left the document %s, leased until %v, with the error %q", refused.Status, refused.LeasedUntil, value(refused.Error))
+		failed, next := history[i], history[i+1]
+		if failed.Status != "pending" || failed.LeasedUntil != nil || !strings.HasPrefix(value(failed.Error), wantError) {
+			t.Errorf("a failure left the document %s, leased until %v, with the error %q", failed.Status, failed.LeasedUntil, value(failed.Error))
 		}
-		if due := refused.DueAt; due.Before(nextMark(refused.Began)) || due.After(nextMark(refused.Ended)) {
-			t.Errorf("refused at %s, it is due at %s, not at the next multiple of ten seconds", refused.Ended, due)
+		if due := failed.DueAt; due.Before(nextMark(failed.Began)) || due.After(nextMark(failed.Ended)) {
+			t.Errorf("failed at %s, it is due at %s, not at the next multiple of ten seconds", failed.Ended, due)
 		}
-		if next.ClaimedAt.Before(refused.DueAt) {
-			t.Errorf("due at %s, it was claimed at %s", refused.DueAt, next.ClaimedAt)
+		if next.ClaimedAt.Before(failed.DueAt) {
+			t.Errorf("due at %s, it was claimed at %s", failed.DueAt, next.ClaimedAt)
 		}
-		if next.Attempts != refused.Attempts+1 {
-			t.Errorf("the attempt after %d is %d", refused.Attempts, next.Attempts)
+		if next.Attempts != failed.Attempts+1 {
+			t.Errorf("the attempt after %d is %d", failed.Attempts, next.Attempts)
 		}
 	}
 	if r := db.row(id); r.SyncedAt == nil || r.Error != nil || r.Attempts != 3 {
@@ -91,7 +91,7 @@ func TestARefusedDocumentIsSentAgainAtTheNextTenSecondMarkByteForByte(t *testing
 	}
 }
 
-func TestADocumentWithoutAnyAnswerIsRetriedToo(t *testing.T) {
+func TestRetry_DocumentWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "http://127.0.0.1:1") // nothing listens there
 	startWorker(t, quick(db.address))
@@ -106,7 +106,7 @@ func TestADocumentWithoutAnyAnswerIsRetriedToo(t *testing.T) {
 	eventually(t, "it is sent once the URL is right", func() bool { return db.status(id) == "sent" })
 }
 
-func TestOneAttemptEventsAreNeverAttemptedTwice(t *testing.T) {
+func TestRetry_OneAttemptEventsAreNeverRetried(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, func(r receipt) int {
 		if r.path == "/documents" && strings.Contains(r.body, `"id":"first"`) {
@@ -121,7 +121,7 @@ func TestOneAttemptEventsAreNeverAttemptedTwice(t *testing.T) {
 	startWorker(t, quick(db.address))
 	var ids []int64
 	for _, c := range outbox.Channels() {
-		if !c.RetriesForever {
+		if c.Event != "document.exported" {
 			ids = append(ids, db.publish(c.Event, `{}`))
 		}
 	}
@@ -135,7 +135,7 @@ func TestOneAttemptEventsAreNeverAttemptedTwice(t *testing.T) {
 	}
 }
 
-func TestADocumentThatIsNotInExportWaitsAndIsSentOnceItIs(t *testing.T) {
+func TestRetry_DocumentIsSentOnceItIsInExport(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -154,20 +154,20 @@ func TestADocumentThatIsNotInExportWaitsAndIsSentOnceItIs(t *testing.T) {
 			t.Errorf("status %s: received %d times", status, n)
 		}
 		db.exec(`update webhook.outbox set data = '{"id": 42, "status": "Export"}' where id = $1`, id)
-		eventually(t, "the mended document is sent", func() bool { return db.status(id) == "sent" })
+		eventually(t, "the corrected document is sent", func() bool { return db.status(id) == "sent" })
 		if r := db.row(id); r.Error != nil || len(rcv.of(id)) != 1 {
-			t.Errorf("status %s, mended: %d requests, error %s", status, len(rcv.of(id)), value(r.Error))
+			t.Errorf("status %s, corrected: %d requests, error %s", status, len(rcv.of(id)), value(r.Error))
 		}
 	}
 }
 
-func TestWhatCannotBeRenderedHarmsOnlyItsOwnRow(t *testing.T) {
+func TestRetry_RowThatCannotBeRenderedHarmsOnlyItself(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
 	worker := startWorker(t, quick(db.address))
 	type broken struct {
-		facts, at, field string
+		data, at, field string
 	}
 	oddTimes := []broken{
 		{`{"id": 1, "status": "Export"}`, "infinity", "occurred_at"},
@@ -187,7 +187,7 @@ func TestWhatCannotBeRenderedHarmsOnlyItsOwnRow(t *testing.T) {
 	// All in one transaction, so that sound and broken rows meet in one claim.
 	tx := db.MustBegin()
 	insert := func(event string, b broken) (id int64) {
-		if err := tx.Get(&id, `insert into webhook.outbox (event, data, occurred_at) values ($1, $2, $3::timestamptz) returning id`, event, b.facts, b.at); err != nil {
+		if err := tx.Get(&id, `insert into webhook.outbox (event, data, occurred_at) values ($1, $2, $3::timestamptz) returning id`, event, b.data, b.at); err != nil {
 			t.Fatal(err)
 		}
 		return id
@@ -195,7 +195,7 @@ func TestWhatCannotBeRenderedHarmsOnlyItsOwnRow(t *testing.T) {
 	documents, contacts, sound := map[int64]broken{}, map[int64]broken{}, []int64{}
 	for _, b := range append(oddTimes, oddDocuments...) {
 		documents[insert("document.exported", b)] = b
-		sound = append(sound, insert("document.exported", broken{`{"id": "sound ` + b.facts[6:8] + b.at[:3] + `", "status": "Export"}`, "now", ""}))
+		sound = append(sound, insert("document.exported", broken{`{"id": "sound ` + b.data[6:8] + b.at[:3] + `", "status": "Export"}`, "now", ""}))
 	}
 	for _, b := range oddTimes {
 		contacts[insert("contact.created", b)] = b
@@ -212,7 +212,7 @@ func TestWhatCannotBeRenderedHarmsOnlyItsOwnRow(t *testing.T) {
 		eventually(t, "the document was looked at", func() bool { r := db.row(id); return r.Attempts > 0 && r.LeasedUntil == nil })
 		r := db.row(id)
 		if r.Status != "pending" || !strings.HasPrefix(value(r.Error), "render: "+b.field+": ") || len(rcv.of(id)) != 0 {
-			t.Errorf("document %s at %s: %s, received %d times, error %s", b.facts, b.at, r.Status, len(rcv.of(id)), value(r.Error))
+			t.Errorf("document %s at %s: %s, received %d times, error %s", b.data, b.at, r.Status, len(rcv.of(id)), value(r.Error))
 		}
 	}
 	for id, b := range contacts {
@@ -222,18 +222,18 @@ func TestWhatCannotBeRenderedHarmsOnlyItsOwnRow(t *testing.T) {
 			t.Errorf("contact at %s: %s, received %d times, error %s", b.at, r.Status, len(rcv.of(id)), value(r.Error))
 		}
 	}
-	if strings.Contains(worker.log.String(), "does not answer") {
-		t.Error("the worker takes a broken row for a broken database")
+	if strings.Contains(worker.log.String(), saidDown) {
+		t.Error("the worker treats a broken row as a broken database")
 	}
 }
 
-func TestThirtyRefusedDocumentsWaitForTheirMarkTogether(t *testing.T) {
+func TestRetry_ThirtyDocumentsAreDueAtOneMark(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, func(receipt) int { return 500 })
 	db := ready(t, rcv.URL)
 	startWorker(t, quick(db.address))
 	db.exec(`select webhook.publish('document.exported', json_build_object('id', n, 'status', 'Export')) from generate_series(1, 30) n`)
-	eventually(t, "all were refused", func() bool {
+	eventually(t, "all were rejected", func() bool {
 		return db.count(`select count(*) from webhook.outbox where error is not null and leased_until is null`) == 30
 	})
 	if n := db.count(`select count(*) from webhook.outbox where mod(extract(epoch from due_at)::numeric, 10) <> 0 or due_at <= claimed_at or due_at > clock_timestamp() + interval '10 s'`); n != 0 {

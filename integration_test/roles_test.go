@@ -16,8 +16,8 @@ import (
 )
 
 // The four roles belong to the whole server, so tests that run at once share
-// them; they are made where they are missing and never dropped. Whoever logs in
-// is a role of one test.
+// them; they are created where they are missing and never dropped. What logs in is
+// a role of one test.
 
 // login is a role of one test that may log in.
 type login struct {
@@ -90,8 +90,8 @@ var (
 	views     = []string{"status", "problems", "volume"}
 	functions = []string{
 		`webhook.publish('contact.created', '{}')`, `webhook.retry(1)`, `webhook.cancel(1)`, `webhook.retry_failed()`, `webhook.discard()`, `webhook.send_test('contacts')`,
-		`webhook.prune('30 days')`, `webhook.explain(1)`, `webhook.hint(404, 'x')`, `webhook.url_host('https://h')`, `webhook.url_problem('https://h')`,
-		`webhook.schema_version()`, `webhook.document_id('{}')`, `webhook.event_of('contacts')`, `webhook.utc(now())`, `webhook.create_roles()`, `webhook.refuse_batch(1, true)`,
+		`webhook.prune('30 days')`, `webhook.explain(1)`, `webhook.hint('rejected', 404)`, `webhook.url_host('https://h')`, `webhook.url_problem('https://h')`,
+		`webhook.at_least_once('contact.created')`, `webhook.document_id('{}')`, `webhook.event_of('contacts')`, `webhook.utc(now())`, `webhook.create_roles()`, `webhook.refuse_batch(1, true)`,
 	}
 )
 
@@ -106,23 +106,23 @@ func allBut(granted ...string) (rest []string) {
 	return rest
 }
 
-func TestPublicCanDoNothing(t *testing.T) {
+func TestRoles_PublicCanDoNothing(t *testing.T) {
 	t.Parallel()
 	db := withRoles(t, "https://re.example")
 	db.inState("failed", "contact.created", `{}`)
-	nobody := loginRole(t, db)
-	nobody.mayNot(allBut()...)
+	other := loginRole(t, db)
+	other.mayNot(allBut()...)
 	for _, relation := range append(slices.Clone(tables), views...) {
-		nobody.mayNot(`select from webhook.`+relation, `update webhook.`+relation+` set x = 1`, `delete from webhook.`+relation, `insert into webhook.`+relation+` default values`,
+		other.mayNot(`select from webhook.`+relation, `update webhook.`+relation+` set x = 1`, `delete from webhook.`+relation, `insert into webhook.`+relation+` default values`,
 			`lock table webhook.`+relation+` in access share mode`)
 	}
-	nobody.mayNot(`create table webhook.x ()`, `create function webhook.x() returns int language sql as 'select 1'`)
-	if n := nobody.count(`select count(*) from pg_stats where schemaname = 'webhook'`); n != 0 {
+	other.mayNot(`create table webhook.x ()`, `create function webhook.x() returns int language sql as 'select 1'`)
+	if n := other.count(`select count(*) from pg_stats where schemaname = 'webhook'`); n != 0 {
 		t.Errorf("%d columns are seen in the statistics", n)
 	}
 }
 
-func TestAProducerCanPublishAndNothingElse(t *testing.T) {
+func TestRoles_AProducerCanPublishAndNothingElse(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := withRoles(t, rcv.URL)
@@ -142,7 +142,7 @@ func TestAProducerCanPublishAndNothingElse(t *testing.T) {
 	with(t, "an unknown event", app.ask(`insert into webhook.outbox (event, data) values ('x', '{}') returning id`), "23514", `unknown event "x"`)
 	with(t, "no object", app.ask(`insert into webhook.outbox (event, data) values ('audit.log', '[]') returning id`), "23514", `JSON array`)
 
-	app.mayNot(allBut("publish", "document_id")...)
+	app.mayNot(allBut("publish", "document_id", "at_least_once")...)
 	for _, column := range []string{"event", "data", "occurred_at", "status", "error", "response", "document_id", "synced_at", "*"} {
 		app.mayNot(`select ` + column + ` from webhook.outbox`)
 	}
@@ -163,7 +163,7 @@ func TestAProducerCanPublishAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAReaderSeesEverythingButTokensAndURLs(t *testing.T) {
+func TestRoles_AReaderSeesEverythingExceptTokensAndURLs(t *testing.T) {
 	t.Parallel()
 	const endpoint = "https://geheim:geheim@re.example/geheim?key=geheim"
 	db := withRoles(t, endpoint)
@@ -182,7 +182,7 @@ func TestAReaderSeesEverythingButTokensAndURLs(t *testing.T) {
 	for _, relation := range append([]string{"outbox", "attempts", "interventions", "schema_versions"}, views...) {
 		reader.may(`select * from webhook.` + relation)
 	}
-	reader.may(`select name, event, position, enabled, accept_status, max_in_flight, updated_at from webhook.channels`,
+	reader.may(`select name, event, position, at_least_once, enabled, accept_status, max_in_flight, updated_at, example from webhook.channels`,
 		`select offline_mode, auth, instance_id, updated_at from webhook.settings`)
 	reader.mayNot(`select url from webhook.channels`, `select * from webhook.channels`, `select c from webhook.channels c`, `select count(url) from webhook.channels`, `select name from webhook.channels where url like 'h%'`,
 		`select name from webhook.channels order by url`, `select webhook.url_host(url) from webhook.channels`, `select webhook.channel_problem(c, null) from webhook.channels c`,
@@ -202,7 +202,7 @@ func TestAReaderSeesEverythingButTokensAndURLs(t *testing.T) {
 		t.Errorf("a reader sees a secret:\n%s", seen.String())
 	}
 
-	reader.mayNot(allBut("explain", "hint", "url_host", "url_problem", "schema_version")...)
+	reader.mayNot(allBut("explain", "hint", "url_host", "url_problem", "at_least_once")...)
 	for _, table := range tables {
 		reader.mayNot(`delete from webhook.`+table, `insert into webhook.`+table+` default values`)
 	}
@@ -214,7 +214,7 @@ func TestAReaderSeesEverythingButTokensAndURLs(t *testing.T) {
 	}
 }
 
-func TestTheRealWorkerNeedsNoMoreThanItsRole(t *testing.T) {
+func TestRoles_TheRealWorkerNeedsNoMoreThanItsRole(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, func(r receipt) int {
 		if strings.Contains(r.body, "refuse me") {
@@ -253,7 +253,7 @@ func TestTheRealWorkerNeedsNoMoreThanItsRole(t *testing.T) {
 		t.Errorf("it complains:\n%s", said)
 	}
 	a := newAttempter(t, role.database, time.Hour)
-	if n, err := a.store.Prune(t.Context(), 0); n != 8 || err != nil { // all that is finished, but for nothing
+	if n, err := a.store.Prune(t.Context(), 0); n != 8 || err != nil { // all that is finished
 		t.Errorf("the nightly clean-up deletes %d: %v", n, err)
 	}
 	if n, err := a.store.Release(t.Context(), nil); n != 0 || err != nil {
@@ -273,7 +273,7 @@ func TestTheRealWorkerNeedsNoMoreThanItsRole(t *testing.T) {
 		`update webhook.settings set offline_mode = false`, `update webhook.settings set bearer_token = null`, `select webhook.retry(1)`, `select webhook.discard()`, `select webhook.send_test('contacts')`, `select webhook.create_roles()`)
 }
 
-func TestAnAdminConfiguresAndActsOnEvents(t *testing.T) {
+func TestRoles_AnAdminConfiguresAndActsOnEvents(t *testing.T) {
 	t.Parallel()
 	db := withRoles(t, "https://re.example")
 	admin := loginRole(t, db, "webhook_admin")
@@ -286,10 +286,10 @@ func TestAnAdminConfiguresAndActsOnEvents(t *testing.T) {
 		`select * from webhook.channels`, `select * from webhook.settings`, `select * from webhook.status`, `select * from webhook.problems`, `select * from webhook.volume`, `select * from webhook.outbox`,
 		`select * from webhook.attempts`, `select * from webhook.interventions`,
 		fmt.Sprintf(`select webhook.retry(%d)`, failed), fmt.Sprintf(`select webhook.cancel(%d)`, waiting), `select webhook.retry_failed()`, `select webhook.discard()`, `select webhook.send_test('contacts')`,
-		`select webhook.prune('30 days')`, fmt.Sprintf(`select webhook.explain(%d)`, failed), `select webhook.hint(404, 'x')`, `select webhook.url_host('https://h')`, `select webhook.schema_version()`)
+		`select webhook.prune('30 days')`, fmt.Sprintf(`select webhook.explain(%d)`, failed), `select webhook.hint('rejected', 404)`, `select webhook.url_host('https://h')`)
 	admin.mayNot(`update webhook.outbox set status = 'cancelled', finished_at = now()`, `delete from webhook.outbox`, `insert into webhook.outbox (event, data) values ('audit.log', '{}')`,
 		`update webhook.channels set name = 'x'`, `update webhook.channels set event = 'x'`, `delete from webhook.channels`, `insert into webhook.settings default values`, `update webhook.settings set instance_id = gen_random_uuid()`,
-		`delete from webhook.interventions`, `update webhook.interventions set actor = 'somebody else'`, `delete from webhook.attempts`, `select webhook.create_roles()`)
+		`delete from webhook.interventions`, `update webhook.interventions set actor = 'x'`, `delete from webhook.attempts`, `select webhook.create_roles()`)
 	admin.ask(`select webhook.retry($1)`, failed)
 	if got := db.trace(failed); len(got) != 1 || !strings.HasPrefix(got[0], "retry by "+admin.name+": was failed") {
 		t.Errorf("the trace is %q", got)
@@ -302,8 +302,8 @@ func TestAnAdminConfiguresAndActsOnEvents(t *testing.T) {
 	}
 }
 
-// Whoever may publish chooses the search path that publish is called with, and may put what he likes on it.
-func TestPublishIsNotLedAstrayByItsCallersSearchPath(t *testing.T) {
+// A producer chooses the search path that publish is called with, and can create objects on it.
+func TestPublish_IgnoresTheSearchPathOfItsCaller(t *testing.T) {
 	t.Parallel()
 	db := withRoles(t, "https://re.example")
 	app := loginRole(t, db, "webhook_producer")
@@ -336,26 +336,8 @@ func TestPublishIsNotLedAstrayByItsCallersSearchPath(t *testing.T) {
 	}
 }
 
-// The functions that run with their owner's rights all say where they look for names.
-func TestEveryFunctionWithItsOwnersRightsHasAFixedSearchPath(t *testing.T) {
-	t.Parallel()
-	db := open(t, newDatabase(t))
-	var loose []string
-	if err := db.Select(&loose, `
-		select p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'webhook'::regnamespace and p.prosecdef
-		   and not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)`); err != nil {
-		t.Fatal(err)
-	}
-	if len(loose) != 0 {
-		t.Errorf("these have none: %v", loose)
-	}
-	if n := db.count(`select count(*) from pg_proc p where p.pronamespace = 'webhook'::regnamespace and p.prosecdef`); n < 8 {
-		t.Errorf("only %d functions run with their owner's rights", n)
-	}
-}
-
 // An owner without CREATEROLE, as many hosts have it, on a server that nobody has made the roles on.
-func TestWhoMayNotCreateRolesGetsTheStatementsForOneWhoMay(t *testing.T) {
+func TestRoles_WithoutCreateRoleTheStatementsArePrinted(t *testing.T) {
 	t.Parallel()
 	server, err := temppg.Start(t.Context(), temppg.Options{})
 	if errors.Is(err, temppg.ErrNoBinaries) {
@@ -376,7 +358,7 @@ func TestWhoMayNotCreateRolesGetsTheStatementsForOneWhoMay(t *testing.T) {
 	if status != 1 {
 		t.Errorf("exit status %d", status)
 	}
-	with(t, "the error", errs, "create the roles: ", "permission denied to create role", "run by somebody who may")
+	with(t, "the error", errs, "create the roles: ", "permission denied to create role", "run the statements above as a user with CREATEROLE")
 	if n := super.count(`select count(*) from pg_roles where rolname like 'webhook\_%'`); n != 0 {
 		t.Errorf("%d roles were made", n)
 	}
@@ -389,7 +371,7 @@ func TestWhoMayNotCreateRolesGetsTheStatementsForOneWhoMay(t *testing.T) {
 	reader.may(`select * from webhook.status`)
 	reader.mayNot(`select url from webhook.channels`)
 
-	// The roles are there: now even he can grant, and what he would print makes none.
+	// The roles exist: now the owner can grant, and what would be printed creates none.
 	with(t, "the second time", migrate(owner.database, "--roles"), "0 ", "have their privileges")
 	printed := query[string](t, owner.address, `select string_agg(s, e';\n') from webhook.create_roles(only_print => true) s`)
 	if strings.Contains(printed, "create role") || !strings.Contains(printed, "grant usage on schema webhook") {
@@ -400,7 +382,7 @@ func TestWhoMayNotCreateRolesGetsTheStatementsForOneWhoMay(t *testing.T) {
 	with(t, "a resend without a superuser", owner.ask(`select webhook.retry($1)`, id), "Sent again by "+owner.name)
 }
 
-func TestManyDatabasesOfOneServerMakeTheRolesAtOnce(t *testing.T) {
+func TestRoles_ManyDatabasesOfOneServerCreateThemAtOnce(t *testing.T) {
 	t.Parallel()
 	said := make(chan string, 6)
 	for range 2 {

@@ -1,10 +1,11 @@
-// Package integration_test tests the program against a real PostgreSQL. Which one: see ladder_test.go. Without any, the
-// tests fail; they are never skipped.
+// Package integration_test tests the program against a real PostgreSQL. Which one: see
+// ladder_test.go. Without any, the tests fail; they are never skipped. All share one server, and
+// each has a database of its own.
 //
 //	TEST_DATABASE_URL       use this server
 //	WEBHOOK_TEST_RUNG       url, dockertest or binaries: use this way to a server or fail
 //	WEBHOOK_TEST_POSTGRES   the major version that the server must have
-//	DURATION, SEED          of the faults of TestChaosBreaksNoPromise (60s, a new one each time)
+//	DURATION, SEED          of the faults of TestChaos_BreaksNoPromise (20s, 1); SEED=new draws one
 package integration_test
 
 import (
@@ -12,10 +13,12 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,10 +37,21 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	os.Exit(run(m))
 }
 
-// run gets a server, runs the tests and gives the exit code.
+// testsAtOnce is the default of -parallel. Most tests wait most of the time, for leases, retries
+// and ten-second cycles: four for each core keep it busy.
+func testsAtOnce() {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
+	}
+}
+
+// run starts a server, runs the tests and returns the exit code.
 func run(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
@@ -47,6 +61,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	stopOnSignal(s)
+	testsAtOnce()
 	code := 1
 	if err := prepare(ctx, s); err != nil {
 		fmt.Fprintf(os.Stderr, "integration tests: PostgreSQL from %s: %v\n", s.where, err)
@@ -61,7 +76,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-// openServer climbs the ladder as the environment says.
+// openServer opens the first server of the ladder that the environment allows.
 func openServer(ctx context.Context) (*server, error) {
 	address, version := os.Getenv("TEST_DATABASE_URL"), os.Getenv("WEBHOOK_TEST_POSTGRES")
 	rungs, err := chooseRungs(os.Getenv("WEBHOOK_TEST_RUNG"), address)
@@ -75,7 +90,7 @@ func openServer(ctx context.Context) (*server, error) {
 	})
 }
 
-// stopOnSignal ends the server, too, when somebody ends the tests.
+// stopOnSignal stops the server when the tests are interrupted.
 func stopOnSignal(s *server) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -107,13 +122,13 @@ func prepare(ctx context.Context, s *server) error {
 	return applySchema(ctx, databaseURL(name))
 }
 
-// checkVersion keeps a test of one version from passing on another.
+// checkVersion: a test of one version must not pass on another.
 func checkVersion(wanted string, versionNumber int) error {
 	if got := strconv.Itoa(versionNumber / 10000); wanted != "" && wanted != got {
-		return fmt.Errorf("it is PostgreSQL %s; WEBHOOK_TEST_POSTGRES asks for %s", got, wanted)
+		return fmt.Errorf("the server is PostgreSQL %s, WEBHOOK_TEST_POSTGRES asks for %s", got, wanted)
 	}
 	if versionNumber < 130000 {
-		return fmt.Errorf("it is older than PostgreSQL 13 (server_version_num %d)", versionNumber)
+		return fmt.Errorf("the server is older than PostgreSQL 13 (server_version_num %d)", versionNumber)
 	}
 	return nil
 }
@@ -147,13 +162,13 @@ func cleanUp() error {
 	return errors.Join(err, shared.admin.Close())
 }
 
-// newDatabase makes a database with schema.sql applied, for one test, and gives its URL.
+// newDatabase makes a database with schema.sql applied, for one test, and returns its URL.
 func newDatabase(t testing.TB) string {
 	t.Helper()
 	return testDatabase(t, shared.template)
 }
 
-// emptyDatabase makes a database without the schema, for one test, and gives its URL.
+// emptyDatabase makes a database without the schema, for one test, and returns its URL.
 func emptyDatabase(t testing.TB) string {
 	t.Helper()
 	return testDatabase(t, "template0")
@@ -173,7 +188,8 @@ func testDatabase(t testing.TB, template string) string {
 	return databaseURL(name)
 }
 
-// createDatabase copies a template. The encoding is named so that a server set up for another one says so.
+// createDatabase copies a template. The encoding is named so that a server set up for another one
+// says so.
 func createDatabase(ctx context.Context, name, template string) error {
 	_, err := shared.admin.ExecContext(ctx, fmt.Sprintf(`create database %s template %s encoding 'UTF8'`,
 		pq.QuoteIdentifier(name), pq.QuoteIdentifier(template)))
@@ -188,7 +204,7 @@ func createDatabase(ctx context.Context, name, template string) error {
 	return nil
 }
 
-// dropDatabase drops a database under whoever is still connected.
+// dropDatabase drops a database and ends the sessions that are still connected.
 func dropDatabase(name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -206,17 +222,17 @@ func databaseURL(name string) string {
 	return u.String()
 }
 
-// randomName is a database's name that no other test run has.
+// randomName is a database name that no other test run uses.
 func randomName(kind string) string {
 	return "webhooks_" + kind + "_" + strings.ToLower(rand.Text()[:12])
 }
 
-func TestEveryTestHasItsOwnDatabase(t *testing.T) {
+func TestServer_EveryTestHasItsOwnDatabase(t *testing.T) {
 	one, other := newDatabase(t), newDatabase(t)
 	const publish = `select webhook.publish('contact.created', '{"contact_id": 7}')`
 	query[int64](t, one, publish)
 	if n := query[int](t, one, `select count(*) from webhook.outbox`); n != 1 {
-		t.Errorf("%d events in the database that got one", n)
+		t.Errorf("%d events in the database with one", n)
 	}
 	if n := query[int](t, other, `select count(*) from webhook.outbox`); n != 0 {
 		t.Errorf("%d events of one test in the database of another", n)
@@ -226,7 +242,7 @@ func TestEveryTestHasItsOwnDatabase(t *testing.T) {
 	}
 }
 
-func TestServerIsSetForTests(t *testing.T) {
+func TestServer_IsSetForTests(t *testing.T) {
 	address := newDatabase(t)
 	if got := query[string](t, address, `show server_encoding`); got != "UTF8" {
 		t.Errorf("the encoding is %s", got)
@@ -236,7 +252,7 @@ func TestServerIsSetForTests(t *testing.T) {
 	}
 }
 
-// query runs a statement that gives one value.
+// query runs a statement that returns one value.
 func query[T any](t testing.TB, address, statement string, arguments ...any) T {
 	t.Helper()
 	db, err := sql.Open("postgres", address)

@@ -17,7 +17,7 @@ func storable(text string) bool {
 	return utf8.ValidString(text) && !strings.Contains(text, "\x00")
 }
 
-// What the database takes as settings, the sender can call: no event is claimed
+// What the database accepts as settings, the sender can call: no event is claimed
 // for a channel that then cannot be called.
 func FuzzSettings(f *testing.F) {
 	for _, u := range []string{
@@ -49,38 +49,38 @@ func FuzzSettings(f *testing.F) {
 		if err != nil {
 			mustBeRefused(t, err, "23514")
 		} else if err := sender.Check("https://h/", sent); err != nil {
-			t.Errorf("the database takes the token %q, the sender says: %v", token, err)
+			t.Errorf("the database accepts the token %q, the sender says: %v", token, err)
 		}
 	})
 }
 
-// Whatever an application writes as facts of a document: if it is a JSON object
-// it is taken, and has an id or none.
+// Whatever an application writes as data of a document: if it is a JSON object
+// it is accepted, and has an id or none.
 func FuzzPublish(f *testing.F) {
-	for _, facts := range []string{
+	for _, data := range []string{
 		`{"id": 42}`, `{"id": "caf\u00e9", "notes": "a\u0000b"}`, `{"id": "\ud800"}`, `{"id": {"id": 1}}`, `{"id": 1e999}`, `{"id": 1, "id": "\\u0000"}`, `[1]`, `"x"`, `{`,
 		`{"\u0069d": 7, "x": "\udc00\ud800"}`,
 	} {
-		f.Add(facts)
+		f.Add(data)
 	}
 	db := open(f, newDatabase(f))
-	f.Fuzz(func(t *testing.T, facts string) {
-		if !storable(facts) {
+	f.Fuzz(func(t *testing.T, data string) {
+		if !storable(data) {
 			return
 		}
 		var object bool
-		if err := db.Get(&object, `select json_typeof($1::json) = 'object'`, facts); err != nil {
+		if err := db.Get(&object, `select json_typeof($1::json) = 'object'`, data); err != nil {
 			return // no JSON: it does not even get as far as the function
 		}
 		var id int64
-		err := db.Get(&id, `select webhook.publish('document.exported', $1)`, facts)
+		err := db.Get(&id, `select webhook.publish('document.exported', $1)`, data)
 		switch {
 		case err != nil && object:
-			t.Errorf("%s is refused: %v", facts, err)
+			t.Errorf("%s is refused: %v", data, err)
 		case err != nil:
 			mustBeRefused(t, err, "23514")
 		case !object:
-			t.Errorf("%s is taken", facts)
+			t.Errorf("%s is accepted", data)
 		}
 	})
 }

@@ -19,7 +19,7 @@ func auditVolume(db *database, entries int) {
 	db.exec(`create trigger note after update on webhook.outbox referencing new table as changed for each statement execute function public.note()`)
 }
 
-func TestAHundredThousandAuditEntriesOfAnOffChannelAreSkippedInBoundedBatches(t *testing.T) {
+func TestSkip_HundredThousandRowsInBoundedBatches(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	const entries, batch = 100_000, 2000
@@ -53,9 +53,9 @@ func TestAHundredThousandAuditEntriesOfAnOffChannelAreSkippedInBoundedBatches(t 
 	}
 }
 
-// The fifth of fifty batches is held up in the middle of its work. Meanwhile
+// The fifth of fifty batches waits in the middle of its work. Meanwhile
 // every other channel flows, and applications write.
-func TestOthersAreNotHeldUpWhileAHundredThousandAreSkipped(t *testing.T) {
+func TestSkip_DelaysNoOtherEvent(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -82,7 +82,7 @@ func TestOthersAreNotHeldUpWhileAHundredThousandAreSkipped(t *testing.T) {
 	document, late := db.document("42"), db.publish("audit.log", `{}`)
 	eventually(t, "a document is sent while the skipping stands still", func() bool { return db.status(document) == "sent" })
 	died := db.inState("died", "contact.created", `{}`)
-	eventually(t, "the ten-second cycle comes round while the skipping stands still: a lease that ran out is swept", func() bool { return db.status(died) == "failed" })
+	eventually(t, "the ten-second cycle runs while the skipping waits: a lease expires", func() bool { return db.status(died) == "failed" })
 	if n := db.count(`select count(*) from webhook.outbox where event = 'audit.log' and status = 'skipped'`); n != 4*2000 {
 		t.Errorf("%d were skipped meanwhile: the skipping did not stand still", n)
 	}
@@ -92,9 +92,9 @@ func TestOthersAreNotHeldUpWhileAHundredThousandAreSkipped(t *testing.T) {
 	})
 }
 
-// The fifth batch is held up, the channel is turned on, and the batch let go:
+// The fifth batch waits, the channel is turned on, and the batch goes on:
 // what it had begun is done, and nothing after the switch.
-func TestAChannelThatIsTurnedOnMidwayStopsTheSkipping(t *testing.T) {
+func TestSkip_StopsWhenTheChannelIsTurnedOn(t *testing.T) {
 	t.Parallel()
 	for name, flip := range map[string]string{
 		"channel on":   `update webhook.channels set enabled = true where name = 'audit_log'`,
@@ -131,7 +131,7 @@ func TestAChannelThatIsTurnedOnMidwayStopsTheSkipping(t *testing.T) {
 					return db.count(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) == n
 				}
 			}
-			eventually(t, "the fifth batch is held up", waiting(1))
+			eventually(t, "the fifth batch waits", waiting(1))
 			switched := make(chan error, 1)
 			go func() {
 				_, err := db.Exec(flip)

@@ -1,18 +1,14 @@
 package integration_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,117 +16,17 @@ import (
 	"github.com/lib/pq"
 )
 
-// docs/ is tested: each snippet runs and does what the text around it says,
-// each block of Markdown is the file that runs, and each statement of SQL that
-// an operator may copy is one that the database takes.
+// Each file of docs/snippets runs, and does what the text around it says. That the
+// Markdown shows these files, and that its SQL runs: markdown_test.go.
 //
 //	WEBHOOK_TEST_SNIPPETS=all   a snippet whose language is missing is a failure; .ci/run sets it
 const docs, snippets = "../docs", "../docs/snippets"
-
-// interpreter is what a snippet needs on the machine.
-type interpreter struct {
-	language, file string
-	get            string // how to get what is missing
-	command        func(t *testing.T, file string) (*exec.Cmd, error)
-}
-
-var interpreters = []interpreter{
-	{"SQL", "publish.sql", "apt install postgresql-client", psql},
-	{"Python", "publish.py", "apt install python3-psycopg, or pip install 'psycopg[binary]'", python},
-	{"Node", "publish.mjs", "apt install nodejs node-pg, or npm install pg and set NODE_PATH to its node_modules", node},
-	{"PHP", "publish.php", "apt install php-cli php-pgsql", php},
-	{"Go", "go/main.go", "Go is what runs this test", goRun},
-}
-
-func psql(t *testing.T, file string) (*exec.Cmd, error) {
-	path, err := exec.LookPath("psql")
-	if err != nil {
-		return nil, errors.New("no psql")
-	}
-	return exec.CommandContext(t.Context(), path, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file="+file), nil
-}
-
-// python is the first interpreter that has the driver: beside a python3 of its
-// own, a machine may have Debian's, which is the one that has Debian's packages.
-func python(t *testing.T, file string) (*exec.Cmd, error) {
-	for _, path := range []string{"python3", "/usr/bin/python3"} {
-		if exec.CommandContext(t.Context(), path, "-c", "import psycopg").Run() == nil {
-			return exec.CommandContext(t.Context(), path, file), nil
-		}
-	}
-	return nil, errors.New("no python3 that can import psycopg")
-}
-
-// node runs a copy that has the driver in a node_modules beside it, since an
-// import looks nowhere else; what the driver itself requires, NODE_PATH finds.
-func node(t *testing.T, file string) (*exec.Cmd, error) {
-	path, err := exec.LookPath("node")
-	if err != nil {
-		return nil, errors.New("no node")
-	}
-	for _, modules := range append(filepath.SplitList(os.Getenv("NODE_PATH")), "/usr/share/nodejs") {
-		if _, err := os.Stat(filepath.Join(modules, "pg")); err != nil {
-			continue
-		}
-		dir := t.TempDir()
-		source, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		copied := filepath.Join(dir, filepath.Base(file))
-		if err := errors.Join(os.WriteFile(copied, source, 0o600), os.Symlink(modules, filepath.Join(dir, "node_modules"))); err != nil {
-			return nil, err
-		}
-		cmd := exec.CommandContext(t.Context(), path, copied)
-		cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
-		return cmd, nil
-	}
-	return nil, errors.New("no module pg, neither in NODE_PATH nor in /usr/share/nodejs")
-}
-
-func php(t *testing.T, file string) (*exec.Cmd, error) {
-	modules, err := exec.CommandContext(t.Context(), "php", "-m").Output()
-	if err != nil {
-		return nil, errors.New("no php")
-	}
-	if !strings.Contains(string(modules), "pdo_pgsql") {
-		return nil, errors.New("php has no pdo_pgsql")
-	}
-	return exec.CommandContext(t.Context(), "php", file), nil
-}
-
-func goRun(t *testing.T, file string) (*exec.Cmd, error) {
-	return exec.CommandContext(t.Context(), "go", "run", file), nil
-}
-
-// snippet is the command that runs a snippet, or nil where the machine has not
-// what it needs.
-func (i interpreter) snippet(t *testing.T, address string) *exec.Cmd {
-	t.Helper()
-	cmd, err := i.command(t, filepath.Join(snippets, i.file))
-	if err != nil {
-		say := t.Logf
-		if os.Getenv("WEBHOOK_TEST_SNIPPETS") == "all" {
-			say = t.Errorf
-		}
-		say("docs/snippets/%s was not run: %v; to get it: %s", i.file, err, i.get)
-		return nil
-	}
-	if cmd.Env == nil {
-		cmd.Env = os.Environ()
-	}
-	cmd.Env = append(cmd.Env, "DATABASE_URL="+address, "PGTZ=Asia/Shanghai")
-	if i.language == "SQL" {
-		cmd.Args = append(cmd.Args, address)
-	}
-	return cmd
-}
 
 // application is a database with the tables of docs/snippets and their rows.
 func application(t *testing.T, endpoint string) *database {
 	t.Helper()
 	db := ready(t, endpoint)
-	for _, file := range []string{snippets + "/tables.sql", snippets + "/facts.sql", "testdata/snippets.sql"} {
+	for _, file := range []string{snippets + "/tables.sql", snippets + "/data.sql", "testdata/snippets.sql"} {
 		db.exec(text(t, file))
 	}
 	return db
@@ -145,7 +41,7 @@ func text(t *testing.T, file string) string {
 	return string(content)
 }
 
-// exported is what a receiver gets of document 42, byte for byte.
+// exported is the payload of document 42, byte for byte.
 const exported = `{"schema_version":"2.0","event":"document.exported","timestamp":"%s","document":{"id":42,` +
 	`"doc_url":"https://yourinstance.recordengine.ai/api/document/42/view","filename":"invoice_march.pdf","status":"Export",` +
 	`"doc_type":"Standard Supplier Invoice","vendor_name":"Acme Supplies Ltd","invoice_number":"INV-2026-0042",` +
@@ -160,27 +56,26 @@ const exported = `{"schema_version":"2.0","event":"document.exported","timestamp
 	`"line_items":[{"line_number":1,"description":"Office Chair","quantity":4,"unit_price":2500.00,"amount":10000.00,` +
 	`"account_code":"5100","tax_rate":13.0,"tax_amount":1300.00}],"line_items_count":1,"line_items_total":10000.00}`
 
-// audited is the entry of the audit trail, by meaning: drivers write é in more than one way.
+// audited is the payload of the audit entry, by meaning: drivers write é in more than one way.
 const audited = `{"schema_version":"2.0","event":"audit.log","timestamp":"%s","audit_id":1,"action":"document_status_changed",` +
 	`"entity_type":"document","entity_id":42,"user":"zoé","details":"Status changed from \"Approved\" to \"Export\"",` +
 	`"ip_address":"192.168.1.10","logged_at":"%[1]s"}`
 
-func TestSnippetsPublishInTheTransactionOfTheirOwnChange(t *testing.T) {
+func TestSnippets_PublishInTheirOwnTransaction(t *testing.T) {
+	t.Parallel()
 	for _, i := range interpreters {
 		t.Run(i.language, func(t *testing.T) {
+			t.Parallel()
 			rcv := newReceiver(t, nil)
 			db := application(t, rcv.URL)
 			cmd := i.snippet(t, db.address)
-			if cmd == nil {
-				return
-			}
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			deliverOnce(t, db)
 			got := rcv.all()
 			if len(got) != 2 {
-				t.Fatalf("%d events arrived, the document and the entry of the audit trail were expected", len(got))
+				t.Fatalf("%d events arrived, expected the document and the audit entry", len(got))
 			}
 			slices.SortFunc(got, func(a, b receipt) int { return int(a.id() - b.id()) })
 			var at string
@@ -188,27 +83,26 @@ func TestSnippetsPublishInTheTransactionOfTheirOwnChange(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := fmt.Sprintf(exported, at); got[0].body != want {
-				t.Errorf("the document arrived as\n%s\nexpected was\n%s", got[0].body, want)
+				t.Errorf("the document arrived as\n%s\nexpected\n%s", got[0].body, want)
 			}
 			if want := fmt.Sprintf(audited, at); !sameJSON(t, got[1].body, want) {
-				t.Errorf("the entry arrived as\n%s\nexpected was, by meaning,\n%s", got[1].body, want)
+				t.Errorf("the entry arrived as\n%s\nexpected, by meaning,\n%s", got[1].body, want)
 			}
 		})
 	}
 }
 
-func TestSnippetsPublishNothingWhenTheirTransactionFails(t *testing.T) {
+func TestSnippets_PublishNothingWhenTheirTransactionFails(t *testing.T) {
+	t.Parallel()
 	for _, i := range interpreters {
 		t.Run(i.language, func(t *testing.T) {
+			t.Parallel()
 			db := application(t, "https://hook.example.com")
 			db.exec(`alter table audit add constraint refused check (details is null)`) // after the document was published
 			cmd := i.snippet(t, db.address)
-			if cmd == nil {
-				return
-			}
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "refused") {
-				t.Errorf("the snippet does not tell of the error: %v\n%s", err, out)
+				t.Errorf("the snippet does not report the error: %v\n%s", err, out)
 			}
 			if n := db.count(`select count(*) from webhook.outbox`); n != 0 {
 				t.Errorf("%d events of a transaction that failed", n)
@@ -220,7 +114,7 @@ func TestSnippetsPublishNothingWhenTheirTransactionFails(t *testing.T) {
 	}
 }
 
-// deliverOnce runs the worker until nothing is due.
+// deliverOnce runs the worker until no event is due.
 func deliverOnce(t *testing.T, db *database) {
 	t.Helper()
 	if _, stderr, status := runProgram(t, quick(db.address), nil, "run", "--once"); status != 0 {
@@ -237,7 +131,8 @@ func sameJSON(t *testing.T, one, other string) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-func TestTriggerFiresOnTheChangeToExportOnly(t *testing.T) {
+func TestSnippets_TriggerFiresOnTheChangeToExportOnly(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, does string
 		want       int
@@ -249,7 +144,7 @@ func TestTriggerFiresOnTheChangeToExportOnly(t *testing.T) {
 			update documents set notes = 'seen', status = 'Export' where id = 42`, 1},
 		{"out of Export and into it again", `update documents set status = 'Export' where id = 42; commit;
 			update documents set status = 'Approved' where id = 42; commit; update documents set status = 'Export' where id = 42`, 2},
-		{"Export, taken back in the same transaction", `begin; update documents set status = 'Export' where id = 42;
+		{"Export, reverted in the same transaction", `begin; update documents set status = 'Export' where id = 42;
 			update documents set status = 'Approved' where id = 42; commit`, 0},
 		{"Export, then deleted in the same transaction", `begin; insert into documents (id, status) values (43, 'Export');
 			delete from documents where id = 43; commit`, 0},
@@ -258,6 +153,7 @@ func TestTriggerFiresOnTheChangeToExportOnly(t *testing.T) {
 		{"a transaction that rolls back", `begin; update documents set status = 'Export' where id = 42; rollback`, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			db := application(t, "https://hook.example.com")
 			db.exec(text(t, snippets+"/trigger.sql"))
 			db.exec(c.does)
@@ -268,8 +164,10 @@ func TestTriggerFiresOnTheChangeToExportOnly(t *testing.T) {
 	}
 }
 
-// The deferred trigger reads the document at commit, with what was written after the change of its status.
-func TestTriggerSeesLineItemsThatAreWrittenAfterTheDocument(t *testing.T) {
+// The deferred trigger reads the document at commit, with what was written after the change of its
+// status.
+func TestSnippets_TriggerIncludesLineItemsWrittenAfterTheDocument(t *testing.T) {
+	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := application(t, rcv.URL)
 	db.exec(text(t, snippets+"/trigger.sql"))
@@ -284,14 +182,12 @@ func TestTriggerSeesLineItemsThatAreWrittenAfterTheDocument(t *testing.T) {
 	}
 }
 
-func TestReceiverOfTheDocumentationStoresEachEventOnce(t *testing.T) {
+func TestSnippets_ReceiverStoresEachEventOnce(t *testing.T) {
+	t.Parallel()
 	i := interpreter{"Python", "receive.py", "apt install python3-psycopg, or pip install 'psycopg[binary]'", python}
 	db := open(t, newDatabase(t))
 	db.exec(text(t, snippets+"/receive.sql"))
 	cmd := i.snippet(t, db.address)
-	if cmd == nil {
-		return
-	}
 	endpoint := startReceiver(t, cmd)
 	body := `{"schema_version":"2.0","event":"contact.created","name":"发票"}`
 	for _, c := range []struct {
@@ -317,7 +213,7 @@ func TestReceiverOfTheDocumentationStoresEachEventOnce(t *testing.T) {
 	}
 	db.exec(`drop table received`)
 	if got := post(t, endpoint, "Bearer secret", "a-3", body); got != 503 {
-		t.Errorf("without its table it answers with %d, so that the sender takes the event for delivered", got)
+		t.Errorf("without its table it answers with %d, which would count as delivered", got)
 	}
 }
 
@@ -330,9 +226,9 @@ func startReceiver(t *testing.T, cmd *exec.Cmd) (endpoint string) {
 	}
 	address := l.Addr().(*net.TCPAddr)
 	l.Close()
-	var said logBuffer
+	var printed logBuffer
 	cmd.Env = append(cmd.Env, "WEBHOOK_TOKEN=secret", fmt.Sprintf("PORT=%d", address.Port))
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Stdout, cmd.Stderr = &printed, &printed
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +236,7 @@ func startReceiver(t *testing.T, cmd *exec.Cmd) (endpoint string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("the receiver said:\n%s", said.String())
+			t.Logf("the receiver printed:\n%s", printed.String())
 		}
 	})
 	eventually(t, "the receiver listens", func() bool {
@@ -371,169 +267,14 @@ func post(t *testing.T, endpoint, token, id, body string) (status int) {
 	return resp.StatusCode
 }
 
-// block is a fenced block of a Markdown file.
-type block struct {
-	file           string
-	line           int // of the first line inside
-	language, text string
-}
-
-func (b block) String() string { return fmt.Sprintf("%s:%d", filepath.Base(b.file), b.line) }
-
-var fence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)\n```$")
-
-// blocks are the fenced blocks of the README and of docs/*.md.
-func blocks(t *testing.T) (all []block) {
-	t.Helper()
-	for _, file := range markdown(t) {
-		content := text(t, file)
-		for _, m := range fence.FindAllStringSubmatchIndex(content, -1) {
-			all = append(all, block{file, 1 + strings.Count(content[:m[4]], "\n"), content[m[2]:m[3]], content[m[4] : m[5]+1]})
-		}
-	}
-	return all
-}
-
-func markdown(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob(docs + "/*.md")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no Markdown in %s: %v", docs, err)
-	}
-	return append(files, "../README.md")
-}
-
-func TestMarkdownShowsTheSnippetsThatRun(t *testing.T) {
-	shown := map[string]bool{}
-	for _, b := range blocks(t) {
-		shown[b.text] = true
-	}
-	files := map[string]bool{}
-	err := filepath.WalkDir(snippets, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content := text(t, path)
-		files[content] = true
-		if !shown[content] {
-			t.Errorf("no block of docs/*.md is the text of %s", path)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range blocks(t) {
-		if slices.Contains([]string{"python", "js", "php", "go"}, b.language) && !files[b.text] {
-			t.Errorf("%s: this block is no file of docs/snippets, so that nothing runs it", b)
-		}
-	}
-}
-
-// readmeDots are what the README leaves to its reader.
-var readmeDots = strings.NewReplacer(
-	`insert into contacts (…) values (…)`, `insert into contacts (contact_id, name) values (8, 'Example Ltd')`)
-
-// ownTransaction is a transaction inside a block: the test runs one around it.
-var ownTransaction = regexp.MustCompile(`(?m)^(begin|commit);$`)
-
-func TestEveryStatementOfTheMarkdownRuns(t *testing.T) {
-	db := application(t, "https://hook.example.com")
-	db.exec(text(t, snippets+"/receive.sql"))
-	db.exec(text(t, "testdata/snippets_outbox.sql"))
-	n := 0
-	for _, b := range blocks(t) {
-		if b.language != "sql" {
-			continue
-		}
-		n++
-		t.Run(b.String(), func(t *testing.T) {
-			statements := b.text
-			if filepath.Base(b.file) == "README.md" {
-				statements = readmeDots.Replace(statements)
-			}
-			if err := rolledBack(t.Context(), db, ownTransaction.ReplaceAllString(statements, "")); err != nil {
-				t.Errorf("%s\n%s", complaint(err), b.text)
-			}
-		})
-	}
-	if n < 20 {
-		t.Errorf("%d blocks of SQL were found: has the Markdown changed its fences?", n)
-	}
-}
-
-// rolledBack runs statements in a transaction that leaves nothing behind: what
-// they create goes into a schema of its own, before the tables that are there.
-func rolledBack(ctx context.Context, db *database, statements string) error {
-	tx, err := db.BeginTxx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	var before, after string
-	if err := tx.GetContext(ctx, &before, `select pg_current_xact_id()::text`); err != nil {
-		return err
-	}
-	for _, s := range []string{
-		`create schema fresh; set local search_path = fresh, public; select webhook.create_roles()`,
-		statements,
-		`set constraints all immediate`,
-	} {
-		if _, err := tx.ExecContext(ctx, s); err != nil {
-			return err
-		}
-	}
-	if err := tx.GetContext(ctx, &after, `select pg_current_xact_id()::text`); err != nil {
-		return err
-	}
-	if before != after {
-		return errors.New("the block ends the test's transaction: begin; and commit; must stand alone on their lines")
-	}
-	return nil
-}
-
-// complaint is an error with what the database adds to it.
-func complaint(err error) string {
-	var pe *pq.Error
-	if !errors.As(err, &pe) {
-		return err.Error()
-	}
-	return fmt.Sprintf("%s (%s) %s %s at %s", pe.Message, pe.Code, pe.Detail, pe.Hint, pe.Position)
-}
-
-// What the program's own help lists, the operator's page explains.
-func TestOperatorsPageNamesEverySetting(t *testing.T) {
-	stdout, _, _ := runProgram(t, nil, nil, "help")
-	page := text(t, docs+"/operate.md")
-	names := regexp.MustCompile(`(?m)^  (DATABASE_URL|WEBHOOK_[A-Z_]+) `).FindAllStringSubmatch(stdout, -1)
-	if len(names) < 5 {
-		t.Fatalf("webhooks help lists %d settings:\n%s", len(names), stdout)
-	}
-	for _, name := range names {
-		if !strings.Contains(page, "`"+name[1]+"`") {
-			t.Errorf("docs/operate.md does not name %s", name[1])
-		}
-	}
-}
-
-func TestLinksOfTheMarkdownLead(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, file := range markdown(t) {
-		for _, m := range link.FindAllStringSubmatch(fence.ReplaceAllString(text(t, file), ""), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
-				t.Errorf("%s links to %s: %v", file, m[1], err)
-			}
-		}
-	}
-}
-
-func TestPublishFailsOnlyAsTheDocumentationSays(t *testing.T) {
+func TestSnippets_PublishFailsOnlyAsDocumented(t *testing.T) {
+	t.Parallel()
 	db := application(t, "https://hook.example.com")
 	for _, c := range []struct{ what, statement, code string }{
 		{"an unknown event", `select webhook.publish('contact.deleted', '{}')`, "23514"},
 		{"no object", `select webhook.publish('contact.created', '[]')`, "23514"},
 		{"null", `select webhook.publish('contact.created', null)`, "23502"},
-		{"the facts of a document that does not exist", `select webhook.publish('document.exported', document_facts(99))`, "23502"},
+		{"the data of a document that does not exist", `select webhook.publish('document.exported', document_data(99))`, "23502"},
 		{"no JSON", `select webhook.publish('contact.created', '{')`, "22P02"},
 		{"jsonb", `select webhook.publish('contact.created', '{}'::jsonb)`, "42883"},
 		{"jsonb that is cast", `select webhook.publish('contact.created', '{}'::jsonb::json)`, ""},

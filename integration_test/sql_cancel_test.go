@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCancelWithdrawsAPendingEventThatNobodyHolds(t *testing.T) {
+func TestCancel_CancelsAPendingEventThatNoWorkerHolds(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -19,7 +19,7 @@ func TestCancelWithdrawsAPendingEventThatNobodyHolds(t *testing.T) {
 	} {
 		before := db.row(id)
 		said := db.ask(`select webhook.cancel($1)`, id)
-		with(t, name, said, "was withdrawn by a person at", "will not be sent", "Cancelled by "+db.user(), "before that it was pending")
+		with(t, name, said, "was cancelled by a person at", "will not be sent", "Cancelled by "+db.user(), "before that it was pending")
 		if said != db.ask(`select webhook.explain($1)`, id) {
 			t.Errorf("%s: cancel says %s", name, said)
 		}
@@ -27,7 +27,7 @@ func TestCancelWithdrawsAPendingEventThatNobodyHolds(t *testing.T) {
 		if r.Status != "cancelled" || r.FinishedAt == nil || r.Attempts != before.Attempts || value(r.Error) != value(before.Error) {
 			t.Errorf("%s: it is %+v", name, r)
 		}
-		want := fmt.Sprintf("cancel by %s: was pending (%s, %s)", db.user(), number(before.HTTPStatus), value(before.Error))
+		want := fmt.Sprintf("cancel by %s: was pending (%s, %s%s)", db.user(), number(before.HTTPStatus), db.classOf(id), value(before.Error))
 		if got := db.trace(id); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s: the trace is %q, want %q", name, got, want)
 		}
@@ -38,7 +38,7 @@ func TestCancelWithdrawsAPendingEventThatNobodyHolds(t *testing.T) {
 	}
 }
 
-func TestCancelIsRefusedInWords(t *testing.T) {
+func TestCancel_IsRefusedInWords(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	before := map[int64]string{}
@@ -64,7 +64,7 @@ func TestCancelIsRefusedInWords(t *testing.T) {
 	}
 }
 
-func TestACancelledExportLetsTheOneBeforeItBeSent(t *testing.T) {
+func TestCancel_OfAnExportLetsTheOneBeforeItBeSent(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -82,7 +82,7 @@ func TestACancelledExportLetsTheOneBeforeItBeSent(t *testing.T) {
 	}
 }
 
-func TestDiscardCancelsWhatItsFiltersSay(t *testing.T) {
+func TestDiscard_CancelsWhatItsFiltersSay(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string][]string{
 		``:                                    {"contact", "old contact", "audit", "document", "refused", "infinite", "test"},
@@ -137,7 +137,7 @@ func TestDiscardCancelsWhatItsFiltersSay(t *testing.T) {
 	}
 }
 
-func TestDiscardIsRepeatedUntilItReturnsZero(t *testing.T) {
+func TestDiscard_IsRepeatedUntilItReturnsZero(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	db.exec(`insert into webhook.outbox (event, data) select e, '{}' from generate_series(1, 30), unnest(array['contact.created', 'audit.log']) e`)
@@ -149,7 +149,7 @@ func TestDiscardIsRepeatedUntilItReturnsZero(t *testing.T) {
 }
 
 // A dry run in a transaction that stays open must not keep workers from the rows.
-func TestADryRunHoldsUpNoDelivery(t *testing.T) {
+func TestDiscard_ADryRunDelaysNoDelivery(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -158,6 +158,6 @@ func TestADryRunHoldsUpNoDelivery(t *testing.T) {
 	defer release()
 	db.once()
 	if db.status(id) != "sent" {
-		t.Errorf("it is %s while somebody looks at a dry run", db.status(id))
+		t.Errorf("it is %s while a dry run's transaction is open", db.status(id))
 	}
 }

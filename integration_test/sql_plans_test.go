@@ -14,17 +14,18 @@ import (
 	"github.com/recordengine/webhooks/store"
 )
 
-// millions are many finished rows, for a database that must not look at them:
+// millions are many finished rows, for a database that must not read them:
 // 180,000 here, of any number the statements must find their few by an index.
 func millions(db *database) {
 	db.t.Helper()
-	db.exec(`insert into webhook.outbox (event, data, status, http_status, error, attempts, finished_at, occurred_at)
-		select event, '{}', status, case status when 'sent' then 200 when 'failed' then 500 end, case status when 'failed' then 'HTTP 500' end, 1, at, at
+	db.exec(`insert into webhook.outbox (event, data, status, http_status, failure, received, error, attempts, finished_at, occurred_at)
+		select event, '{}', status, case status when 'sent' then 200 when 'failed' then 500 end, case status when 'failed' then 'server_error' end,
+		       case status when 'sent' then 'yes' when 'failed' then 'no' end, case status when 'failed' then 'HTTP 500' end, 1, at, at
 		  from (select e.event, case when n % 500 = 0 then 'failed' when e.event = 'audit.log' then 'skipped' else 'sent' end as status,
 		               now() - interval '20 days' + n * interval '10 seconds' as at
 		          from generate_series(1, 70000) n cross join (values ('contact.created'), ('audit.log')) e (event)) x`)
-	db.exec(`insert into webhook.outbox (event, data, status, http_status, attempts, finished_at, synced_at)
-		select 'document.exported', json_build_object('id', n % 20000), 'sent', 200, 1, now() - interval '1 day', now() - interval '1 day' from generate_series(1, 40000) n`)
+	db.exec(`insert into webhook.outbox (event, data, status, http_status, received, attempts, finished_at, synced_at)
+		select 'document.exported', json_build_object('id', n % 20000), 'sent', 200, 'yes', 1, now() - interval '1 day', now() - interval '1 day' from generate_series(1, 40000) n`)
 	for range 20 {
 		db.inState("pending", "contact.created", `{}`)
 		db.inState("pending", "audit.log", `{}`)
@@ -47,7 +48,7 @@ func touchedBy(t *testing.T, tx *sqlx.Tx) (is touched) {
 	return is
 }
 
-func TestNothingThatAPersonAsksWalksOverFinishedRows(t *testing.T) {
+func TestPlans_NothingThatAPersonAsksReadsFinishedRows(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	millions(db)
@@ -70,6 +71,7 @@ func TestNothingThatAPersonAsksWalksOverFinishedRows(t *testing.T) {
 		{`select webhook.retry_failed(max_rows => 10)`, 200},
 		{`select webhook.retry_failed('contacts', since => now() - interval '20 days', http_status => 500)`, 1000},
 		{`select webhook.retry_failed('audit_log', error_like => 'dns:%')`, 300},
+		{`select webhook.retry_failed('audit_log', failure => 'dns')`, 300},
 		{`select webhook.discard(dry_run => true)`, 200},
 		{`select webhook.discard(max_rows => 10)`, 100},
 		{`select webhook.discard('documents')`, 200},
@@ -96,7 +98,7 @@ func TestNothingThatAPersonAsksWalksOverFinishedRows(t *testing.T) {
 	}
 }
 
-func TestVolumeReadsOneIndex(t *testing.T) {
+func TestPlans_VolumeReadsOneIndex(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	millions(db)
@@ -113,10 +115,10 @@ func TestVolumeReadsOneIndex(t *testing.T) {
 
 // Above jit_above_cost PostgreSQL compiles a query first, which takes these
 // longer than anything else they do.
-func TestNoViewOfAnOrdinaryOutboxIsCompiledFirst(t *testing.T) {
+func TestPlans_NoViewOfAnOrdinaryOutboxIsCompiledFirst(t *testing.T) {
 	t.Parallel()
 	const jitAboveCost = 100_000 // the default
-	for name, db := range map[string]*database{"empty": open(t, newDatabase(t)), "upgraded": atVersion(t, 2, "https://re.example")} {
+	for name, db := range map[string]*database{"empty": open(t, newDatabase(t)), "upgraded": atVersion(t, 1, "https://re.example")} {
 		db.migrated()
 		for _, view := range []string{"status", "problems", "volume"} {
 			plan := query[string](t, db.address, `explain (format json) select * from webhook.`+view)
@@ -131,7 +133,7 @@ func TestNoViewOfAnOrdinaryOutboxIsCompiledFirst(t *testing.T) {
 	}
 }
 
-func TestNoStatementOfAWorkerWalksOverFinishedRows(t *testing.T) {
+func TestPlans_NoStatementOfAWorkerReadsFinishedRows(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	millions(db)
@@ -159,16 +161,16 @@ func TestNoStatementOfAWorkerWalksOverFinishedRows(t *testing.T) {
 	var outcomes []outbox.Outcome
 	for range 30 { // most of them find nothing
 		attempt := uuid.NewString()
-		var lanes []outbox.Lane
+		var lanes []outbox.Capacity
 		for _, c := range outbox.Channels() {
-			lanes = append(lanes, outbox.Lane{Channel: c.Name})
+			lanes = append(lanes, outbox.Capacity{Channel: c.Name})
 		}
 		events, err := s.Claim(t.Context(), attempt, lanes)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range events {
-			outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, ClaimID: attempt, Verdict: outbox.Failed, Result: outbox.Result{Status: 500, Error: "HTTP 500"}})
+			outcomes = append(outcomes, outbox.Outcome{EventID: e.ID, ClaimID: attempt, Verdict: outbox.Failed, Result: outbox.Result{Failure: outbox.FailureServerError, Received: outbox.ReceivedNo, Status: 500, Error: "HTTP 500"}})
 			if e.Channel == "documents" {
 				outcomes[len(outcomes)-1].Verdict = outbox.Retry
 			}

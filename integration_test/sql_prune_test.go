@@ -11,7 +11,7 @@ import (
 	"github.com/recordengine/webhooks/store"
 )
 
-func TestPruneDeletesWhatWasFinishedLongerAgoAndNothingElse(t *testing.T) {
+func TestPrune_DeletesWhatWasFinishedLongerAgoAndNothingElse(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	var gone, kept []int64
@@ -40,7 +40,7 @@ func TestPruneDeletesWhatWasFinishedLongerAgoAndNothingElse(t *testing.T) {
 		}
 	}
 	for _, table := range []string{
-		`insert into webhook.attempts (outbox_id, run, error, first_at, last_at) select id, 1, 'dns: x', now(), now() from webhook.outbox`,
+		`insert into webhook.attempts (outbox_id, run, failure, received, error, first_at, last_at) select id, 1, 'dns', 'no', 'dns: x', now(), now() from webhook.outbox`,
 		`insert into webhook.interventions (outbox_id, action, was_status) select id, 'retry', 'failed' from webhook.outbox`,
 	} {
 		db.exec(table)
@@ -63,7 +63,7 @@ func TestPruneDeletesWhatWasFinishedLongerAgoAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestPruneDeletesAtMostMaxRowsAndIsRepeatedUntilZero(t *testing.T) {
+func TestPrune_DeletesAtMostMaxRowsAndIsRepeatedUntilZero(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	db.exec(`insert into webhook.outbox (event, data, status, finished_at) select e, '{}', 'skipped', now() - interval '1 day'
@@ -87,7 +87,7 @@ func TestPruneDeletesAtMostMaxRowsAndIsRepeatedUntilZero(t *testing.T) {
 
 // A person may send a finished export again, but not one that a later one has followed. So the later one stays as
 // long as the older, in whatever order they were finished.
-func TestPruneNeverDeletesAnExportBeforeTheOlderOnesOfItsDocument(t *testing.T) {
+func TestPrune_NeverDeletesAnExportBeforeTheOlderOnesOfItsDocument(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	const documents, exports = 12, 8
@@ -122,7 +122,7 @@ func TestPruneNeverDeletesAnExportBeforeTheOlderOnesOfItsDocument(t *testing.T) 
 	}
 }
 
-func TestPruneKeepsTheLaterExportOfOneThatIsBeingSentAgain(t *testing.T) {
+func TestPrune_KeepsTheLaterExportOfOneThatIsBeingSentAgain(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	older := db.inState("cancelled", "document.exported", `{"id": 42}`)
@@ -148,7 +148,7 @@ func TestPruneKeepsTheLaterExportOfOneThatIsBeingSentAgain(t *testing.T) {
 	}
 }
 
-func TestAThousandExportsOfOneDocumentArePruned(t *testing.T) {
+func TestPrune_DeletesAThousandExportsOfOneDocument(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	db.exec(`insert into webhook.outbox (event, data, status, error, finished_at)
@@ -161,7 +161,7 @@ func TestAThousandExportsOfOneDocumentArePruned(t *testing.T) {
 	}
 }
 
-func TestExplainSaysOfWhatWasPrunedThatItIsGone(t *testing.T) {
+func TestExplain_SaysOfWhatWasPrunedThatItIsGone(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	id := db.inState("sent", "contact.created", `{}`)

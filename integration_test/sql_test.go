@@ -18,14 +18,14 @@ import (
 // states are what a pending event can become, as the worker or a person writes it.
 var states = map[string]string{
 	"pending":    `status = 'pending'`,
-	"refused":    `attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'host:7', claimed_at = now(), http_status = 503, error = 'HTTP 503 Service Unavailable from https://re.example'`,
+	"refused":    `attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'host:7', claimed_at = now(), http_status = 503, failure = 'server_error', received = 'no', error = 'HTTP 503 Service Unavailable from https://re.example'`,
 	"leased":     held,
 	"sending":    held + `, status = 'sending'`,
 	"expired":    held + `, leased_until = now() - interval '1 minute'`,
 	"died":       held + `, leased_until = now() - interval '1 minute', status = 'sending'`,
-	"sent":       `status = 'sent', finished_at = now(), http_status = 200, response = 'thanks', attempts = 1, synced_at = case event when 'document.exported' then now() end`,
-	"failed":     `status = 'failed', finished_at = now(), http_status = 500, error = 'HTTP 500 Internal Server Error from https://re.example', response = 'no', attempts = 1`,
-	"unknown":    `status = 'failed', finished_at = now(), error = 'interrupted: outcome unknown', attempts = 1`,
+	"sent":       `status = 'sent', finished_at = now(), http_status = 200, received = 'yes', response = 'thanks', attempts = 1, synced_at = case event when 'document.exported' then now() end`,
+	"failed":     `status = 'failed', finished_at = now(), http_status = 500, failure = 'server_error', received = 'no', error = 'HTTP 500 Internal Server Error from https://re.example', response = 'no', attempts = 1`,
+	"unknown":    `status = 'failed', finished_at = now(), failure = 'interrupted', received = 'maybe', error = 'interrupted: outcome unknown', attempts = 1`,
 	"skipped":    `status = 'skipped', finished_at = now()`,
 	"superseded": `status = 'superseded', finished_at = now(), error = 'superseded: row 2 is a later export of this document; this one was never sent'`,
 	"cancelled":  `status = 'cancelled', finished_at = now()`,
@@ -33,10 +33,10 @@ var states = map[string]string{
 
 const held = `attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'host:7', claimed_at = now(), leased_until = now() + interval '1 hour'`
 
-// inState publishes an event, in a state; %s in the facts is left alone.
-func (db *database) inState(state, event, facts string) int64 {
+// inState publishes an event, in a state.
+func (db *database) inState(state, event, data string) int64 {
 	db.t.Helper()
-	id := db.publish(event, facts)
+	id := db.publish(event, data)
 	db.become(id, states[state])
 	return id
 }
@@ -92,11 +92,11 @@ func (db *database) everything() string {
 		       coalesce((select string_agg(i::text, e'\n' order by i.id) from webhook.interventions i), '')`)
 }
 
-// trace is what persons did to an event: "retry by postgres: was failed (500, HTTP 500 …)".
+// trace is what people did to an event: "retry by postgres: was failed (500, server_error, no, HTTP 500 …)".
 func (db *database) trace(id int64) (all []string) {
 	db.t.Helper()
 	if err := db.Select(&all, `
-		select format('%s by %s: was %s (%s, %s)', action, actor, was_status, was_http_status, was_error)
+		select format('%s by %s: was %s (%s, %s, %s, %s)', action, actor, was_status, was_http_status, was_failure, was_received, was_error)
 		  from webhook.interventions
 		 where outbox_id = $1 and at between now() - interval '10 minutes' and clock_timestamp() order by id`, id); err != nil {
 		db.t.Fatal(err)
@@ -156,14 +156,20 @@ func (db *database) locked(statement string, args ...any) (release func()) {
 // impatient is the database in sessions that give up on a lock, and say so.
 func (db *database) impatient(lockTimeout string) *database {
 	db.t.Helper()
+	return open(db.t, db.addressWith("lock_timeout", lockTimeout))
+}
+
+// addressWith is the address of sessions with a setting.
+func (db *database) addressWith(setting, value string) string {
+	db.t.Helper()
 	u, err := url.Parse(db.address)
 	if err != nil {
 		db.t.Fatal(err)
 	}
 	q := u.Query()
-	q.Set("lock_timeout", lockTimeout)
+	q.Set(setting, value)
 	u.RawQuery = q.Encode()
-	return open(db.t, u.String())
+	return u.String()
 }
 
 // readOnly runs a query that gives a number in a transaction that may write nothing.

@@ -2,9 +2,7 @@ package integration_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,20 +15,14 @@ import (
 // redirect leads to target.
 func answerOnDemand(t testing.TB, target string) string {
 	demand := regexp.MustCompile(`answer (\d+)`)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			return
-		}
-		status, _ := strconv.Atoi(demand.FindStringSubmatch(string(body))[1])
+	return newResponder(t, func(w http.ResponseWriter, r receipt) {
+		status, _ := strconv.Atoi(demand.FindStringSubmatch(r.body)[1])
 		w.Header().Set("Location", target+"/secretpath?key=secretkey")
 		w.WriteHeader(status)
 		if status != 204 && status != 304 {
-			fmt.Fprintf(w, "echo of %s", req.Header.Get("Authorization"))
+			fmt.Fprintf(w, "echo of %s", r.header.Get("Authorization"))
 		}
-	}))
-	t.Cleanup(srv.Close)
-	return srv.URL
+	}).URL
 }
 
 // statuses are answers, and the class and the error that each leaves; {channel} and

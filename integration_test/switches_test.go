@@ -38,16 +38,16 @@ func aCycle(t testing.TB, db *database, w *worker) {
 		}
 		return lines
 	}
-	const broken, mended = "cannot be called; its events wait", "can be called again, or is off"
+	const broken, callable = "cannot be called, its events wait", "can be called again, or is off"
 	before := said(broken)
 	db.exec(`update webhook.channels set enabled = true, url = 'https://' where name = 'rules'`)
 	eventually(t, "the end of a cycle", func() bool { return said(broken) > before })
-	before = said(mended)
+	before = said(callable)
 	db.exec(`update webhook.channels set enabled = false where name = 'rules'`)
-	eventually(t, "the end of the next cycle", func() bool { return said(mended) > before })
+	eventually(t, "the end of the next cycle", func() bool { return said(callable) > before })
 }
 
-func TestAChannelThatIsOffKeepsItsDocumentsAndSkipsTheOthers(t *testing.T) {
+func TestSwitch_OffKeepsDocumentsAndSkipsOthers(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -55,7 +55,7 @@ func TestAChannelThatIsOffKeepsItsDocumentsAndSkipsTheOthers(t *testing.T) {
 	startWorker(t, quick(db.address))
 	ids := publishAll(db, "42")
 	for _, c := range outbox.Channels() {
-		if !c.RetriesForever {
+		if c.Event != "document.exported" {
 			eventually(t, c.Name+" is skipped", func() bool { return db.status(ids[c.Name]) == "skipped" })
 		}
 	}
@@ -79,12 +79,12 @@ func TestAChannelThatIsOffKeepsItsDocumentsAndSkipsTheOthers(t *testing.T) {
 	}
 }
 
-func TestOffIsJudgedWhenAWorkerLooksNotWhenTheRowWasWritten(t *testing.T) {
+func TestSwitch_IsEvaluatedWhenTheWorkerReadsTheRow(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
 	db.exec(`update webhook.channels set enabled = false`)
-	ids := publishAll(db, "42") // no worker looks
+	ids := publishAll(db, "42") // no worker runs
 	db.exec(`update webhook.channels set enabled = true`)
 	startWorker(t, quick(db.address))
 	for name, id := range ids {
@@ -92,7 +92,7 @@ func TestOffIsJudgedWhenAWorkerLooksNotWhenTheRowWasWritten(t *testing.T) {
 	}
 }
 
-func TestOfflineModeDeliversNothingAndSkipsNothing(t *testing.T) {
+func TestSwitch_OfflineModeDeliversNothingAndSkipsNothing(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -119,7 +119,7 @@ func TestOfflineModeDeliversNothingAndSkipsNothing(t *testing.T) {
 	eventually(t, "the test event too", func() bool { return db.status(test) == "sent" })
 }
 
-func TestSettingsTakeEffectWithoutARestart(t *testing.T) {
+func TestSwitch_SettingsTakeEffectWithoutARestart(t *testing.T) {
 	t.Parallel()
 	answer := func(receipt) int { return 202 }
 	one, other := newReceiver(t, answer), newReceiver(t, answer)
@@ -133,7 +133,7 @@ func TestSettingsTakeEffectWithoutARestart(t *testing.T) {
 			r.answered = map[string]int{"sent": 1, "failed": 0}[db.status(id)] // 1: it counted
 			return r
 		}
-		t.Fatal("nobody received it")
+		t.Fatal("it was not received")
 		return receipt{}
 	}
 	if r := finished(); r.header.Get("Authorization") != "" || r.answered != 0 {
@@ -157,13 +157,13 @@ func TestSettingsTakeEffectWithoutARestart(t *testing.T) {
 	}
 }
 
-// mending is a channel that cannot be called, and how its problem must read.
-type mending struct {
+// misconfigured is a channel that cannot be called, and what its problem must say.
+type misconfigured struct {
 	channel, break_, problem string
 }
 
-func TestAChannelThatCannotBeCalledWaitsIsNamedAndFlowsOnceMended(t *testing.T) {
-	for name, broken := range map[string][]mending{
+func TestSwitch_ChannelThatCannotBeCalledIsReportedAndWaits(t *testing.T) {
+	for name, broken := range map[string][]misconfigured{
 		"malformed": {
 			{"documents", `update webhook.settings set document_base_url = null`, "document_base_url"},
 			{"contacts", `update webhook.channels set url = 'http://[::1' where name = 'contacts'`, "does not parse"},
@@ -202,16 +202,16 @@ func TestAChannelThatCannotBeCalledWaitsIsNamedAndFlowsOnceMended(t *testing.T) 
 			db.exec(`update webhook.settings set document_base_url = 'https://re.example'`)
 			db.exec(`update webhook.channels set url = $1 || '/' || name`, rcv.URL)
 			for _, m := range broken {
-				eventually(t, m.channel+" flows once it is mended", func() bool { return db.status(ids[m.channel]) == "sent" })
+				eventually(t, m.channel+" delivers once it is corrected", func() bool { return db.status(ids[m.channel]) == "sent" })
 			}
 			if n := db.count(`select count(*) from webhook.status where problem is not null`); n != 0 {
-				t.Errorf("%d channels have a problem although all are mended", n)
+				t.Errorf("%d channels have a problem although all are corrected", n)
 			}
 		})
 	}
 }
 
-func checkWaiting(t *testing.T, db *database, worker *worker, m mending, id int64) {
+func checkWaiting(t *testing.T, db *database, worker *worker, m misconfigured, id int64) {
 	t.Helper()
 	if r := db.row(id); r.Status != "pending" || r.Attempts != 0 || r.Error != nil {
 		t.Errorf("%s: the event is %s after %d attempts, error %s", m.channel, r.Status, r.Attempts, value(r.Error))
@@ -234,7 +234,7 @@ func checkWaiting(t *testing.T, db *database, worker *worker, m mending, id int6
 	}
 }
 
-func TestTheDatabaseRefusesSettingsThatCanNeverWork(t *testing.T) {
+func TestSettings_ThatCanNeverWorkAreRejected(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "http://127.0.0.1:1")
 	for statement, constraint := range map[string]string{
@@ -260,7 +260,7 @@ func TestTheDatabaseRefusesSettingsThatCanNeverWork(t *testing.T) {
 		`insert into webhook.channels (name, event, position) values ('x', 'contact.created', 8)`: "channels_event_key",
 	} {
 		if _, err := db.Exec(statement); refusal(err) != constraint {
-			t.Errorf("%s: refused by %q, %q was expected", statement, refusal(err), constraint)
+			t.Errorf("%s: rejected by %q, %q was expected", statement, refusal(err), constraint)
 		}
 	}
 }
@@ -274,7 +274,7 @@ func insertTest(db *database, event string) (id int64) {
 	return id
 }
 
-func TestATestEventGoesOutOnceOnAChannelThatIsOff(t *testing.T) {
+func TestSwitch_TestEventIgnoresIt(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, func(r receipt) int {
 		if strings.HasSuffix(r.path, "/refusing") {
@@ -296,7 +296,7 @@ func TestATestEventGoesOutOnceOnAChannelThatIsOff(t *testing.T) {
 			if r.Status != want || r.Attempts != 1 || len(rcv.of(id)) != 1 {
 				t.Errorf("%s: the test event is %s after %d attempts, received %d times", c.Name, r.Status, r.Attempts, len(rcv.of(id)))
 			}
-			if (r.SyncedAt != nil) != (r.Status == "sent" && c.RetriesForever) {
+			if (r.SyncedAt != nil) != (r.Status == "sent" && c.Event == "document.exported") {
 				t.Errorf("%s: synced_at is %v", c.Name, r.SyncedAt)
 			}
 		}
@@ -312,7 +312,7 @@ func TestATestEventGoesOutOnceOnAChannelThatIsOff(t *testing.T) {
 	eventually(t, "a test supersedes nothing: the export is sent", func() bool { return db.status(export) == "sent" })
 }
 
-func TestASwitchThatIsNotCommittedYetPausesOnlyItsOwnLane(t *testing.T) {
+func TestSwitch_UncommittedChangePausesOnlyItsOwnLane(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)
@@ -355,7 +355,7 @@ func startClaimers(t *testing.T, db *database) *claimers {
 		s := store.New(pool, time.Hour)
 		c.wait.Go(func() {
 			for ctx.Err() == nil {
-				if _, err := s.Claim(context.Background(), uuid.NewString(), []outbox.Lane{{Channel: "contacts"}}); err != nil {
+				if _, err := s.Claim(context.Background(), uuid.NewString(), []outbox.Capacity{{Channel: "contacts"}}); err != nil {
 					c.errs <- err
 					return
 				}
@@ -389,10 +389,10 @@ func (c *claimers) twoMoreRounds(t *testing.T) {
 	})
 }
 
-// TestNoClaimCommitsAfterASwitchHasCommitted turns a switch off again and again
+// TestSwitch_NoClaimCommitsAfterIt turns a switch off again and again
 // under four workers that claim a backlog in batches. What is claimed at the
 // instant at which "off" has committed must be all that is claimed until "on".
-func TestNoClaimCommitsAfterASwitchHasCommitted(t *testing.T) {
+func TestSwitch_NoClaimCommitsAfterIt(t *testing.T) {
 	for name, flip := range map[string]struct{ on, off string }{
 		"channel":      {`update webhook.channels set enabled = true where name = 'contacts'`, `update webhook.channels set enabled = false where name = 'contacts'`},
 		"Offline Mode": {`update webhook.settings set offline_mode = false`, `update webhook.settings set offline_mode = true`},
@@ -423,7 +423,7 @@ func TestNoClaimCommitsAfterASwitchHasCommitted(t *testing.T) {
 
 // What is written while a worker skips is a matter of its next cycle: steady
 // traffic on a channel that is off must not keep this one from its other duties.
-func TestTrafficOnAChannelThatIsOffHoldsUpNoCycle(t *testing.T) {
+func TestSwitch_TrafficOnAChannelThatIsOffDelaysNoCycle(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)
 	db := ready(t, rcv.URL)

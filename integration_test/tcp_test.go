@@ -1,13 +1,12 @@
 package integration_test
 
 import (
-	"bufio"
 	"net"
 	"sync"
 	"testing"
 )
 
-// talker accepts connections and lets talk have each; it gives its address.
+// talker runs talk on each connection that it accepts, and returns its address.
 func talker(t testing.TB, talk func(c net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,8 +40,6 @@ func talker(t testing.TB, talk func(c net.Conn)) string {
 	}()
 	return l.Addr().String()
 }
-
-func newReader(c net.Conn) *bufio.Reader { return bufio.NewReader(c) }
 
 // closedPort is an address at which nothing listens.
 func closedPort(t testing.TB) string {

@@ -2,19 +2,143 @@ package integration_test
 
 import (
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
-	"os/exec"
+	"path"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"github.com/recordengine/webhooks/store"
 )
 
-// earlier are the versions that a database may have, before this binary's.
-var earlier = []int{1, 2, 3}
+// shipped is the schema of the repository, and its version.
+func shipped(t testing.TB) (schema store.Schema, version int) {
+	t.Helper()
+	text, err := os.ReadFile("../schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema = store.Schema{Present: string(text), Upgrades: os.DirFS("..")}
+	if version, err = schema.Version(); err != nil {
+		t.Fatal(err)
+	}
+	return schema, version
+}
 
-// fromEach runs a test from each earlier version, beside the others.
+// release is a version that a test makes: what its file does, and the same in schema.sql.
+type release struct {
+	upgrade   string
+	minWorker int
+	present   func(schema string) string
+}
+
+// released is the schema after some more releases.
+func released(t testing.TB, releases ...release) store.Schema {
+	t.Helper()
+	schema, version := shipped(t)
+	files := fstest.MapFS{}
+	names, err := fs.Glob(schema.Upgrades, "upgrades/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(schema.Upgrades, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	for _, r := range releases {
+		schema.Present = replaced(t, schema.Present, fmt.Sprintf(", version %d.\n", version), fmt.Sprintf(", version %d.\n", version+1))
+		version++
+		worker := max(r.minWorker, 1)
+		schema.Present = replaced(t, schema.Present, "insert into webhook.schema_versions (version, min_worker) values\n", fmt.Sprintf("insert into webhook.schema_versions (version, min_worker) values\n  (%d, %d),\n", version, worker))
+		if r.present != nil {
+			schema.Present = r.present(schema.Present)
+		}
+		files[fmt.Sprintf("upgrades/%04d_of_a_test.sql", version)] = &fstest.MapFile{Data: fmt.Appendf(nil, "-- min_worker: %d\n%s", worker, r.upgrade)}
+	}
+	schema.Upgrades = files
+	return schema
+}
+
+// replaced replaces what a text must have exactly once.
+func replaced(t testing.TB, text, old, with string) string {
+	t.Helper()
+	if n := strings.Count(text, old); n != 1 {
+		t.Fatalf("%q is there %d times", old, n)
+	}
+	return strings.Replace(text, old, with, 1)
+}
+
+// note adds a column to the outbox, which needs its lock.
+func note(t testing.TB) release {
+	const column, comment = "note text", "comment on column webhook.outbox.note is 'Of a test.';\n"
+	return release{
+		upgrade: "alter table webhook.outbox add column " + column + ";\n" + comment,
+		present: func(schema string) string {
+			schema = replaced(t, schema, "\n\n  -- The two guarantees;", "\n  "+column+",\n\n  -- The two guarantees;")
+			return replaced(t, schema, "\ncomment on constraint outbox_event_is_known ", "\n"+comment+"\ncomment on constraint outbox_event_is_known ")
+		},
+	}
+}
+
+// tasks is another channel: the smallest upgrade that CONTRIBUTING.md shows.
+func tasks(t testing.TB) release {
+	const row = `(8, 'tasks', 'task.created', '{"task_id": 9}')`
+	present := func(schema string) string {
+		schema = replaced(t, schema, "'audit.log']) then false", "'audit.log', 'task.created']) then false")
+		return replaced(t, schema, "\"logged_at\": \"2026-03-22T08:30:00Z\"}');", "\"logged_at\": \"2026-03-22T08:30:00Z\"}'),\n  "+row+";")
+	}
+	schema, _ := shipped(t)
+	_, rest, _ := strings.Cut(present(schema.Present), "create function webhook.at_least_once(")
+	function, _, _ := strings.Cut(rest, "\ncomment on ")
+	return release{
+		present: present,
+		upgrade: "create or replace function webhook.at_least_once(" + function + "\ninsert into webhook.channels (position, name, event, example) values " + row + ";\n",
+	}
+}
+
+// atVersion is a database with the schema of a released version, all channels on and pointing at url; of version 0, an
+// empty one. testdata has version 1, the upgrades make the later ones of it.
+func atVersion(t testing.TB, version int, url string) *database {
+	t.Helper()
+	db := open(t, emptyDatabase(t))
+	if version == 0 {
+		return db
+	}
+	first, err := os.ReadFile("testdata/schema_v1.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.exec(string(first))
+	schema, _ := shipped(t)
+	files := fstest.MapFS{}
+	for n := 2; n <= version; n++ {
+		names, _ := fs.Glob(schema.Upgrades, fmt.Sprintf("upgrades/%04d_*.sql", n))
+		text, err := fs.ReadFile(schema.Upgrades, names[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[names[0]] = &fstest.MapFile{Data: text}
+	}
+	db.upgrade(store.Schema{Present: fmt.Sprintf("-- As it was, version %d.\n", version), Upgrades: files})
+	db.exec(`update webhook.channels set url = $1 || '/' || name, enabled = true`, url)
+	db.exec(`update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai', auth = 'bearer', bearer_token = 'kept'`)
+	if n := db.version(); n != version {
+		t.Fatalf("it is version %d", n)
+	}
+	return db
+}
+
+// fromEach runs a test from each released version, beside the others.
 func fromEach(t *testing.T, test func(t *testing.T, version int)) {
 	t.Parallel()
-	for _, version := range earlier {
+	_, newest := shipped(t)
+	for version := 1; version <= newest; version++ {
 		t.Run(fmt.Sprintf("from version %d", version), func(t *testing.T) {
 			t.Parallel()
 			test(t, version)
@@ -22,25 +146,27 @@ func fromEach(t *testing.T, test func(t *testing.T, version int)) {
 	}
 }
 
-// atVersion is a database with the schema of an earlier version, all channels
-// on and pointing at url; of version 0, an empty one.
-func atVersion(t testing.TB, version int, url string) *database {
-	t.Helper()
-	db := open(t, emptyDatabase(t))
-	if version == 0 {
-		return db
-	}
-	schema, err := os.ReadFile(fmt.Sprintf("testdata/schema_v%d.sql", version))
+func (db *database) version() int {
+	db.t.Helper()
+	return db.count(`select max(version) from webhook.schema_versions`)
+}
+
+// tryUpgrade migrates to a schema that this binary does not have, in sessions as `webhooks migrate` has them.
+func (db *database) tryUpgrade(schema store.Schema) (applied []string, err error) {
+	db.t.Helper()
+	pool, err := store.Open(db.address)
 	if err != nil {
-		t.Fatal(err)
+		db.t.Fatal(err)
 	}
-	db.exec(string(schema))
-	db.exec(`update webhook.channels set url = $1 || '/' || name, enabled = true`, url)
-	db.exec(`update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai', auth = 'bearer', bearer_token = 'kept'`)
-	if n := db.count(`select webhook.schema_version()`); n != version {
-		t.Fatalf("it is version %d", n)
+	defer pool.Close()
+	return store.Migrate(db.t.Context(), pool, schema)
+}
+
+func (db *database) upgrade(schema store.Schema) {
+	db.t.Helper()
+	if _, err := db.tryUpgrade(schema); err != nil {
+		db.t.Fatalf("upgrade: %v", err)
 	}
-	return db
 }
 
 // migrate runs `webhooks migrate` and returns what it printed with its exit status before it.
@@ -57,10 +183,178 @@ func (db *database) migrated() {
 	}
 }
 
+// Version 1 has no upgrade file: testdata keeps it, for databases that have it.
+func TestMigrate_TheFirstVersionIsKept(t *testing.T) {
+	t.Parallel()
+	schema, version := shipped(t)
+	first, err := os.ReadFile("testdata/schema_v1.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version == 1 && string(first) != schema.Present {
+		t.Error("as long as version 1 is not released: cp schema.sql integration_test/testdata/schema_v1.sql")
+	}
+}
+
+func TestMigrate_AnUpgradedDatabaseIsLikeANewOne(t *testing.T) {
+	t.Parallel()
+	for name, releases := range map[string][]release{
+		"this version": {}, "a column": {note(t)}, "a channel": {tasks(t)}, "a column and a channel": {note(t), tasks(t)},
+	} {
+		schema := released(t, releases...)
+		want := open(t, emptyDatabase(t))
+		want.upgrade(schema)
+		_, newest := shipped(t)
+		for version := 0; version <= newest; version++ {
+			t.Run(fmt.Sprintf("%s, from version %d", name, version), func(t *testing.T) {
+				t.Parallel()
+				db := atVersion(t, version, "https://re.example")
+				db.upgrade(schema)
+				sameCatalog(t, "upgraded", db.catalog(), want.catalog())
+				if applied, err := db.tryUpgrade(schema); len(applied) != 0 || err != nil {
+					t.Errorf("again: %v, %v", applied, err)
+				}
+			})
+		}
+	}
+}
+
+func TestMigrate_RecordsTheChecksumsOfUpgradedAndNewDatabases(t *testing.T) {
+	t.Parallel()
+	schema := released(t, note(t), release{upgrade: "select 1;", minWorker: 2})
+	_, version := shipped(t)
+	fresh, upgraded := open(t, emptyDatabase(t)), open(t, newDatabase(t))
+	fresh.upgrade(schema)
+	upgraded.upgrade(schema)
+	const rows = `select string_agg(concat_ws(' ', version, min_worker, length(checksum), applied_by), ', ' order by version) from webhook.schema_versions where version > $1`
+	want := fmt.Sprintf("%d 1 64 %s, %d 2 64 %[2]s", version+1, fresh.user(), version+2)
+	for _, db := range []*database{fresh, upgraded} {
+		if got := db.ask(rows, version); got != want {
+			t.Errorf("the versions are %s, want %s", got, want)
+		}
+	}
+	const sums = `select string_agg(checksum, ' ' order by version) from webhook.schema_versions where version > $1`
+	if one, other := fresh.ask(sums, version), upgraded.ask(sums, version); one != other {
+		t.Errorf("a new database has the checksums %s, an upgraded one %s", one, other)
+	}
+}
+
+func TestMigrate_RefusesAFileThatWasEditedAfterItWasApplied(t *testing.T) {
+	t.Parallel()
+	_, version := shipped(t)
+	edited := release{upgrade: "select 2;"}
+	for name, db := range map[string]*database{"new": open(t, emptyDatabase(t)), "upgraded": open(t, newDatabase(t))} {
+		db.upgrade(released(t, release{upgrade: "select 1;"}))
+		for _, schema := range []store.Schema{released(t, edited), released(t, edited, note(t))} {
+			applied, err := db.tryUpgrade(schema)
+			with(t, name, fmt.Sprint(err), fmt.Sprintf("schema: upgrades/%04d_of_a_test.sql was edited after it was applied to this database at 20", version+1), "put the change into a new file")
+			if len(applied) != 0 || db.version() != version+1 {
+				t.Errorf("%s: applied %v, it is version %d", name, applied, db.version())
+			}
+		}
+	}
+}
+
+func TestMigrate_AWorkerMayBeRolledBackToMinWorker(t *testing.T) {
+	t.Parallel()
+	_, version := shipped(t)
+	rcv := newReceiver(t, nil)
+	for minWorker, compatible := range map[int]bool{version: true, version + 1: false} {
+		db := ready(t, rcv.URL)
+		db.upgrade(released(t, release{upgrade: note(t).upgrade, minWorker: minWorker}))
+		before := db.catalog()
+		id := db.publish("contact.created", `{}`)
+		for _, args := range [][]string{{"migrate"}, {"migrate", "--check"}, {"run", "--once"}, {"run", "--migrate", "--once"}, {"check"}, {"status"}} {
+			out, errs, status := runProgram(t, quick(db.address), nil, args...)
+			says := map[bool]string{true: fmt.Sprintf("this database has schema version %d, newer than the %d of this binary and compatible with it", version+1, version),
+				false: fmt.Sprintf("this database has version %d, which needs a binary of schema version %[1]d or newer, and this one has %d; use a newer binary", version+1, version)}[compatible]
+			if args[0] == "status" && compatible {
+				says = "contacts"
+			}
+			with(t, fmt.Sprint(args), out+errs, says)
+			if ok := status == 0 || args[0] == "check"; ok != compatible && args[0] != "check" {
+				t.Errorf("%v, compatible %t: exit status %d: %s %s", args, compatible, status, out, errs)
+			}
+		}
+		if want := map[bool]string{true: "sent", false: "pending"}[compatible]; db.status(id) != want {
+			t.Errorf("compatible %t: the event is %s", compatible, db.status(id))
+		}
+		sameCatalog(t, "the older binary", db.catalog(), before)
+	}
+}
+
+func TestMigrate_AnUpgradeThatFailsIsUndoneAndResumed(t *testing.T) {
+	t.Parallel()
+	_, version := shipped(t)
+	db := open(t, newDatabase(t))
+	broken := release{upgrade: "alter table webhook.channels add column half text; select 1 / 0;"}
+	applied, err := db.tryUpgrade(released(t, note(t), broken, tasks(t)))
+	with(t, "the error", fmt.Sprint(err), fmt.Sprintf("upgrades/%04d_of_a_test.sql: ", version+2), "division by zero")
+	if len(applied) != 1 || path.Base(applied[0]) != fmt.Sprintf("%04d_of_a_test.sql", version+1) || db.version() != version+1 {
+		t.Errorf("applied are %v, it is version %d", applied, db.version())
+	}
+	fixed := release{upgrade: "select 1;"}
+	whole := released(t, note(t), fixed, tasks(t))
+	if applied, err = db.tryUpgrade(whole); len(applied) != 2 || err != nil {
+		t.Errorf("applied are %v: %v", applied, err)
+	}
+	want := open(t, emptyDatabase(t))
+	want.upgrade(whole)
+	sameCatalog(t, "resumed", db.catalog(), want.catalog())
+}
+
+func TestMigrate_ManyAtOnceAllSucceed(t *testing.T) {
+	t.Parallel()
+	schema := released(t, note(t), tasks(t))
+	for _, db := range []*database{open(t, emptyDatabase(t)), open(t, newDatabase(t))} {
+		files := make(chan []string, 4)
+		for range cap(files) {
+			go func() {
+				applied, err := db.tryUpgrade(schema)
+				if err != nil {
+					t.Error(err)
+				}
+				files <- applied
+			}()
+		}
+		counts := map[string]int{}
+		for range cap(files) {
+			for _, file := range <-files {
+				counts[file]++
+			}
+		}
+		for file, n := range counts {
+			if n != 1 {
+				t.Errorf("%s was applied %d times", file, n)
+			}
+		}
+		if len(counts) == 0 {
+			t.Error("nothing was applied")
+		}
+	}
+}
+
+func TestMigrate_ProgramsAtOnceOnANewDatabaseAllSucceed(t *testing.T) {
+	t.Parallel()
+	db := open(t, emptyDatabase(t))
+	said := make(chan string, 4)
+	for range cap(said) {
+		go func() { said <- migrate(db, "--roles") }()
+	}
+	for range cap(said) {
+		if s := <-said; !strings.HasPrefix(s, "0 ") {
+			t.Errorf("one ended with %s", s)
+		}
+	}
+	if _, version := shipped(t); db.version() != version {
+		t.Errorf("it is version %d", db.version())
+	}
+}
+
 // inEveryState are events of two channels in every state that they can have, by state.
 func inEveryState(db *database) map[string]int64 {
 	ids := map[string]int64{}
-	for state := range states {
+	for _, state := range slices.Sorted(maps.Keys(states)) {
 		switch state {
 		case "leased", "expired", "superseded":
 		default:
@@ -76,7 +370,7 @@ func inEveryState(db *database) map[string]int64 {
 	return ids
 }
 
-func TestAnUpgradeLeavesEveryRowAndEverySettingAsItWas(t *testing.T) {
+func TestMigrate_LeavesEveryRowAndEverySettingAsItWas(t *testing.T) {
 	fromEach(t, leavesEveryRowAsItWas)
 }
 
@@ -84,35 +378,26 @@ func leavesEveryRowAsItWas(t *testing.T, version int) {
 	rcv := newReceiver(t, nil)
 	db := atVersion(t, version, rcv.URL)
 	ids := inEveryState(db)
-	beside := `''` // the tables that came with version 2
-	if version >= 2 {
-		db.exec(`insert into webhook.attempts (outbox_id, run, http_status, error, first_at, last_at, attempts) values ($1, 1, 503, 'HTTP 503', now(), now(), 7)`, ids["document refused"])
-		ids["contact resent"], ids["document resent"] = db.inState("failed", "contact.created", `{}`), db.inState("sent", "document.exported", `{"id": "D-resent", "status": "Export"}`)
-		db.exec(`select webhook.retry($1), webhook.retry($2)`, ids["contact resent"], ids["document resent"])
-		db.exec(`select webhook.cancel($1)`, db.publish("contact.created", `{}`))
-		beside = `(select string_agg(a::text, e'\n' order by outbox_id, run) from webhook.attempts a) || (select string_agg(i::text, e'\n' order by id) from webhook.interventions i)`
-	}
+	db.exec(`insert into webhook.attempts (outbox_id, run, http_status, failure, received, error, first_at, last_at, attempts) values ($1, 1, 503, 'server_error', 'no', 'HTTP 503', now(), now(), 7)`, ids["document refused"])
+	ids["contact resent"], ids["document resent"] = db.inState("failed", "contact.created", `{}`), db.inState("sent", "document.exported", `{"id": "D-resent", "status": "Export"}`)
+	db.exec(`select webhook.retry($1), webhook.retry($2)`, ids["contact resent"], ids["document resent"])
+	db.exec(`select webhook.cancel($1)`, db.publish("contact.created", `{}`))
 	rows := func() string {
-		return query[string](t, db.address, `select string_agg(xmin || o::text, e'\n' order by id) || (select string_agg(c::text, e'\n' order by position) from webhook.channels c) ||
-			(select s::text from webhook.settings s) || pg_relation_filenode('webhook.outbox') || `+beside+` from webhook.outbox o`)
+		return query[string](t, db.address, `select concat_ws(e'\n', pg_relation_filenode('webhook.outbox'), (select string_agg(xmin || (to_jsonb(o) - 'note')::text, e'\n' order by id) from webhook.outbox o),
+			(select string_agg(c::text, e'\n' order by position) from webhook.channels c where name <> 'tasks'), (select s::text from webhook.settings s),
+			(select string_agg(a::text, e'\n' order by outbox_id, run) from webhook.attempts a), (select string_agg(i::text, e'\n' order by id) from webhook.interventions i))`)
 	}
 	before := rows()
-	with(t, "--check before", migrate(db, "--check"), "1 ", fmt.Sprintf("this database has version %d and this binary needs 4; run: webhooks migrate", version))
-	with(t, "migrate", migrate(db), "0 schema.sql is applied")
-	with(t, "--check after", migrate(db, "--check"), "0 the schema is up to date")
-	with(t, "migrate again", migrate(db), "0 nothing to do")
+	db.upgrade(released(t, note(t), tasks(t)))
 	if after := rows(); after != before {
 		t.Errorf("something has changed, or was rewritten:\n%s\n%s", before, after)
 	}
-	if got := query[string](t, db.address, `select string_agg(version || ' ' || applied_by, ', ' order by version) from webhook.schema_versions`); got != fmt.Sprintf("%d %s, 4 %[2]s", version, db.user()) {
-		t.Errorf("the versions are %s", got)
-	}
 
-	// The worker goes on with what it finds.
+	// The worker of the version before continues with what it finds.
 	startWorker(t, quick(db.address))
 	for name, want := range map[string]string{
 		"contact pending": "sent", "document pending": "sent", "document refused": "sent", "test": "sent",
-		"contact died": "failed", "document expired": "sent",
+		"contact died": "failed", "document expired": "sent", "contact resent": "sent", "document resent": "sent",
 	} {
 		eventually(t, name+" becomes "+want, func() bool { return db.status(ids[name]) == want })
 	}
@@ -123,209 +408,11 @@ func leavesEveryRowAsItWas(t *testing.T, version int) {
 			}
 		}
 	}
-	if version >= 2 {
-		for _, name := range []string{"contact resent", "document resent"} {
-			eventually(t, name+" becomes sent", func() bool { return db.status(ids[name]) == "sent" })
-		}
-		with(t, "explain", db.ask(`select webhook.explain($1)`, ids["document refused"]), "was delivered at", "7 × HTTP 503")
-	}
+	with(t, "explain", db.ask(`select webhook.explain($1)`, ids["document refused"]), "was delivered at", "7 × HTTP 503")
 	db.ask(`select webhook.retry($1)`, ids["contact failed"])
 	eventually(t, "what the earlier version left as failed is sent again by a person", func() bool { return db.status(ids["contact failed"]) == "sent" })
-	with(t, "a finished row", db.ask(`update webhook.outbox set data = '{}' where id = $1 returning id`, ids["contact sent"]), "ERROR 23001", "it does not change")
-}
-
-// catalog is the whole schema as the database has it, one line an object: what
-// two ways to the same version must have in common.
-func (db *database) catalog() string {
-	db.t.Helper()
-	return query[string](db.t, db.address, `
-		select string_agg(line, e'\n' order by line) from (
-		  select format('relation %s %s %s %s %s %s', c.relname, c.relkind, c.relpersistence, c.reloptions, array(select a::text from unnest(c.relacl) a order by 1), obj_description(c.oid, 'pg_class')) as line
-		    from pg_class c where c.relnamespace = 'webhook'::regnamespace
-		  union all
-		  select format('column %s.%s %s %s %s %s %s %s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
-		                array(select x::text from unnest(a.attacl) x order by 1), pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum))
-		    from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-		   where c.relnamespace = 'webhook'::regnamespace
-		  union all
-		  select format('view %s %s', c.relname, pg_get_viewdef(c.oid)) from pg_class c where c.relnamespace = 'webhook'::regnamespace and c.relkind = 'v'
-		  union all
-		  select format('index %s', pg_get_indexdef(c.oid)) from pg_class c where c.relnamespace = 'webhook'::regnamespace and c.relkind = 'i'
-		  union all
-		  select format('constraint %s.%s %s %s %s', c.conrelid::regclass, c.conname, c.convalidated, pg_get_constraintdef(c.oid), obj_description(c.oid, 'pg_constraint')) from pg_constraint c where c.connamespace = 'webhook'::regnamespace
-		  union all
-		  select format('trigger %s %s %s', pg_get_triggerdef(t.oid), t.tgenabled, obj_description(t.oid, 'pg_trigger'))
-		    from pg_trigger t join pg_class c on c.oid = t.tgrelid where c.relnamespace = 'webhook'::regnamespace and not t.tgisinternal
-		  union all
-		  select format('function %s %s %s', pg_get_functiondef(p.oid), p.proacl, obj_description(p.oid, 'pg_proc')) from pg_proc p where p.pronamespace = 'webhook'::regnamespace
-		  union all
-		  select format('schema %s %s', n.nspacl, obj_description(n.oid, 'pg_namespace')) from pg_namespace n where n.nspname = 'webhook') x`)
-}
-
-// sameCatalog shows the first lines that differ.
-func sameCatalog(t *testing.T, what, got, want string) {
-	t.Helper()
-	if got == want {
-		return
+	with(t, "a finished row", db.ask(`update webhook.outbox set data = '{}' where id = $1 returning id`, ids["contact sent"]), "ERROR 23001", "does not change")
+	if id := db.publish("task.created", `{}`); db.status(id) != "pending" {
+		t.Errorf("an event of the new channel is %s", db.status(id))
 	}
-	seen := map[string]int{}
-	for _, line := range strings.Split(got, "\n") {
-		seen[line]++
-	}
-	for _, line := range strings.Split(want, "\n") {
-		if seen[line]--; seen[line] < 0 {
-			t.Errorf("%s: missing is %s", what, line)
-		}
-	}
-	for line, n := range seen {
-		if n > 0 {
-			t.Errorf("%s: too much is %s", what, line)
-		}
-	}
-}
-
-func TestAnUpgradedSchemaIsThatOfANewDatabaseWhicheverWayItWasApplied(t *testing.T) {
-	t.Parallel()
-	want := open(t, newDatabase(t)).catalog()
-	text, _ := schemaText(t)
-	for name, apply := range map[string]func(db *database){
-		"webhooks migrate": func(db *database) { db.migrated() },
-		"one message":      func(db *database) { db.exec(text) },
-		"--print | psql":   printIntoPsql,
-	} {
-		for _, from := range append([]int{0}, earlier...) {
-			t.Run(fmt.Sprintf("%s from version %d", name, from), func(t *testing.T) {
-				t.Parallel()
-				db := atVersion(t, from, "https://re.example")
-				apply(db)
-				sameCatalog(t, "applied", db.catalog(), want)
-				apply(db)
-				sameCatalog(t, "applied twice", db.catalog(), want)
-			})
-		}
-	}
-}
-
-// printIntoPsql is what a DBA does.
-func printIntoPsql(db *database) {
-	db.t.Helper()
-	text, _, _ := runProgram(db.t, nil, nil, "migrate", "--print")
-	path, err := exec.LookPath("psql")
-	if err != nil {
-		db.t.Fatalf("the test of `webhooks migrate --print | psql` needs psql (apt-get install postgresql-client): %v", err)
-	}
-	cmd := exec.CommandContext(db.t.Context(), path, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname="+db.address) //nolint:gosec // our own database
-	cmd.Stdin = strings.NewReader(text)
-	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "ERROR") {
-		db.t.Fatalf("psql: %v\n%s", err, out)
-	}
-}
-
-func TestAnUpgradeThatWasEndedAfterAnyStepIsCompletedByTheNext(t *testing.T) {
-	t.Parallel()
-	want := open(t, newDatabase(t)).catalog()
-	steps := schemaSteps(t)
-	for done := range len(steps) + 1 {
-		for _, from := range append([]int{0}, earlier...) {
-			t.Run(fmt.Sprintf("%d steps from version %d", done, from), func(t *testing.T) {
-				t.Parallel()
-				db := atVersion(t, from, "https://re.example")
-				applySteps(db, steps[:done])
-				if done < len(steps) {
-					with(t, "--check", migrate(db, "--check"), "1 ", "run: webhooks migrate")
-				}
-				db.migrated()
-				sameCatalog(t, "completed", db.catalog(), want)
-			})
-		}
-	}
-}
-
-// inAll has an open transaction touch the channels too: from version 3 on an
-// upgrade needs no lock on the outbox.
-const inAll = `with c as (update webhook.channels set url = url where name = 'rules') `
-
-func TestAnUpgradeThatIsKilledWhileItWaitsIsCompletedByTheNext(t *testing.T) {
-	fromEach(t, completesAfterAKill)
-}
-
-func completesAfterAKill(t *testing.T, version int) {
-	db := atVersion(t, version, "https://re.example")
-	id := db.publish("contact.created", `{}`)
-	release := db.locked(inAll+`update webhook.outbox set response = 'open transaction' where id = $1`, id)
-	cmd := program(t, settings{"DATABASE_URL": db.address}, "migrate")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	db.waitsForLock()
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	release()
-	db.migrated()
-	sameCatalog(t, "completed", db.catalog(), open(t, newDatabase(t)).catalog())
-}
-
-func TestAnUpgradeWaitsForAnOpenTransactionAndLetsOthersWriteMeanwhile(t *testing.T) {
-	fromEach(t, waitsForAnOpenTransaction)
-}
-
-func waitsForAnOpenTransaction(t *testing.T, version int) {
-	db := atVersion(t, version, "https://re.example")
-	release := db.locked(inAll + `select webhook.publish('contact.created', '{}')`)
-	ended := make(chan string, 1)
-	go func() { ended <- migrate(db) }()
-	db.waitsForLock()
-	inserted := 0
-	eventually(t, "it gave way three times", func() bool { // each time others get in between
-		if _, err := db.Exec(`set lock_timeout = '10s'; insert into webhook.outbox (event, data) values ('audit.log', '{}')`); err != nil {
-			t.Fatalf("an application's insert failed while the migration waits: %v", err)
-		}
-		inserted++
-		select {
-		case said := <-ended:
-			t.Fatalf("it has ended although the transaction is open: %s", said)
-		default:
-		}
-		return db.count(`select coalesce(max(deadlocks), 0) + max(xact_rollback) from pg_stat_database where datname = current_database()`) >= 3
-	})
-	release()
-	if said := <-ended; !strings.HasPrefix(said, "0 ") {
-		t.Errorf("it ended with %s", said)
-	}
-	if n := db.count(`select count(*) from webhook.outbox`); n != inserted {
-		t.Errorf("%d events, %d were inserted", n, inserted)
-	}
-}
-
-func TestTwoUpgradesAtOnceBothSucceed(t *testing.T) {
-	fromEach(t, fourAtOnce)
-}
-
-func fourAtOnce(t *testing.T, version int) {
-	db := atVersion(t, version, "https://re.example")
-	ended := make(chan string, 4)
-	for range cap(ended) {
-		go func() { ended <- migrate(db, "--roles") }()
-	}
-	for range cap(ended) {
-		if said := <-ended; !strings.HasPrefix(said, "0 ") {
-			t.Errorf("one ended with %s", said)
-		}
-	}
-	if n := db.count(`select count(*) from webhook.schema_versions where version = 4`); n != 1 {
-		t.Errorf("version 4 was stamped %d times", n)
-	}
-}
-
-func TestANewerVersionIsRefusedAndLeftAlone(t *testing.T) {
-	t.Parallel()
-	db := open(t, newDatabase(t))
-	db.exec(`insert into webhook.schema_versions (version) values (5)`)
-	before := db.catalog()
-	for _, args := range [][]string{{}, {"--check"}, {"--roles"}} {
-		with(t, fmt.Sprint(args), migrate(db, args...), "1 ", "this database has version 5, newer than the 4 this binary knows; use the newer binary")
-	}
-	text, _ := schemaText(t)
-	db.exec(text) // psql asks nobody, but the steps themselves do
-	sameCatalog(t, "after schema.sql of version 4", db.catalog(), before)
 }

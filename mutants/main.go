@@ -1,10 +1,10 @@
-// Command mutants breaks the protocol on purpose, one line at a time, and asks
-// whether a test notices. list.txt holds the breakages; each names the test that
-// must turn red. A mutant that survives is a missing test.
+// Command mutants breaks the protocol in one place at a time and checks that a test
+// fails. list.txt has the mutants; each names the test that must fail. A mutant that
+// survives is a missing test.
 //
-// Everything happens in copies of the tree: the tree itself is never touched.
-// First the named tests run unbroken, since a test that is red anyway, or that
-// does not exist, proves nothing. Exit status 0: all were killed.
+// Mutants are applied to copies of the tree, never to the tree itself. First the named
+// tests run without a mutant, since a test that fails anyway or does not exist proves
+// nothing. Exit status 0: all mutants were killed.
 package main
 
 import (
@@ -22,9 +22,9 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "", "run the mutants whose name holds this text")
-	parallel := flag.Int("parallel", 2, "how many to try at once, each in a copy of the tree")
-	limit := flag.Duration("limit", 75*time.Second, "how long a test may take: one that hangs has noticed, too")
+	only := flag.String("only", "", "run the mutants whose name contains this text")
+	parallel := flag.Int("parallel", 2, "how many to run at once, each in a copy of the tree")
+	limit := flag.Duration("limit", 75*time.Second, "how long a test may take; one that hangs counts as failed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *only, *parallel, *limit)
@@ -62,8 +62,8 @@ func run(ctx context.Context, only string, parallel int, limit time.Duration) er
 	return nil
 }
 
-// tryAll tries every mutant, as many at once as there are copies, and reports
-// each as soon as it is known.
+// tryAll runs every mutant, as many at once as there are copies, and prints each result
+// when it is known.
 func tryAll(ctx context.Context, copies []string, all []mutant, limit time.Duration) (killed int) {
 	var (
 		wg   sync.WaitGroup

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// mutant is one breakage, as list.txt has it.
+// mutant is a block of list.txt.
 type mutant struct {
 	name  string
 	file  string // from the root of the tree
@@ -30,7 +30,7 @@ func (e edit) apply(text string) (string, error) {
 	return strings.Replace(text, e.old, e.new, 1), nil
 }
 
-// verdict is what became of a mutant.
+// verdict is the result of a mutant.
 type verdict string
 
 const (
@@ -38,10 +38,10 @@ const (
 	survived   verdict = "SURVIVED"
 	notApplied verdict = "DOES NOT APPLY"
 	notBuilt   verdict = "DOES NOT BUILD"
-	notRun     verdict = "DID NOT RUN" // the test's surroundings failed, not the test
+	notRun     verdict = "DID NOT RUN" // the environment failed, not the test
 )
 
-// try breaks a copy of the tree, runs the named test and mends the copy again.
+// try applies the mutant to a copy of the tree, runs the named test and restores the copy.
 func (m mutant) try(ctx context.Context, root string, limit time.Duration) (v verdict, detail string) {
 	path := filepath.Join(root, m.file)
 	text, err := os.ReadFile(path) //nolint:gosec // a file of our own tree
@@ -57,7 +57,7 @@ func (m mutant) try(ctx context.Context, root string, limit time.Duration) (v ve
 	if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
 		return notApplied, err.Error()
 	}
-	defer os.WriteFile(path, text, 0o600) //nolint:errcheck // the copy is thrown away if it cannot be mended
+	defer os.WriteFile(path, text, 0o600) //nolint:errcheck // the copy is deleted afterwards
 	out, ok := goTest(ctx, root, m.dir, m.test, limit)
 	switch {
 	case ok:
@@ -70,10 +70,10 @@ func (m mutant) try(ctx context.Context, root string, limit time.Duration) (v ve
 	return dead, seed.FindString(out)
 }
 
-// seed is what the simulation says of a schedule that broke a promise.
+// seed matches what the simulation prints for a schedule that broke a promise.
 var seed = regexp.MustCompile(`seed \d+(, after \d+ schedules)?: .*`)
 
-// parse reads list.txt: a block a mutant, that begins with "== " and its name.
+// parse reads list.txt: a block for each mutant, which begins with "== " and its name.
 func parse(text string) (all []mutant, err error) {
 	for i, block := range strings.Split("\n"+text, "\n== ") {
 		if i == 0 {
@@ -111,12 +111,12 @@ func parseOne(block string) (m mutant, err error) {
 		case word == "+" && before == "-":
 			m.edits[last].new = rest
 		case line != "":
-			return m, fmt.Errorf("what is %q?", line)
+			return m, fmt.Errorf("unknown line %q: expected file, why, test, - or +", line)
 		}
 		before = word
 	}
 	if m.file == "" || m.why == "" || m.test == "" || len(m.edits) == 0 {
-		return m, fmt.Errorf("file, why, test and at least one line with - are needed")
+		return m, fmt.Errorf("incomplete: file, why, test and at least one line with - are required")
 	}
 	return m, nil
 }

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// copyTree copies what git knows of the tree, uncommitted changes included, as
-// often as mutants are to be tried at once.
+// copyTree makes copies of the tracked and untracked files, uncommitted changes included
+// and ignored files left out.
 func copyTree(times int) (roots []string, err error) {
 	list, err := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output() //nolint:noctx // it ends by itself
 	if err != nil {
@@ -58,10 +58,10 @@ func copyFile(from, to string) error {
 	return os.WriteFile(to, text, about.Mode().Perm())
 }
 
-// goTest runs tests of one package. It is ended as by a terminal, the whole
-// group at once, so that a PostgreSQL of the tests is stopped as well.
+// goTest runs tests of one package. On a timeout the whole process group is ended, as a
+// terminal does, so that the tests stop their PostgreSQL.
 func goTest(ctx context.Context, root, dir, tests string, limit time.Duration) (out string, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, limit+10*time.Minute) // building counts, too
+	ctx, cancel := context.WithTimeout(ctx, limit+10*time.Minute) // with time to build
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout", limit.String(), dir, "-run", "^("+tests+")$") //nolint:gosec // our own tests
 	cmd.Dir = root
@@ -75,7 +75,7 @@ func goTest(ctx context.Context, root, dir, tests string, limit time.Duration) (
 	return buf.String(), err == nil
 }
 
-// unbroken runs the named tests on the tree as it is, a package at a time.
+// unbroken runs the named tests without a mutant, a package at a time.
 func unbroken(ctx context.Context, root string, all []mutant) error {
 	tests := map[string][]string{}
 	for _, m := range all {
@@ -89,14 +89,14 @@ func unbroken(ctx context.Context, root string, all []mutant) error {
 			return fmt.Errorf("%s has no test %s", dir, missing)
 		}
 		if out, ok := goTest(ctx, root, dir, strings.Join(names, "|"), 10*time.Minute); !ok {
-			return fmt.Errorf("tests of %s are red without any mutant:\n%s", dir, out)
+			return fmt.Errorf("tests of %s fail without a mutant:\n%s", dir, out)
 		}
 		fmt.Printf("unbroken       %4.0fs  %d tests of %s\n", time.Since(began).Seconds(), len(names), dir)
 	}
 	return nil
 }
 
-// missingTest names a test that its package does not have.
+// missingTest returns the name of a test that its package does not have.
 func missingTest(root, dir string, names []string) string {
 	files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
 	if err != nil {

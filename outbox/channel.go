@@ -1,22 +1,14 @@
 package outbox
 
-// Channel is one of the seven kinds of event, each with an endpoint, a switch
-// and a queue of its own (the spec's Overview).
+// Channel is one kind of event with an endpoint, a switch and a lane of its own. What else is known
+// of a channel, its guarantee included, stands in webhook.channels.
 type Channel struct {
 	Name  string // as in webhook.channels: "documents", "audit_log", …
 	Event string // the one event it carries: "document.exported", …
-
-	// RetriesForever tells the two guarantees apart: a document is attempted
-	// until a counted success, everything else once (the spec's Retry Behavior).
-	RetriesForever bool
 }
 
-// EventDocumentExported is the one event whose delivery is retried and whose
-// envelope holds computed fields.
-const EventDocumentExported = "document.exported"
-
 var channels = [...]Channel{
-	{Name: "documents", Event: EventDocumentExported, RetriesForever: true},
+	{Name: "documents", Event: "document.exported"},
 	{Name: "contacts", Event: "contact.created"},
 	{Name: "folders", Event: "folder.created"},
 	{Name: "cases", Event: "case.created"},
@@ -25,15 +17,15 @@ var channels = [...]Channel{
 	{Name: "audit_log", Event: "audit.log"},
 }
 
-// Channels returns the seven channels in the spec's order. The slice is the
+// Channels returns the channels in the order in which they are listed everywhere. The slice is the
 // caller's own.
 func Channels() []Channel {
 	all := channels
 	return all[:]
 }
 
-// ChannelOf returns the channel that carries the named event; false for an
-// event that the spec does not know. Names are compared exactly.
+// ChannelOf returns the channel that carries the named event; false for an unknown event. Names are
+// compared exactly.
 func ChannelOf(event string) (Channel, bool) {
 	for _, c := range channels {
 		if c.Event == event {

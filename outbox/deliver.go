@@ -3,43 +3,95 @@ package outbox
 import (
 	"context"
 	"strconv"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/recordengine/webhooks/envelope"
 )
 
-// Verdict is what an attempt makes of its event.
-type Verdict string
+// beginLimit is how long after its claim a POST may begin.
+const beginLimit = 5 * time.Second
 
-// The verdicts.
-const (
-	Sent     Verdict = "sent"     // finished: a counted success
-	Failed   Verdict = "failed"   // finished: the one attempt did not succeed
-	Retry    Verdict = "retry"    // pending again, due at the next ten-second mark
-	Released Verdict = "released" // pending again as before: no POST was begun
-)
-
-// Outcome is what is recorded of one attempt.
-type Outcome struct {
-	EventID int64
-	Channel string
-	ClaimID string
-	Verdict Verdict
-	Result  Result // of no meaning for Released
+// dispatch gives an event to an idle sender, or to a new one. Senders are kept: a new goroutine would
+// grow its stack anew for each event, which is a tenth of all the work.
+func (d *Dispatcher) dispatch(ctx context.Context, c claimed) {
+	select {
+	case d.idle <- c:
+	default:
+		d.running.Go(func() { d.deliverAll(ctx, c) })
+	}
 }
 
-// atLeastOnce is the way of a document: send, then mark.
+// deliverAll is a sender: it delivers one event after the other until ctx ends, first those of the same
+// lane that wait for its slot.
+func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
+	for {
+		next, ok := d.deliver(ctx, c)
+		for ok && ctx.Err() == nil {
+			next, ok = d.deliver(ctx, next)
+		}
+		select {
+		case c = <-d.idle:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deliver makes the attempt of one event. Its slot is free as soon as its outcome waits to be recorded.
+func (d *Dispatcher) deliver(ctx context.Context, c claimed) (next claimed, ok bool) {
+	out := d.attempt(ctx, c)
+	d.report(ctx, c.event, out)
+	return d.queue.done(c.event, out)
+}
+
+// attempt renders and sends an event and returns what to record. The POST begins only within
+// d.beginWithin of the claim, on the monotonic clock: a worker that was frozen, or whose receiver hung
+// meanwhile, releases the event instead, since another worker may soon hold its lease. A worker that is
+// frozen after this check may still send late: an event that is delivered at least once perhaps twice,
+// the others once all the same.
+func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
+	out := c.outcome(Released)
+	if err := d.sender.Check(c.event.Endpoint.URL, c.event.Endpoint.Token); err != nil {
+		out.Verdict = Retry // also of an event that is delivered at most once: no POST was begun
+		out.Result = Result{Failure: FailureConfig, Received: ReceivedNo, Error: err.Error()}
+		return out
+	}
+	body, err := render(c.event)
+	if err != nil {
+		out.Result = Result{Failure: FailureRender, Received: ReceivedNo, Error: err.Error()}
+		out.Verdict = verdict(c.event, out.Result)
+		return out
+	}
+	if d.now().Sub(c.at) > d.beginWithin {
+		return out
+	}
+	out.Result = d.sender.Send(ctx, request(c.event, body))
+	out.Verdict = verdict(c.event, out.Result)
+	return out
+}
+
+// verdict applies the guarantee of an event to the result of its attempt.
+func verdict(ev Event, r Result) Verdict {
+	if ev.AtLeastOnce {
+		return atLeastOnce(r)
+	}
+	return atMostOnce(r)
+}
+
+// atLeastOnce: lease, POST, record.
 //
-// The claim has committed a lease and nothing else, so at every instant from
-// here on the row says "pending":
-//   - the worker dies before, during or after the POST: the lease runs out and
-//     the document is sent again, byte for byte the same while document_base_url
-//     stands, or not at all once a later export exists;
-//   - the POST fails: pending again, due at the next ten-second mark, for ever;
-//   - the POST succeeds but the mark is lost: the mark is repeated until the
-//     database has taken it, or the lease runs out and it is sent again;
-//   - a second worker: sees the lease and leaves the row alone. After the lease
-//     it may send too; then this worker's mark no longer names the newest
-//     attempt and changes nothing.
+// The claim has committed a lease and nothing else, so at every instant from here on the row is
+// pending:
+//   - the worker dies before, during or after the POST: the lease expires and the event is sent again,
+//     with the same bytes while document_base_url is unchanged, or not at all once a later export of
+//     the same document exists;
+//   - the POST fails: pending again, due at the next multiple of ten seconds, without end;
+//   - the POST succeeds and its record is lost: the record is repeated until the database accepts it,
+//     or until the lease expires and the event is sent again;
+//   - a second worker does not claim a leased row. When the lease is over it may send the event too;
+//     then this worker's outcome no longer names the newest claim and changes nothing.
 func atLeastOnce(r Result) Verdict {
 	if r.Delivered() {
 		return Sent
@@ -47,18 +99,16 @@ func atLeastOnce(r Result) Verdict {
 	return Retry
 }
 
-// atMostOnce is the way of the other six channels, and of test events: mark,
-// then send.
+// atMostOnce: commit 'sending', POST, record.
 //
-// The claim has committed "sending" before this worker knows of the event, and
-// no statement of this program leads from there back to a claim, but for rows
-// whose POST was never begun:
-//   - the worker dies before, during or after the POST: the lease runs out, the
-//     sweep writes "interrupted: outcome unknown", nobody sends it again;
-//   - the facts cannot be rendered, or the POST fails, whatever the reason: failed;
-//   - the record of a success is lost: it is repeated until the database has
-//     taken it, or the sweep has written "outcome unknown", which is true;
-//   - a second worker: does not see a row that is not pending.
+// The claim has committed 'sending' before this worker has the event, and no statement of this program
+// makes such a row claimable again, except while no POST was begun:
+//   - the worker dies before, during or after the POST: the lease expires and the row becomes failed,
+//     failure 'interrupted', received 'maybe'; it is never sent again by the program;
+//   - the data cannot be rendered, or the POST fails, whatever the reason: failed;
+//   - the record of a success is lost: it is repeated until the database accepts it, or until the
+//     expired lease has written 'maybe', which is true;
+//   - a second worker claims only pending rows.
 func atMostOnce(r Result) Verdict {
 	if r.Delivered() {
 		return Sent
@@ -66,48 +116,15 @@ func atMostOnce(r Result) Verdict {
 	return Failed
 }
 
-// judge picks the guarantee that an event is under.
-func judge(ev Event, r Result) Verdict {
-	if c, _ := ChannelOf(ev.Name); c.RetriesForever && !ev.IsTest {
-		return atLeastOnce(r)
-	}
-	return atMostOnce(r)
-}
-
-// attempt takes a claimed event through render and send and says what to record.
-// The POST is begun only within d.beginWithin of the claim, measured on the
-// monotonic clock: a worker that was frozen, or whose receiver has hung meanwhile,
-// gives the event back instead, since its lease may soon be somebody else's. One
-// that is frozen after this check may still send late: a document perhaps twice,
-// another event once all the same.
-func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
-	out := outcomeOf(c, Released)
-	if err := d.sender.Check(c.event.Endpoint.URL, c.event.Endpoint.Token); err != nil {
-		out.Verdict, out.Result = Retry, Result{Error: err.Error()} // the row waits for its channel to be mended
-		return out
-	}
-	body, err := envelope.Render(envelope.Input{
-		Event:           c.event.Name,
-		OccurredAt:      c.event.OccurredAt,
-		Data:            c.event.Data,
-		Validated:       c.event.Parsed,
-		DocumentBaseURL: c.event.Endpoint.DocumentBaseURL,
+// render is the one call of package envelope.
+func render(ev Event) ([]byte, error) {
+	return envelope.Render(envelope.Input{
+		Event:           ev.Name,
+		OccurredAt:      ev.OccurredAt,
+		Data:            ev.Data,
+		Validated:       ev.Validated,
+		DocumentBaseURL: ev.Endpoint.DocumentBaseURL,
 	})
-	if err != nil {
-		out.Result = Result{Error: err.Error()}
-		out.Verdict = judge(c.event, out.Result)
-		return out
-	}
-	if d.now().Sub(c.at) > d.beginWithin {
-		return out
-	}
-	out.Result = d.sender.Send(ctx, request(c.event, body))
-	out.Verdict = judge(c.event, out.Result)
-	return out
-}
-
-func outcomeOf(c claimed, v Verdict) Outcome {
-	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, ClaimID: c.event.ClaimID, Verdict: v}
 }
 
 // request addresses an envelope. The webhook-id is the same on every attempt.
@@ -120,4 +137,32 @@ func request(ev Event, body []byte) Request {
 		Body:      body,
 		Accept:    ev.Endpoint.AcceptStatus,
 	}
+}
+
+// report logs an outcome, the one place where an attempt is logged, and has it recorded.
+func (d *Dispatcher) report(ctx context.Context, ev Event, out Outcome) {
+	level := zap.WarnLevel
+	switch out.Verdict {
+	case Sent:
+		level = zap.DebugLevel
+	case Released:
+		level = zap.InfoLevel
+	}
+	if entry := d.log.Check(level, logMessages[out.Verdict]); entry != nil {
+		fields := []zap.Field{zap.Int64("id", ev.ID), zap.String("event", ev.Name), zap.Int("attempt", ev.Attempts),
+			zap.Int("http_status", out.Result.Status), zap.Duration("took", out.Result.Took)}
+		if out.Result.Failure != "" {
+			fields = append(fields, zap.String("failure", string(out.Result.Failure)),
+				zap.String("received", string(out.Result.Received)), zap.String("error", out.Result.Error))
+		}
+		entry.Write(fields...)
+	}
+	d.recorder.add(ctx, out)
+}
+
+var logMessages = map[Verdict]string{
+	Sent:     "event sent",
+	Failed:   "event failed",
+	Retry:    "event not delivered, retrying on the next cycle",
+	Released: "event released, no POST was begun",
 }

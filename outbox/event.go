@@ -5,22 +5,26 @@ import (
 	"time"
 )
 
-// Event is one claimed row of webhook.outbox together with the endpoint that
-// the claim read, under lock, for it.
+// Event is one claimed row of webhook.outbox together with the endpoint that the claim read, under
+// lock, for it.
 type Event struct {
-	ID         int64
-	Name       string          // "document.exported", "contact.created", …
-	Channel    string          // "documents", "contacts", …
-	Data       json.RawMessage // the facts, exactly as the application wrote them
-	Parsed     bool            // Data comes from a column of type json: it is valid JSON
-	DueAt      string          // PostgreSQL's ISO text, in UTC
-	OccurredAt string          // RFC 3339 or PostgreSQL's ISO text; envelope.Render checks it
-	Attempts   int             // claims committed, this one included
-	IsTest     bool
-	ClaimID    string // the claim that fences this attempt's outcome, a UUID
+	ID          int64
+	Name        string          // "document.exported", "contact.created", …
+	Channel     string          // "documents", "contacts", …
+	Data        json.RawMessage // the application's data, exactly as written
+	Validated   bool            // Data comes from a column of type json: it is valid JSON
+	DueAt       string          // PostgreSQL's ISO text, in UTC
+	OccurredAt  string          // RFC 3339 or PostgreSQL's ISO text; envelope.Render checks it
+	Attempts    int             // claims committed, this one included
+	IsTest      bool
+	AtLeastOnce bool   // the guarantee: true, attempted until a counted success; false, attempted once
+	ClaimID     string // a UUID; the outcome is recorded only while this claim holds the row
 
 	Endpoint Endpoint
 }
+
+// isRetry reports whether the event was claimed before: a retry, or an event that a person resent.
+func (e Event) isRetry() bool { return e.Attempts > 1 }
 
 // Endpoint is where and how a channel's events are sent, read inside the claim.
 type Endpoint struct {
@@ -32,36 +36,33 @@ type Endpoint struct {
 	InstanceID      string // prefix of the webhook-id header, a UUID
 }
 
-// Request is one rendered attempt, ready to be sent.
-type Request struct {
-	URL       string
-	Token     string // bearer token; empty sends no Authorization header
-	WebhookID string // the same on every attempt of one event
-	Channel   string // named in the error that tells how to count an uncounted 2xx
-	Body      []byte // the envelope
-	Accept    []int  // the HTTP statuses that count as delivered
+// Verdict is the state that an attempt leaves its event in.
+type Verdict string
+
+// The verdicts.
+const (
+	Sent     Verdict = "sent"     // finished: a counted success
+	Failed   Verdict = "failed"   // finished: the one attempt did not succeed
+	Retry    Verdict = "retry"    // pending again, due at the next multiple of ten seconds
+	Released Verdict = "released" // pending again as before: no POST was begun
+)
+
+// Outcome is what is recorded of one attempt.
+type Outcome struct {
+	EventID int64
+	Channel string
+	ClaimID string
+	Verdict Verdict
+	Result  Result // without meaning for Released
 }
 
-// Result is what one attempt met. It is safe to store and to show: it holds no
-// token, no userinfo and nothing of a URL but scheme and host. The zero Result
-// is of no attempt, and not delivered.
-type Result struct {
-	Failure  Failure       // why it did not succeed; empty after a success
-	Received Received      // whether the receiver has the event
-	Status   int           // HTTP status; 0 when no answer arrived
-	Error    string        // Failure in words, for people; empty after a success
-	Response string        // the first 2 KiB of the answer's body, readable, secrets masked
-	Took     time.Duration // from name lookup to the last byte read
-
-	// RetryAfter is how long the receiver asks to be left alone, with 429 or 503;
-	// at most five minutes, and 0 if it does not ask.
-	RetryAfter time.Duration
-
-	// Shortage is what this machine lacked for the attempt (a free file, a free
-	// port, memory) and what to raise, in words; empty if nothing. Not a byte was
-	// written then, and the failure is not the receiver's.
-	Shortage string
+// claimed is an event together with the instant before its claim was sent.
+type claimed struct {
+	event Event
+	at    time.Time
 }
 
-// Delivered reports a counted success.
-func (r Result) Delivered() bool { return r.Failure == "" && r.Received == ReceivedYes }
+// outcome is the outcome of an attempt without its result.
+func (c claimed) outcome(v Verdict) Outcome {
+	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, ClaimID: c.event.ClaimID, Verdict: v}
+}

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// health knows whether the database answers, and since when. It says so once
-// for each change, however many statements fail meanwhile.
+// health is whether the database answers, and since when. Each change is logged once, however many
+// statements fail meanwhile.
 type health struct {
 	mu    sync.Mutex
 	log   *zap.Logger
@@ -18,7 +18,7 @@ type health struct {
 	since time.Time
 }
 
-// up notes that the database has answered.
+// up notes that the database answered.
 func (h *health) up() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -26,12 +26,12 @@ func (h *health) up() {
 		return
 	}
 	if !h.since.IsZero() {
-		h.log.Info("the database answers again", zap.Duration("away", h.now().Sub(h.since)))
+		h.log.Info("database available again", zap.Duration("unavailable", h.now().Sub(h.since)))
 	}
 	h.isUp, h.since = true, h.now()
 }
 
-// down notes a statement that failed for a reason that time may mend.
+// down notes a statement that failed and will be repeated.
 func (h *health) down(doing string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -39,16 +39,16 @@ func (h *health) down(doing string, err error) {
 		return
 	}
 	h.isUp, h.since = false, h.now()
-	h.log.Warn("the database does not answer as it should; trying again until it does", zap.String("doing", doing), zap.Error(err))
+	h.log.Warn("database unavailable, retrying", zap.String("doing", doing), zap.Error(err))
 }
 
-// failed says that a statement has failed which is not what the database's
-// health is judged by. While the database is away there is nothing more to say.
+// failed logs the failure of a background statement; it does not affect health. While the database is
+// unavailable that is logged already.
 func (h *health) failed(doing string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.isUp {
-		h.log.Warn("a statement failed; it comes round again", zap.String("doing", doing), zap.Error(err))
+		h.log.Warn("background statement failed, retrying on the next cycle", zap.String("doing", doing), zap.Error(err))
 	}
 }
 
@@ -59,15 +59,14 @@ func (h *health) upFor(d time.Duration) bool {
 	return h.isUp && h.now().Sub(h.since) >= d
 }
 
-// Backoff is how long to wait after a number of failures in a row: 50 ms after none,
-// doubling up to 5 s, with up to a half taken off at random so that replicas
-// do not come back all at once.
+// Backoff is how long to wait after a number of failures in a row: 50 ms after none, doubling up to
+// 5 s, with up to a half taken off at random so that replicas do not all return at once.
 func Backoff(failures int) time.Duration {
 	d := 50 * time.Millisecond << min(failures, 7)
 	d = min(d, 5*time.Second)
 	return d - jitter(d/2)
 }
 
-// jitter draws from [0, most). The simulation, which must replay a schedule to
-// the nanosecond, puts another in its place.
+// jitter draws from [0, most). The simulation, which must replay a schedule to the nanosecond,
+// replaces it.
 var jitter = rand.N[time.Duration]

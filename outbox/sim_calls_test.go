@@ -32,11 +32,11 @@ type simCall struct {
 	at     time.Duration
 	done   chan struct{}
 
-	attempt  string   // Claim, Claimed
-	lanes    []Lane   // Claim
-	attempts []string // Release
+	claimID  string     // Claim, Claimed
+	capacity []Capacity // Claim
+	claimIDs []string   // Release
 	outcomes []Outcome
-	locked   []Outcome // Record: passed by
+	locked   []Outcome // Record: their rows are locked
 	token    string    // Check, Send
 	request  Request
 	held     *simHolding
@@ -44,7 +44,7 @@ type simCall struct {
 	tx       *simTx // a claim that has its snapshot, and perhaps its locks
 	picked   bool   // it has its locks
 	executed bool   // it has had its effect
-	orphan   bool   // nobody waits for its reply any more
+	orphan   bool   // no worker waits for its reply any more
 
 	events []Event
 	n      int
@@ -55,8 +55,8 @@ type simCall struct {
 // errUncallable is what Check says of a channel that cannot be called.
 var errUncallable = errors.New("cannot call: no URL")
 
-// takeIn puts the calls that were made since the last instant in order. Several
-// goroutines may have made them at once; their order must not count.
+// takeIn puts the calls that were made since the last instant in order. Several goroutines may have
+// made them at once; their order must not count.
 func (s *simSchedule) takeIn() {
 	s.mu.Lock()
 	fresh := s.fresh
@@ -92,7 +92,7 @@ func (c *simCall) heldID() int64 {
 	if c.held == nil {
 		return 0
 	}
-	return c.held.event.ID<<32 | c.held.attemptNo
+	return c.held.event.ID<<32 | c.held.claimNo
 }
 
 // begin notes a call that a worker has made.
@@ -100,17 +100,17 @@ func (s *simSchedule) begin(c *simCall) {
 	s.note("calls "+c.kind.String(), c.worker, s.about(c)...)
 	switch c.kind {
 	case simClaim:
-		s.claimSentAt[c.attempt] = c.at
+		s.claimSentAt[c.claimID] = c.at
 	case simSend:
 		s.mayBeginPost(c)
 	case simRecord:
-		s.mayTellOutcomes(c)
+		s.mayRecordOutcomes(c)
 	case simRelease:
-		for _, id := range c.attempts {
-			c.worker.gaveUp[id] = true
+		for _, id := range c.claimIDs {
+			c.worker.released[id] = true
 		}
 	case simExpire:
-		s.maySweep(c.worker)
+		s.mayExpire(c.worker)
 	}
 	s.calls = append(s.calls, c)
 }
@@ -120,33 +120,33 @@ func (s *simSchedule) about(c *simCall) []int64 {
 	b := s.numbers[:0]
 	switch c.kind {
 	case simClaim, simClaimed:
-		b = append(b, s.attemptNo(c.attempt))
-		for _, l := range c.lanes[:min(len(c.lanes), len(s.db.channels))] {
-			b = append(b, int64(l.Busy), int64(l.Retrying))
+		b = append(b, s.claimNo(c.claimID))
+		for _, l := range c.capacity[:min(len(c.capacity), len(s.db.channels))] {
+			b = append(b, int64(l.InFlight), int64(l.Retrying))
 		}
 	case simRecord:
 		for _, o := range c.outcomes {
-			b = append(b, o.EventID, s.attemptNo(o.ClaimID), int64(o.Verdict[0]))
+			b = append(b, o.EventID, s.claimNo(o.ClaimID), int64(o.Verdict[0]))
 		}
 	case simRelease:
-		for _, id := range c.attempts {
-			b = append(b, s.attemptNo(id))
+		for _, id := range c.claimIDs {
+			b = append(b, s.claimNo(id))
 		}
 		slices.Sort(b)
 	case simCheck, simSend:
-		b = append(b, c.held.event.ID, c.held.attemptNo)
+		b = append(b, c.held.event.ID, c.held.claimNo)
 	}
 	s.numbers = b
 	return b
 }
 
-// attemptNo numbers the attempt ids, which are random, in the order they are seen.
-func (s *simSchedule) attemptNo(id string) int64 {
-	if n, ok := s.attemptNos[id]; ok {
+// claimNo numbers the claim ids, which are random, in the order they are seen.
+func (s *simSchedule) claimNo(id string) int64 {
+	if n, ok := s.claimNos[id]; ok {
 		return n
 	}
-	s.attemptNos[id] = int64(len(s.attemptNos) + 1)
-	return s.attemptNos[id]
+	s.claimNos[id] = int64(len(s.claimNos) + 1)
+	return s.claimNos[id]
 }
 
 // canGoOn says whether the next instant of a call may come now.
@@ -181,8 +181,8 @@ func (s *simSchedule) execute(c *simCall) {
 	switch {
 	case c.kind == simSend:
 		s.receive(c.held.post)
-	case s.db.away:
-		c.err = errAway
+	case s.db.down:
+		c.err = errDown
 	case c.kind == simClaim:
 		c.executed = s.executeClaim(c)
 	case c.kind == simClaimed:
@@ -192,7 +192,7 @@ func (s *simSchedule) execute(c *simCall) {
 	case c.kind == simRelease:
 		c.executed = s.db.releaseClaims(c)
 	case c.kind == simExpire:
-		s.db.sweep(c)
+		s.db.expire(c)
 	case c.kind == simSkip:
 		s.db.skip(c)
 	}
@@ -243,8 +243,7 @@ func (s *simSchedule) writeEventNow() {
 
 func (s *simSchedule) stepwise() bool { return !s.resting && s.rng.IntN(3) == 0 }
 
-// reply lets a worker have the reply, and waits until it has done all that it
-// can do with it.
+// reply gives a worker the reply, and waits until it has done all that it can do with it.
 func (s *simSchedule) reply(c *simCall) {
 	s.note("reply: "+c.kind.String(), c.worker, s.about(c)...)
 	s.remove(c)
@@ -270,35 +269,35 @@ func (s *simSchedule) reply(c *simCall) {
 		c.held.begun = true
 	}
 	if c.kind == simCheck && c.held.post == nil {
-		c.held.ended = true // given back, unrenderable or uncallable
+		c.held.ended = true // released, not rendered or not callable
 	}
 }
 
-// given notes what a claim gave to its worker.
+// given notes the events that a claim returned to its worker.
 func (s *simSchedule) given(c *simCall) {
 	w := c.worker
 	if c.kind == simClaimed && c.err == nil && len(c.events) == 0 {
-		w.gaveUp[c.attempt] = true
+		w.released[c.claimID] = true
 	}
 	if c.err != nil {
 		return
 	}
 	for _, ev := range c.events {
-		h := &simHolding{worker: w, event: ev, claimedAt: s.claimSentAt[ev.ClaimID], attemptNo: s.attemptNo(ev.ClaimID)}
+		h := &simHolding{worker: w, event: ev, claimedAt: s.claimSentAt[ev.ClaimID], claimNo: s.claimNo(ev.ClaimID)}
 		w.holds = append(w.holds, h)
 		s.holdings[ev.Endpoint.Token] = h
 	}
 	s.mayHold(w, c.events)
 }
 
-// loseReply tells a worker that it will not learn what became of a statement.
+// loseReply ends a statement for its worker without a reply.
 func (s *simSchedule) loseReply(c *simCall) {
 	s.cut(c)
 	s.reply(c)
 }
 
-// cut breaks the connection of a statement. What has not been executed goes on
-// without anybody who waits for it.
+// cut breaks the connection of a statement. What has not been executed may still be, without a worker
+// that waits for it.
 func (s *simSchedule) cut(c *simCall) {
 	s.met.lost++
 	s.note("reply lost: "+c.kind.String(), c.worker, s.about(c)...)
@@ -308,13 +307,13 @@ func (s *simSchedule) cut(c *simCall) {
 		s.calls = append(s.calls, &left)
 	}
 	c.executed, c.tx, c.events, c.n = true, nil, nil, 0
-	c.err = errAway
+	c.err = errDown
 	if c.kind == simClaim {
 		c.err = errLost
 	}
 }
 
-// forget ends a call that nobody waits for. What it has locked is free again.
+// forget ends a call that no worker waits for. What it has locked is free again.
 func (s *simSchedule) forget(c *simCall) {
 	s.db.release(c)
 	s.remove(c)
@@ -331,6 +330,8 @@ func (s *simSchedule) remove(c *simCall) {
 // deadlines of the database's connections.
 func (s *simSchedule) deadline(c *simCall) time.Duration {
 	switch {
+	case c.kind == simCheck && c.worker.stoppedAt != 0: // no call that waits: a moment before the drain ends, if it has not gone on before
+		return c.worker.stoppedAt + s.timeout + drainBeyond - time.Microsecond
 	case c.kind == simCheck:
 		return simNever
 	case c.kind == simSend:
@@ -348,6 +349,8 @@ func (s *simSchedule) timeOut(c *simCall) {
 	switch {
 	case c.kind == simSend && c.orphan:
 		s.forget(c)
+	case c.kind == simCheck:
+		s.reply(c)
 	case c.kind == simSend:
 		c.held.post.result = noAnswer
 		c.held.post.counted = false

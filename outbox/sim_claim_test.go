@@ -52,32 +52,32 @@ func (db *simDB) look(c *simCall) bool {
 // switches, locked in share mode. What is locked by others is left out.
 func (db *simDB) pick(c *simCall) {
 	tx := c.tx
-	for _, lane := range c.lanes {
+	for _, lane := range c.capacity {
 		channel := slices.IndexFunc(channels[:], func(ch Channel) bool { return ch.Name == lane.Channel })
 		ch := db.channels[channel]
-		room := max(ch.maxInFlight-lane.Busy, 0)
-		again := room
-		if channel == documentsChannel && db.flaw != retriesTakeTheLane {
-			again = max(max(1, ch.maxInFlight/2)-lane.Retrying, 0)
+		slots := max(ch.maxInFlight-lane.InFlight, 0)
+		retries := slots
+		if db.atLeastOnce(channel) && db.flaw != retriesFillTheLane {
+			retries = max(max(1, ch.maxInFlight/2)-lane.Retrying, 0)
 		}
-		if channel == documentsChannel && lane.GivenUp {
-			again = 0
+		if db.atLeastOnce(channel) && lane.RetriesPaused {
+			retries = 0
 		}
 		bytes := int64(0)
-		for turn, most := range []int{room, again, room} {
-			for _, r := range db.claimable(tx, channel, turn) {
-				if turn == 2 && lane.Floor != (Floor{}) && !(Floor{simDueAt(r.due), r.id}).after(lane.Floor) {
+		for priority, most := range []int{slots, retries, slots} {
+			for _, r := range db.claimable(tx, channel, priority) {
+				if priority == 2 && lane.Cursor != (Cursor{}) && !(Cursor{simDueAt(r.due), r.id}).after(lane.Cursor) {
 					continue
 				}
-				if room == 0 || most == 0 {
+				if slots == 0 || most == 0 {
 					break
 				}
 				most--
-				room--
-				fits := lane.Room == 0 || bytes < lane.Room
-				bytes += int64(len(simFacts))
+				slots--
+				fits := lane.ByteBudget == 0 || bytes < lane.ByteBudget
+				bytes += int64(len(simData))
 				if db.flaw != rowsNotLocked {
-					r.lockedBy = tx // whatever becomes of its switch, until the transaction ends
+					r.lockedBy = tx // until the transaction ends, whatever its switch is
 				}
 				if fits && db.mayClaim(tx, r) {
 					tx.picked = append(tx.picked, simPick{row: r, followedBy: db.followedBy(tx, r)})
@@ -88,18 +88,18 @@ func (db *simDB) pick(c *simCall) {
 	db.claims = append(db.claims, tx)
 }
 
-// claimable is store.claimable, of one turn, in the order of the index. The row
-// is judged as it is now, its document's other rows by the snapshot.
-func (db *simDB) claimable(tx *simTx, channel, turn int) (rows []*simRow) {
+// claimable are the rows of one priority, in the order of the index outbox_pending. The conditions on
+// the row hold as it is now, those on its document's other rows as the snapshot has them.
+func (db *simDB) claimable(tx *simTx, channel, priority int) (rows []*simRow) {
 	for i := range tx.snapshot {
 		then, r := &tx.snapshot[i], db.rows[i]
-		if then.channel != channel || then.turn() != turn || !then.isDue(tx.now) {
+		if then.channel != channel || then.priority() != priority || !then.isDue(tx.now) {
 			continue
 		}
-		if (!r.isDue(tx.now) || r.turn() != turn) && db.flaw != rowsNotLocked || r.lockedBy != nil || tx.heldInSnapshot(then.document) {
+		if (!r.isDue(tx.now) || r.priority() != priority) && db.flaw != rowsNotLocked || r.lockedBy != nil || tx.heldInSnapshot(then.document) {
 			continue
 		}
-		if turn > 0 && !db.channels[channel].enabled && db.flaw != switchesNotLocked {
+		if priority > 0 && !db.channels[channel].enabled && db.flaw != switchesNotLocked {
 			continue
 		}
 		rows = append(rows, r)
@@ -196,7 +196,7 @@ func (db *simDB) overtaken(tx *simTx) bool {
 func (db *simDB) supersede(r *simRow, by int64) {
 	next := *r
 	next.status, next.finishedAt, next.httpStatus = "superseded", db.clock(), 0
-	next.error = "superseded"
+	next.failure, next.received, next.error = "", "", "superseded"
 	db.put(r, next)
 }
 
@@ -205,11 +205,11 @@ func (db *simDB) lease(c *simCall, r *simRow) {
 	db.s.mayCommitClaim(r)
 	next := *r
 	next.status = "sending"
-	if r.isDocument() {
+	if r.atLeastOnce {
 		next.status = "pending"
 	}
 	next.attempts++
-	next.attempt = c.attempt
+	next.claimID = c.claimID
 	next.leasedUntil = db.clock() + db.s.lease
 	db.put(r, next)
 	c.events = append(c.events, db.event(r))
@@ -233,20 +233,20 @@ func (db *simDB) release(c *simCall) {
 // claimed is the query of store.Claimed.
 func (db *simDB) claimed(c *simCall) {
 	for _, r := range db.rows {
-		if r.attempt == c.attempt && r.held() {
+		if r.claimID == c.claimID && r.held() {
 			c.events = append(c.events, db.event(r))
 		}
 	}
 }
 
-// event is a row as a claim returns it. Its token names row and attempt, so
-// that the simulation knows whose Check and whose POST it sees.
+// event is a row as a claim returns it. Its token names row and claim, so that each Check and each POST
+// can be attributed.
 func (db *simDB) event(r *simRow) Event {
 	ev := Event{
 		ID: r.id, Name: channels[r.channel].Event, Channel: channels[r.channel].Name,
-		Data: simFacts, Parsed: true, DueAt: simDueAt(r.due), OccurredAt: "2026-03-22 08:30:00+00",
-		Attempts: r.attempts, IsTest: r.isTest, ClaimID: r.attempt,
-		Endpoint: Endpoint{URL: "https://re.example", Token: simToken(r.id, r.attempt), DocumentBaseURL: "https://re.example", InstanceID: "i", MaxInFlight: db.channels[r.channel].maxInFlight},
+		Data: simData, Validated: true, DueAt: simDueAt(r.due), OccurredAt: "2026-03-22 08:30:00+00",
+		Attempts: r.attempts, IsTest: r.isTest, AtLeastOnce: r.atLeastOnce, ClaimID: r.claimID,
+		Endpoint: Endpoint{URL: "https://re.example", Token: simToken(r.id, r.claimID), DocumentBaseURL: "https://re.example", InstanceID: "i", MaxInFlight: db.channels[r.channel].maxInFlight},
 	}
 	if r.broken {
 		ev.OccurredAt = "infinity"
@@ -254,11 +254,11 @@ func (db *simDB) event(r *simRow) Event {
 	return ev
 }
 
-var simFacts = json.RawMessage(`{"id":1,"status":"Export"}`)
+var simData = json.RawMessage(`{"id":1,"status":"Export"}`)
 
 // simDueAt is a time as text that sorts like the time.
 func simDueAt(at time.Duration) string { return fmt.Sprintf("%020d", at) }
 
-func simToken(id int64, attempt string) string {
-	return string(rune('0'+id)) + attempt
+func simToken(id int64, claimID string) string {
+	return string(rune('0'+id)) + claimID
 }

@@ -3,21 +3,23 @@ package outbox
 import "time"
 
 // simDB is webhook.outbox, the switches and their locks, as committed. Its
-// methods are the statements of package store, each executed in one instant but
-// for the claim, whose snapshot, locks and commit are three.
+// methods are the statements of package store, each executed in one instant, except the claim, whose
+// snapshot, locks and commit are three.
 type simDB struct {
-	s    *simSchedule
-	flaw simFlaw
-	rows []*simRow // in the order of their ids, which begin with 1
-	away bool      // connections are refused
+	s     *simSchedule
+	flaw  simFlaw
+	clock func() time.Duration // clock_timestamp()
+	rows  []*simRow            // in the order of their ids, which begin with 1
+	down  bool                 // connections are refused
 
 	offline  bool
 	channels []simChannel // as in Channels()
 	claims   []*simTx     // claims that hold locks
 	flip     *simFlip     // a change of a switch that is not committed yet
+	retried  int          // a channel whose events are delivered at least once, beside the documents
 }
 
-// simRow is a row of webhook.outbox: the columns that the protocol turns on.
+// simRow is a row of webhook.outbox: the columns that the protocol depends on.
 // Times are on the database's clock, zero is null.
 type simRow struct {
 	id          int64
@@ -27,15 +29,18 @@ type simRow struct {
 	broken      bool // it cannot be rendered
 	status      string
 	due         time.Duration
+	atLeastOnce bool
 	attempts    int
-	attempt     string // claim_id
+	claimID     string
 	leasedUntil time.Duration
 	finishedAt  time.Duration
 	syncedAt    time.Duration
 	httpStatus  int
+	failure     Failure
+	received    Received
 	error       string
 
-	lockedBy any // the transaction that locks it: a *simTx, or somebody's
+	lockedBy any // the transaction that locks it: a *simTx, or simOtherSession
 }
 
 // simChannel is a row of webhook.channels.
@@ -56,8 +61,13 @@ func (r *simRow) isDocument() bool { return r.channel == documentsChannel && !r.
 func (r *simRow) finished() bool   { return r.finishedAt != 0 }
 func (r *simRow) held() bool       { return r.leasedUntil != 0 }
 
-// turn is store.turn: 0 a test event, 1 what was claimed before, 2 what is fresh.
-func (r *simRow) turn() int {
+// atLeastOnce is webhook.at_least_once, of a channel's event.
+func (db *simDB) atLeastOnce(channel int) bool {
+	return channel == documentsChannel || channel == db.retried
+}
+
+// priority is the second column of outbox_pending: 0 a test event, 1 claimed before, 2 fresh.
+func (r *simRow) priority() int {
 	switch {
 	case r.isTest:
 		return 0
@@ -67,13 +77,10 @@ func (r *simRow) turn() int {
 	return 2
 }
 
-// clock is clock_timestamp(). It begins some way between two ten-second marks.
-func (db *simDB) clock() time.Duration { return db.s.now() + db.s.clockAhead }
-
 // simCycle is the spec's retry cycle.
 const simCycle = 10 * time.Second
 
-// nextMark is store.nextMark.
+// nextMark is the next multiple of ten seconds, as store.recordSQL has it.
 func (db *simDB) nextMark() time.Duration {
 	return db.clock().Truncate(simCycle) + simCycle
 }
@@ -84,11 +91,12 @@ func (db *simDB) insert(r simRow) *simRow {
 	if !r.isDocument() {
 		r.document = 0
 	}
+	r.atLeastOnce = db.atLeastOnce(r.channel) && !r.isTest
 	db.rows = append(db.rows, &r)
 	return &r
 }
 
-// put changes a row, as far as the trigger and the CHECKs of schema.sql let it.
+// put changes a row, as far as the trigger and the CHECKs of schema.sql allow it.
 func (db *simDB) put(r *simRow, next simRow) {
 	if r.finished() { // the trigger finished_rows_never_change
 		db.s.fail("row %d is %s and was to become %s: a finished row never changes", r.id, r.status, next.status)
@@ -98,6 +106,7 @@ func (db *simDB) put(r *simRow, next simRow) {
 	if broken := r.brokenCheck(); broken != "" {
 		db.s.fail("row %d, now %s, breaks the CHECK %s", r.id, r.status, broken)
 	}
+	db.s.maySayReceived(r)
 }
 
 // brokenCheck names the CHECK of webhook.outbox that a row breaks.
@@ -109,21 +118,23 @@ func (r *simRow) brokenCheck() string {
 	case "sending":
 		sending = true
 	}
-	leasable := sending || r.status == "pending" && r.isDocument()
+	leasable := sending || r.status == "pending" && r.atLeastOnce
 	switch {
-	case r.isDocument() && (sending || r.status == "failed" || r.status == "skipped"):
-		return "outbox_document_stays_pending"
+	case r.atLeastOnce && (sending || r.status == "failed" || r.status == "skipped"):
+		return "outbox_at_least_once_stays_pending"
 	case r.status == "superseded" && !r.isDocument():
 		return "outbox_only_a_document_is_superseded"
 	case sending && !r.held():
 		return "outbox_sending_is_leased"
-	case r.held() && (!leasable || r.attempts == 0 || r.attempt == ""):
+	case r.held() && (!leasable || r.attempts == 0 || r.claimID == ""):
 		return "outbox_lease_is_of_a_claim"
 	case r.finished() != finished:
 		return "outbox_finished_at_is_set_when_finished"
 	case (r.syncedAt != 0) != (r.status == "sent" && r.channel == documentsChannel):
 		return "outbox_synced_at_is_set_when_a_document_is_sent"
-	case r.status == "sent" && (r.httpStatus == 0 || r.error != ""):
+	case r.status == "failed" && (r.failure == "" || r.received == ""):
+		return "outbox_failed_has_a_failure"
+	case r.status == "sent" && (r.httpStatus == 0 || r.error != "" || r.failure != "" || r.received != ReceivedYes):
 		return "outbox_sent_has_an_answer"
 	}
 	return ""

@@ -8,15 +8,15 @@ import (
 // simFault is something that happens to the system from outside.
 type simFault func(*simSchedule)
 
-// simFaults are all of them. A schedule knows some, so that those which hide
-// others are at times away.
+// simFaults are all of them. A schedule has some, so that those which hide others are at times
+// missing.
 var simFaults = []simFault{
 	(*simSchedule).crash,
 	(*simSchedule).crash,
 	(*simSchedule).stopOne,
 	(*simSchedule).loseAny,
 	(*simSchedule).loseAny,
-	(*simSchedule).databaseAway,
+	(*simSchedule).databaseDown,
 	(*simSchedule).freeze,
 	(*simSchedule).freeze,
 	(*simSchedule).lockRow,
@@ -118,16 +118,16 @@ func (s *simSchedule) loseAny() {
 	}
 }
 
-// databaseAway takes the database away, or brings it back. At times its end is
-// abrupt: what had not committed never will.
-func (s *simSchedule) databaseAway() {
-	s.db.away = !s.db.away
-	if !s.db.away {
-		s.note("the database is back", nil)
+// databaseDown stops the database, or starts it again. At times its end is abrupt: what had not
+// committed never will.
+func (s *simSchedule) databaseDown() {
+	s.db.down = !s.db.down
+	if !s.db.down {
+		s.note("the database is up", nil)
 		return
 	}
 	abrupt := s.rng.IntN(2) == 0
-	s.note("the database goes away", nil)
+	s.note("the database goes down", nil)
 	for _, c := range append([]*simCall(nil), s.calls...) {
 		if c.kind >= simCheck {
 			continue
@@ -156,7 +156,7 @@ func (s *simSchedule) freeze() {
 	w.frozenAt, w.frozenUntil = s.now(), s.now()+d
 }
 
-// lockRow is a person's open transaction, or its end.
+// lockRow is an open transaction of another session, or its end.
 func (s *simSchedule) lockRow() {
 	if len(s.db.rows) == 0 {
 		return
@@ -164,15 +164,15 @@ func (s *simSchedule) lockRow() {
 	r := s.db.rows[s.rng.IntN(len(s.db.rows))]
 	switch r.lockedBy {
 	case nil:
-		s.note("locked by a person: row", nil, r.id)
-		r.lockedBy = simPerson
-	case simPerson:
+		s.note("locked by another session: row", nil, r.id)
+		r.lockedBy = simOtherSession
+	case simOtherSession:
 		s.note("no longer locked: row", nil, r.id)
 		r.lockedBy = nil
 	}
 }
 
-const simPerson = "a person"
+const simOtherSession = "another session"
 
 // flipSwitch changes a switch, in two instants.
 func (s *simSchedule) flipSwitch() {
@@ -202,7 +202,7 @@ func (s *simSchedule) runCycle() {
 }
 
 // cancel is webhook.cancel of an event that was never attempted. (Of a document
-// that was, an older export would be sent: that is a person's doing.)
+// that was, an older export would be sent: that is not the program's doing.)
 func (s *simSchedule) cancel() {
 	if len(s.db.rows) == 0 {
 		return

@@ -15,12 +15,11 @@ func (s *simSchedule) mayCommitClaim(r *simRow) {
 	}
 }
 
-// mayHold: never more is claimed than there are slots, and as many that wait for
-// one; of the documents lane at most half of the slots (at least one) is held by
-// what was claimed before.
+// mayHold: never more is claimed than there are slots, and as many that wait for one; where events are
+// delivered at least once, retries hold at most half of the slots (at least one).
 func (s *simSchedule) mayHold(w *simWorker, events []Event) {
 	for i, ch := range s.db.channels {
-		claimed, claimedAgain, busy, again := 0, 0, 0, 0
+		claimed, claimedAgain, held, again := 0, 0, 0, 0
 		for _, ev := range events {
 			if ev.Channel == channels[i].Name {
 				claimed++
@@ -30,22 +29,22 @@ func (s *simSchedule) mayHold(w *simWorker, events []Event) {
 			}
 		}
 		for _, h := range w.holds {
-			waited := !h.begun && s.now()-h.claimedAt >= waitAtMost // given back, or about to be
+			waited := !h.begun && s.now()-h.claimedAt >= slotWaitLimit // released, or about to be
 			if !h.ended && !waited && h.event.Channel == channels[i].Name {
-				busy++
+				held++
 				if h.event.Attempts > 1 && !h.event.IsTest {
 					again++
 				}
 			}
 		}
-		if claimed > 0 && busy > 2*ch.maxInFlight {
-			s.fail("worker %d holds %d events of %s, it has %d slots", w.id, busy, channels[i].Name, ch.maxInFlight)
+		if claimed > 0 && held > 2*ch.maxInFlight {
+			s.fail("worker %d holds %d events of %s, it has %d slots", w.id, held, channels[i].Name, ch.maxInFlight)
 		}
-		if before := int64((busy - 1) * len(simFacts)); claimed > 0 && s.laneBytes > 0 && before >= s.laneBytes {
-			s.fail("worker %d took an event of %s behind %d bytes, of %d", w.id, channels[i].Name, before, s.laneBytes)
+		if before := int64((held - 1) * len(simData)); claimed > 0 && s.laneBytes > 0 && before >= s.laneBytes {
+			s.fail("worker %d claimed an event of %s behind %d bytes, of %d", w.id, channels[i].Name, before, s.laneBytes)
 		}
-		if i == documentsChannel && claimedAgain > 0 && again > max(1, ch.maxInFlight/2) {
-			s.fail("worker %d retries %d documents at once in %d slots", w.id, again, ch.maxInFlight)
+		if s.db.atLeastOnce(i) && claimedAgain > 0 && again > max(1, ch.maxInFlight/2) {
+			s.fail("worker %d retries %d events at once in %d slots", w.id, again, ch.maxInFlight)
 		}
 	}
 }
@@ -54,17 +53,17 @@ func (s *simSchedule) mayHold(w *simWorker, events []Event) {
 func (s *simSchedule) mayBeginPost(c *simCall) {
 	h, w := c.held, c.worker
 	r := s.db.rows[h.event.ID-1]
-	if within := min(beginAtMost, s.lease-2*s.timeout); c.at-h.claimedAt > within {
+	if within := min(beginLimit, s.lease-2*s.timeout); c.at-h.claimedAt > within {
 		s.fail("row %d: its POST begins %s after its claim, at most %s were promised", r.id, c.at-h.claimedAt, within)
 	}
-	if w.gaveUp[h.event.ClaimID] {
-		s.fail("row %d: a POST under a claim that was given up", r.id)
+	if w.released[h.event.ClaimID] {
+		s.fail("row %d: a POST under a claim that is unknown or released", r.id)
 	}
 	if h.post != nil {
-		s.fail("row %d: a second POST of one attempt", r.id)
+		s.fail("row %d: a second POST of one claim", r.id)
 	}
 	for _, p := range s.posts {
-		if p.row == r && !r.isDocument() {
+		if p.row == r && !r.atLeastOnce {
 			s.fail("row %d: a second POST of an event that is sent at most once", r.id)
 		}
 		// One that is older than its time limit belongs to a worker that was frozen.
@@ -98,8 +97,8 @@ func (s *simSchedule) sameBytes(p *simPost, body []byte) {
 
 var bodySeed = maphash.MakeSeed()
 
-// mayArrive: a receiver never sees a stale document after a fresh one; but for a
-// request whose worker was frozen in the middle of it, which is not promised.
+// mayArrive: a receiver never sees an older export after a newer one, except of a worker that was frozen
+// in the middle of its request, for which it is not promised.
 func (s *simSchedule) mayArrive(p *simPost) {
 	late := s.now() > p.at+s.timeout
 	if late {
@@ -111,17 +110,17 @@ func (s *simSchedule) mayArrive(p *simPost) {
 	}
 	for _, other := range s.posts {
 		if other.arrived && !other.late && other.row.document == p.row.document && other.row.id > p.row.id {
-			s.fail("document %d: row %d arrives after row %d, which is fresher", p.row.document, p.row.id, other.row.id)
+			s.fail("document %d: row %d arrives after row %d, which is newer", p.row.document, p.row.id, other.row.id)
 		}
 	}
 }
 
-// mayTellOutcomes: what a worker wants recorded is what it has met.
-func (s *simSchedule) mayTellOutcomes(c *simCall) {
+// mayRecordOutcomes: what a worker records is what happened.
+func (s *simSchedule) mayRecordOutcomes(c *simCall) {
 	for _, o := range c.outcomes {
 		h := s.holdings[simToken(o.EventID, o.ClaimID)]
 		if h == nil || h.worker != c.worker {
-			s.fail("row %d: an outcome of an attempt that worker %d was never given", o.EventID, c.worker.id)
+			s.fail("row %d: an outcome of a claim that worker %d never made", o.EventID, c.worker.id)
 			return
 		}
 		if problem := h.contradicts(o); problem != "" {
@@ -132,7 +131,6 @@ func (s *simSchedule) mayTellOutcomes(c *simCall) {
 
 // contradicts says what speaks against an outcome.
 func (h *simHolding) contradicts(o Outcome) string {
-	document := h.event.Name == EventDocumentExported && !h.event.IsTest
 	if h.post != nil && !h.post.over {
 		return "its POST is still under way"
 	}
@@ -144,30 +142,43 @@ func (h *simHolding) contradicts(o Outcome) string {
 		return "there was a counted success"
 	case o.Verdict == Released && h.post != nil:
 		return "a POST was begun"
-	case o.Verdict == Failed && document:
-		return "a document never fails"
-	case o.Verdict == Retry && !document && h.post != nil:
+	case o.Verdict == Failed && h.event.AtLeastOnce:
+		return "an event that is delivered at least once never fails"
+	case o.Verdict == Retry && !h.event.AtLeastOnce && h.post != nil:
 		return "it was the one attempt"
 	case h.post != nil && o.Result.Status != h.post.result.Status:
-		return fmt.Sprintf("HTTP %d was met", h.post.result.Status)
+		return fmt.Sprintf("the answer was HTTP %d", h.post.result.Status)
+	case h.post != nil && (o.Result.Failure != h.post.result.Failure || o.Result.Received != h.post.result.Received):
+		return fmt.Sprintf("failure %q, received %q", h.post.result.Failure, h.post.result.Received)
+	case h.post == nil && o.Verdict != Released && (o.Result.Failure == "" || o.Result.Received != ReceivedNo):
+		return "no POST was begun"
 	}
 	return ""
 }
 
-// mayRecord: the row still belongs to the attempt whose outcome is written.
-func (s *simSchedule) mayRecord(r *simRow, o Outcome) {
-	if r.attempt != o.ClaimID {
-		s.fail("row %d: the outcome of an attempt that no longer holds it is recorded", r.id)
+// maySayReceived: a row whose newest attempt may have reached its receiver never says that it did not.
+func (s *simSchedule) maySayReceived(r *simRow) {
+	for _, p := range s.posts {
+		if p.row == r && p.has && p.held.event.ClaimID == r.claimID && !r.held() && r.received == ReceivedNo {
+			s.fail("row %d is %s and says that its receiver does not have it", r.id, r.status)
+		}
+	}
+}
+
+// mayWrite: the row is still leased under the claim whose outcome is written.
+func (s *simSchedule) mayWrite(r *simRow, o Outcome) {
+	if r.claimID != o.ClaimID {
+		s.fail("row %d: the outcome of a claim that lost its lease is recorded", r.id)
 	}
 	if !r.held() {
-		s.fail("row %d: an outcome is recorded of a row that nobody holds", r.id)
+		s.fail("row %d: an outcome is recorded of a row that is not leased", r.id)
 	}
 	if o.Verdict == Sent {
 		s.met.sent++
 	}
 }
 
-// judgeHealth notes when a statement failed by which the database's health is judged.
+// judgeHealth notes the failure of a statement that affects the database's health.
 func (s *simSchedule) judgeHealth(w *simWorker, c *simCall) {
 	judged := c.kind == simClaim || c.kind == simRecord || c.kind == simExpire
 	if judged && c.err != nil && !errors.Is(c.err, ErrRejected) && !errors.Is(c.err, errLocked) {
@@ -175,11 +186,11 @@ func (s *simSchedule) judgeHealth(w *simWorker, c *simCall) {
 	}
 }
 
-// maySweep: a worker that has just connected, or reconnected, sweeps only after
-// one lease, so that outcomes held during an outage are recorded first.
-func (s *simSchedule) maySweep(w *simWorker) {
+// mayExpire: a worker that has just connected, or reconnected, expires leases only after one lease, so
+// that outcomes held during an outage are recorded first.
+func (s *simSchedule) mayExpire(w *simWorker) {
 	if since := s.now() - w.troubleAt; since < s.lease {
-		s.fail("worker %d sweeps %s after the database failed it", w.id, since)
+		s.fail("worker %d expires leases %s after a statement failed", w.id, since)
 	}
 }
 
@@ -197,7 +208,7 @@ func (s *simSchedule) mayStillDrain() {
 func (s *simSchedule) endOf(w *simWorker) {
 	s.note("has ended", w)
 	if w.stoppedAt == 0 {
-		s.fail("worker %d ends although nobody asked it to: %v", w.id, w.endErr)
+		s.fail("worker %d ends although it was not asked to: %v", w.id, w.endErr)
 	}
 	open := 0
 	for _, h := range w.holds {
@@ -232,7 +243,7 @@ func (s *simSchedule) unfinished() string {
 	var rows []string
 	for _, r := range s.db.rows {
 		if !r.finished() {
-			rows = append(rows, fmt.Sprintf("row %d of %s is %s after %d attempts, due %s, held until %s (now %s)",
+			rows = append(rows, fmt.Sprintf("row %d of %s is %s after %d attempts, due %s, leased until %s (now %s)",
 				r.id, channels[r.channel].Name, r.status, r.attempts, r.due, r.leasedUntil, s.db.clock()))
 		}
 	}
@@ -252,13 +263,13 @@ func (s *simSchedule) mustBeAtRest() {
 	}
 }
 
-// mustBeTrue compares what a finished row says with what its receiver knows.
+// mustBeTrue compares a finished row with what its receiver has.
 func (s *simSchedule) mustBeTrue(r *simRow) {
 	begun, counted, thatStatus := 0, 0, 0
 	for _, p := range s.posts {
 		if p.row == r {
 			begun++
-			if p.counted && p.arrived && p.held.event.ClaimID == r.attempt {
+			if p.counted && p.arrived && p.held.event.ClaimID == r.claimID {
 				counted++
 			}
 			if p.arrived && p.result.Status == r.httpStatus {
@@ -269,13 +280,19 @@ func (s *simSchedule) mustBeTrue(r *simRow) {
 	switch r.status {
 	case "sent":
 		if counted != 1 {
-			s.fail("row %d is sent, its newest attempt met %d counted successes", r.id, counted)
+			s.fail("row %d is sent, its newest attempt had %d counted successes", r.id, counted)
+		}
+		if r.failure != "" || r.received != ReceivedYes {
+			s.fail("row %d is sent, its failure is %q and received %q", r.id, r.failure, r.received)
 		}
 	case "failed":
-		if r.error == simInterrupted {
+		if r.failure == "" || r.received == "" {
+			s.fail("row %d failed, and says neither why nor whether its receiver has it", r.id)
+		}
+		if r.failure == FailureInterrupted {
 			s.met.interrupted++
 		} else if r.httpStatus != 0 && thatStatus == 0 {
-			s.fail("row %d says HTTP %d, its receiver never did", r.id, r.httpStatus)
+			s.fail("row %d says HTTP %d, its receiver never answered that", r.id, r.httpStatus)
 		}
 	case "skipped", "cancelled":
 		if begun > 0 {
@@ -288,8 +305,8 @@ func (s *simSchedule) mustBeTrue(r *simRow) {
 	}
 }
 
-// followed says whether a later export of the same document was sent, or was
-// withdrawn by a person after this one had been superseded by it.
+// followed says whether a later export of the same document was sent, or was cancelled after this one
+// had been superseded by it.
 func (r *simRow) followed(rows []*simRow) bool {
 	for _, later := range rows[r.id:] {
 		if later.document == r.document && (later.status == "sent" || later.status == "cancelled") {

@@ -2,16 +2,15 @@ package outbox
 
 import "slices"
 
-// record is store.Record. The locks it waits for are held by a person or by
-// nobody; it goes on waiting, or passes by what is locked, as the scheduler says.
-// It returns false while it waits.
+// record is store.Record. A row that another session locks is waited for or skipped, as the scheduler
+// decides. It returns false while it waits.
 func (db *simDB) record(c *simCall) bool {
 	if slices.ContainsFunc(c.outcomes, func(o Outcome) bool { return o.Result.Response == simPoison || o.Result.Error == simPoison }) {
 		c.err = errValue
 		return true
 	}
 	for _, o := range c.outcomes {
-		if r := db.rows[o.EventID-1]; db.fenced(r, o) && r.lockedBy != nil {
+		if r := db.rows[o.EventID-1]; db.leasedUnder(r, o) && r.lockedBy != nil {
 			c.locked = append(c.locked, o)
 		}
 	}
@@ -20,8 +19,8 @@ func (db *simDB) record(c *simCall) bool {
 		return false
 	}
 	for _, o := range c.outcomes {
-		if r := db.rows[o.EventID-1]; db.fenced(r, o) && r.lockedBy == nil {
-			db.settle(r, o)
+		if r := db.rows[o.EventID-1]; db.leasedUnder(r, o) && r.lockedBy == nil {
+			db.write(r, o)
 		}
 	}
 	return true
@@ -30,16 +29,16 @@ func (db *simDB) record(c *simCall) bool {
 // simPoison is a text that no text column holds.
 const simPoison = "\x00"
 
-// fenced: where o.id = r.id and o.leased_until is not null and o.claim_id = r.claim_id.
-func (db *simDB) fenced(r *simRow, o Outcome) bool {
-	if db.flaw == recordedWithoutFence {
+// leasedUnder: where o.id = r.id and o.leased_until is not null and o.claim_id = r.claim_id.
+func (db *simDB) leasedUnder(r *simRow, o Outcome) bool {
+	if db.flaw == recordedUnderAnyClaim {
 		return !r.finished() && r.attempts > 0
 	}
-	return r.held() && r.attempt == o.ClaimID
+	return r.held() && r.claimID == o.ClaimID
 }
 
-func (db *simDB) settle(r *simRow, o Outcome) {
-	db.s.mayRecord(r, o)
+func (db *simDB) write(r *simRow, o Outcome) {
+	db.s.mayWrite(r, o)
 	next := *r
 	next.leasedUntil = 0
 	next.status = "pending"
@@ -54,6 +53,7 @@ func (db *simDB) settle(r *simRow, o Outcome) {
 	}
 	if o.Verdict != Released {
 		next.httpStatus, next.error = o.Result.Status, o.Result.Error
+		next.failure, next.received = o.Result.Failure, o.Result.Received
 	}
 	db.put(r, next)
 }
@@ -69,7 +69,7 @@ func (db *simDB) waitForLock(c *simCall) (over bool) {
 
 // releaseClaims is the statement of store.Release.
 func (db *simDB) releaseClaims(c *simCall) bool {
-	given := func(r *simRow) bool { return r.held() && slices.Contains(c.attempts, r.attempt) }
+	given := func(r *simRow) bool { return r.held() && slices.Contains(c.claimIDs, r.claimID) }
 	for _, r := range db.rows {
 		if given(r) && r.lockedBy != nil {
 			return db.waitForLock(c)

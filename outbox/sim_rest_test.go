@@ -4,7 +4,7 @@ import "time"
 
 // quiet is a while in which nothing goes wrong.
 func (s *simSchedule) quiet() {
-	if s.db.away {
+	if s.db.down {
 		return
 	}
 	s.note("a quiet while", nil)
@@ -43,7 +43,7 @@ func (s *simSchedule) cycleAll() {
 // rest ends the faults and lets the system come to rest, with one worker.
 func (s *simSchedule) rest() {
 	s.note("the faults are over", nil)
-	s.mend()
+	s.endFaults()
 	s.resting, s.restedAt = true, s.now()
 	var last *simWorker
 	for _, w := range s.workers {
@@ -61,8 +61,8 @@ func (s *simSchedule) rest() {
 		s.settleDown()
 		s.takeIn()
 	}
-	// Leases of the dead run out, a lease of unbroken health passes, a cycle
-	// comes, an attempt is made, and documents whose attempt failed wait for their mark.
+	// Leases of dead workers expire, a lease of unbroken health passes, a cycle runs, an attempt is made, and
+	// what is retried waits for its mark.
 	limit := s.now() + 3*s.lease + 2*s.timeout + 30*time.Second
 	s.serveUntil(limit, s.allFinished)
 	if s.failure == "" && !s.allFinished() {
@@ -80,9 +80,9 @@ func (s *simSchedule) rest() {
 	s.mustBeAtRest()
 }
 
-// mend takes every fault away.
-func (s *simSchedule) mend() {
-	s.db.away = false
+// endFaults ends every fault.
+func (s *simSchedule) endFaults() {
+	s.db.down = false
 	if s.db.flip != nil {
 		s.db.commitFlip()
 	}
@@ -91,10 +91,10 @@ func (s *simSchedule) mend() {
 		s.db.channels[i].enabled = true
 	}
 	for _, r := range s.db.rows {
-		if r.lockedBy == simPerson {
+		if r.lockedBy == simOtherSession {
 			r.lockedBy = nil
 		}
-		if r.isDocument() {
+		if r.atLeastOnce {
 			r.broken = false
 		}
 	}

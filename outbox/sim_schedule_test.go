@@ -21,11 +21,11 @@ type simSchedule struct {
 	clockAhead           time.Duration // of the database, between two ten-second marks
 	faultPercent         int           // of all choices
 	successPercent       int           // of all answers
-	poisoned             bool          // some texts are refused by the database
+	poisoned             bool          // some texts are rejected by the database
 	uncallable           bool          // now and then a channel cannot be called
-	unfair               bool          // one worker gets on as long as it can, the others wait
+	unfair               bool          // one worker goes on as long as it can, the others wait
 	documents            int           // how many there are
-	faults               []simFault    // those that this schedule knows
+	faults               []simFault    // those of this schedule
 	laneBytes            int64
 	eventsLeft, choices  int
 	ahead                int // the worker that is ahead in an unfair schedule
@@ -43,7 +43,7 @@ type simSchedule struct {
 	// The ledger, see sim_promises.
 	holdings    map[string]*simHolding // by token
 	posts       []*simPost
-	attemptNos  map[string]int64
+	claimNos    map[string]int64
 	claimSentAt map[string]time.Duration
 
 	// The trace.
@@ -79,7 +79,7 @@ func newSchedule(seed uint64, flaw simFlaw, lines *strings.Builder) *simSchedule
 	s := &simSchedule{
 		seed: seed, rng: rng, began: time.Now(), lines: lines, hash: 14695981039346656037,
 		wake: make(chan struct{}, 1), holdings: map[string]*simHolding{},
-		attemptNos: map[string]int64{}, claimSentAt: map[string]time.Duration{},
+		claimNos: map[string]int64{}, claimSentAt: map[string]time.Duration{},
 	}
 	times := [...]struct{ lease, timeout time.Duration }{
 		{9 * time.Second, 3 * time.Second}, {22 * time.Second, 8 * time.Second}, {13 * time.Second, 6 * time.Second},
@@ -102,7 +102,8 @@ func newSchedule(seed uint64, flaw simFlaw, lines *strings.Builder) *simSchedule
 		s.unfair, s.documents, s.faults, s.successPercent, s.laneBytes = true, 1, simAlways, 95, 0
 	}
 
-	s.db = &simDB{s: s, flaw: flaw, channels: make([]simChannel, len(channels))}
+	s.db = &simDB{s: s, flaw: flaw, channels: make([]simChannel, len(channels)), retried: [...]int{0, 0, 0, 1}[rng.IntN(4)]}
+	s.db.clock = func() time.Duration { return s.now() + s.clockAhead }
 	for i := range s.db.channels {
 		s.db.channels[i] = simChannel{enabled: rng.IntN(8) > 0, maxInFlight: 1 + rng.IntN(4)}
 	}
@@ -203,7 +204,7 @@ func (s *simSchedule) letPass(d time.Duration) {
 			}
 		}
 		if next > s.now() {
-			if !s.sleep(next - s.now()) { // somebody has called: there may be a new deadline
+			if !s.sleep(next - s.now()) { // there is a new call, and perhaps a new deadline
 				continue
 			}
 		}
@@ -218,7 +219,7 @@ func (s *simSchedule) letPass(d time.Duration) {
 // sleep lets time go by until a worker calls; false if one has.
 func (s *simSchedule) sleep(d time.Duration) bool {
 	select {
-	case <-s.wake: // told of calls that are taken in, or not yet
+	case <-s.wake: // of calls that are taken in, or not yet
 		s.takeIn()
 		return false
 	default:
@@ -328,6 +329,6 @@ func (m *simMet) add(other simMet) {
 }
 
 func (m simMet) String() string {
-	return fmt.Sprintf("%d crashes, %d stops, %d freezes, %d replies lost, %d statements executed for nobody, %d POSTs arrived, %d events sent, %d interrupted",
+	return fmt.Sprintf("%d crashes, %d stops, %d freezes, %d replies lost, %d statements executed after their connection was lost, %d POSTs arrived, %d events sent, %d interrupted",
 		m.crashes, m.stops, m.freezes, m.lost, m.zombies, m.arrived, m.sent, m.interrupted)
 }

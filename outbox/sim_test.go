@@ -23,37 +23,33 @@ import (
 //	              │                           │
 //	┌─────────────▼───────────┐      ┌────────▼─────────┐
 //	│ simWorker (sim_worker)  │ call │ simDB            │ sim_claim, sim_record,
-//	│ Dispatcher.Run, .Cycle  │─────▶│ rows, locks,     │ sim_sweep: each method
-//	│ the real code, unchanged│◀─────│ switches, clock  │ names the SQL it stands for
+//	│ Dispatcher.Run, .Cycle  │─────▶│ rows, locks,     │ sim_background: each
+//	│ the real code, unchanged│◀─────│ switches, clock  │ method names its SQL
 //	│                         │reply └──────────────────┘
 //	│                         │ POST ┌──────────────────┐
 //	│                         │─────▶│ sim_receiver     │
 //	└─────────────────────────┘◀─────└──────────────────┘ answer
 //
-// Every call of Store and Sender stops at several instants (simCall): it is on
-// its way; the other side has begun it (a claim: has its snapshot, has its
-// locks); it has taken effect; its reply has arrived. Between two instants
-// anything else may happen: another worker's call, the crash of a worker
-// (nothing more of it has an effect but what was on its way), a reply that is
-// lost (before or after the effect, or the effect comes later), a database that
-// is away, a worker that is frozen past its lease, a lock of somebody else, a
-// switch, a refused value, a new event, SIGTERM, a restart.
+// Every call of Store and Sender stops at several instants (simCall): it is on its way; the other side
+// has begun it (a claim: has its snapshot, has its locks); it has had its effect; its reply has arrived.
+// Between two instants anything else may happen: another worker's call, the crash of a worker (nothing
+// more of it has an effect except what was on its way), a reply that is lost (before or after the
+// effect, or the effect comes later), a database that is down, a worker that is frozen past its lease, a
+// lock of another session, a switch, a rejected value, a new event, SIGTERM, a restart.
 //
-// Time is synctest's: it stands still while anything runs, so a minute costs
-// nothing. Only one goroutine is let go at a time, calls that are made in one
-// instant are put in order, and no two timers share an instant: a seed decides
-// everything and replays exactly.
+// Time is synctest's: it stands still while anything runs, so a minute costs nothing. Only one goroutine
+// is let go at a time, calls that are made in one instant are put in order, and no two timers share an
+// instant: a seed decides everything and replays exactly.
 //
-// sim_promises holds what must be true after every instant. When the faults are
-// over the scheduler lets the system come to rest (sim_rest); then every
-// document must be synced and every other event be finished.
+// sim_promises holds what must be true after every instant. When the faults are over the scheduler lets
+// the system come to rest (sim_rest); then every document must be synced and every other event finished.
 //
 //	make test                    a few seconds' worth of seeds, the same ones each time
 //	make sim                     a million (SCHEDULES= for another number, SEED= for the first)
 //	SEED=42 SCHEDULES=1 make sim one seed; if it fails, every instant of it is printed
 //
-// That it bites is shown by TestTheSimulationFindsBrokenSQL here, and by those
-// mutants of `make mutants` that only this file turns red.
+// That it finds mistakes is shown by TestSim_FindsBrokenSQL, and by those mutants of `make mutants` that
+// only this file turns red.
 
 var (
 	simSchedules = flag.Int("sim.schedules", envNumber("SCHEDULES", 2_500), "how many schedules to simulate")
@@ -67,7 +63,7 @@ func envNumber(name string, otherwise int) int {
 	return otherwise
 }
 
-func TestThePromisesHoldInEverySchedule(t *testing.T) {
+func TestSim_PromisesHoldInEverySchedule(t *testing.T) {
 	began := time.Now()
 	found := simulate(t, *simSeed, *simSchedules, "")
 	t.Log(found.summary(time.Since(began)))
@@ -80,7 +76,7 @@ func TestThePromisesHoldInEverySchedule(t *testing.T) {
 
 // The proof that a failing seed can be looked at: nothing but the seed decides,
 // neither the goroutines' order nor what ran before in the same bubble.
-func TestASeedReplaysExactly(t *testing.T) {
+func TestSim_SeedReplaysExactly(t *testing.T) {
 	const seeds = 200
 	var together [seeds]*simSchedule
 	restore := withoutJitter()
@@ -196,7 +192,7 @@ func simReplay(t *testing.T, seed uint64, flaw simFlaw) (text string, s *simSche
 	return lines.String(), s
 }
 
-// withoutJitter takes chance out of Backoff, and gives it back.
+// withoutJitter takes chance out of Backoff, and restores it.
 func withoutJitter() (restore func()) {
 	drawn := jitter
 	jitter = func(most time.Duration) time.Duration { return most / 3 }

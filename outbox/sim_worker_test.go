@@ -16,7 +16,7 @@ type simWorker struct {
 
 	stop, cancel context.CancelFunc
 	ctx          context.Context
-	gone         chan struct{} // closed when the process ends: its calls come to nothing
+	gone         chan struct{} // closed when the process ends: its calls have no effect any more
 
 	// Under s.mu, since its own goroutines read or write them.
 	dead    bool // crashed or ended: nothing that it still does has an effect
@@ -29,18 +29,18 @@ type simWorker struct {
 	stoppedAt   time.Duration // asked to stop; 0: not yet
 	frozenAt    time.Duration
 	frozenUntil time.Duration
-	troubleAt   time.Duration // when a statement failed that its health is judged by; -1: since it began
+	troubleAt   time.Duration // when a statement failed that affects its health
 	everFrozen  bool
 	holds       []*simHolding
-	gaveUp      map[string]bool // attempt ids that must not be sent any more
+	released    map[string]bool // claims whose events must not be sent any more
 }
 
-// simHolding is an event that a claim gave to a worker.
+// simHolding is an event that a claim returned to a worker.
 type simHolding struct {
 	worker    *simWorker
 	event     Event
 	claimedAt time.Duration // when the claim was sent
-	attemptNo int64
+	claimNo   int64
 	post      *simPost
 	begun     bool // it has a slot
 	ended     bool // its slot is free again
@@ -49,11 +49,11 @@ type simHolding struct {
 
 // newWorker starts a process.
 func (s *simSchedule) newWorker() *simWorker {
-	w := &simWorker{s: s, id: len(s.workers), gone: make(chan struct{}), troubleAt: s.now(), gaveUp: map[string]bool{}}
+	w := &simWorker{s: s, id: len(s.workers), gone: make(chan struct{}), troubleAt: s.now(), released: map[string]bool{}}
 	s.workers = append(s.workers, w)
 	w.d = New(w, w, zap.NewNop(), Options{PollInterval: s.poll, Timeout: s.timeout, Lease: s.lease, LaneBytes: s.laneBytes})
-	for i := range w.d.lanes.lanes {
-		w.d.lanes.lanes[i].aheadFrom = 1 // its lanes have few slots, and claim ahead all the same
+	for i := range w.d.queue.lanes {
+		w.d.queue.lanes[i].slots.prefetchFrom = 1 // its lanes have few slots, and prefetch all the same
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	stop, stopNow := context.WithCancel(w.ctx)
@@ -87,8 +87,8 @@ func (w *simWorker) cycle() {
 	}()
 }
 
-// kill ends the process, whatever it is doing. What is left of it runs until it
-// finds that its context has ended; nobody listens to it any more.
+// kill ends the process, whatever it is doing. What is left of it runs until its context ends, without
+// an effect.
 func (w *simWorker) kill() {
 	w.s.mu.Lock()
 	w.dead = true
@@ -96,7 +96,6 @@ func (w *simWorker) kill() {
 	close(w.gone)
 	w.cancel()
 	w.s.settleDown()
-	w.d.settled(int(w.d.openCount.Load())) // a drain that gave up still waits
 	for _, c := range w.s.calls {
 		if c.worker == w {
 			c.orphan = true
@@ -113,7 +112,7 @@ func (w *simWorker) do(ctx context.Context, c *simCall) *simCall {
 	s.mu.Lock()
 	if w.dead {
 		s.mu.Unlock()
-		return &simCall{err: errAway}
+		return &simCall{err: errDown}
 	}
 	c.worker, c.at, c.done = w, s.now(), make(chan struct{})
 	s.fresh = append(s.fresh, c)
@@ -125,16 +124,19 @@ func (w *simWorker) do(ctx context.Context, c *simCall) *simCall {
 	case <-ctx.Done():
 	case <-w.gone:
 	}
-	return &simCall{err: errAway}
+	return &simCall{err: errDown}
 }
 
-func (w *simWorker) Claim(ctx context.Context, claimID string, lanes []Lane) ([]Event, error) {
-	c := w.do(ctx, &simCall{kind: simClaim, attempt: claimID, lanes: lanes})
+func (w *simWorker) Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error) {
+	c := w.do(ctx, &simCall{kind: simClaim, claimID: claimID, capacity: capacity})
+	if c.err != nil && ctx.Err() != nil {
+		return nil, errLost // it may still commit
+	}
 	return c.events, c.err
 }
 
 func (w *simWorker) Claimed(ctx context.Context, claimID string) ([]Event, error) {
-	c := w.do(ctx, &simCall{kind: simClaimed, attempt: claimID})
+	c := w.do(ctx, &simCall{kind: simClaimed, claimID: claimID})
 	return c.events, c.err
 }
 
@@ -144,7 +146,7 @@ func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) ([]Outcome, 
 }
 
 func (w *simWorker) Release(ctx context.Context, claimIDs []string) (int, error) {
-	c := w.do(ctx, &simCall{kind: simRelease, attempts: claimIDs})
+	c := w.do(ctx, &simCall{kind: simRelease, claimIDs: claimIDs})
 	return c.n, c.err
 }
 

@@ -6,80 +6,63 @@ import (
 	"time"
 )
 
-// ErrReplyLost says that a statement may or may not have been committed: the
-// connection broke before the database's answer was complete.
+// ErrReplyLost means that a statement may or may not have been committed, since the connection broke before
+// the database's reply was complete.
 var ErrReplyLost = errors.New("the database's reply was lost")
 
-// ErrRejected says that the database has refused a write because of its values
-// (SQLSTATE class 22 or 23). Repeating it unchanged is of no use.
-var ErrRejected = errors.New("the database refused the values")
+// ErrRejected means that the database rejected a write because of its values (SQLSTATE class 22 or 23).
+// Repeating it unchanged cannot succeed.
+var ErrRejected = errors.New("the database rejected the values")
 
-// ErrDenied says that the database has refused a write for a reason that lies
-// neither in its values nor in the connection: a missing privilege, a trigger of
-// somebody's. Nothing was written, and it may pass for one row and not for another.
+// ErrDenied means that the database denied a write for a reason that lies neither in its values nor in the
+// connection: a missing privilege, or a trigger of the database's owner. Nothing was written, and
+// another row may be accepted.
 var ErrDenied = errors.New("the database denied the write")
 
-// Store is the database as the dispatcher sees it. Every method is one
-// statement, atomic, on the database's clock.
+// Store is the database as the dispatcher uses it. Each method is one statement, atomic, on the
+// database's clock, and returns soon after ctx ends, even while the network is dead.
 type Store interface {
-	// Claim leases the due events that fit into the lanes, under the name
-	// claimID, and returns them with the endpoint their channel had in that
-	// instant. Documents stay pending; the others are 'sending' once it returns.
-	// Nil error: committed. ErrReplyLost: perhaps committed; ask Claimed.
-	// Any other error: nothing was claimed.
-	Claim(ctx context.Context, claimID string, lanes []Lane) ([]Event, error)
+	// Claim leases the due events that fit into the capacity of each lane, under the name claimID,
+	// and returns them with the endpoint that their channel had in that instant. Events that are
+	// delivered at least once stay pending; the others are 'sending' when it returns.
+	// Nil: committed. ErrReplyLost: perhaps committed, see Claimed. Any other error: nothing was
+	// claimed.
+	Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error)
 
-	// Claimed returns the events that are held under claimID, on a fresh
-	// connection. No event and a nil error: nothing is, or nothing is yet.
+	// Claimed returns the events that are leased under claimID, read on a fresh connection. No event
+	// and a nil error: there are none, or the claim has not committed yet.
 	Claimed(ctx context.Context, claimID string) ([]Event, error)
 
-	// Record writes outcomes, but for those whose rows somebody else's transaction
-	// locks: these it returns. An outcome whose event is no longer held under its
-	// attempt changes nothing and is no error: it was recorded before, or the
-	// attempt was disowned. So it may be repeated. ErrRejected and ErrDenied: none
-	// was written.
+	// Record writes outcomes and returns those whose rows are locked by another transaction. An
+	// outcome whose event is no longer leased under its claim changes nothing and is no error: it was
+	// recorded before, or the lease was lost. So it may be repeated. ErrRejected and ErrDenied: no
+	// outcome was written. Any other error: perhaps written.
 	Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error)
 
-	// Release returns to pending whatever is held under these attempts.
+	// Release returns to pending the events that are leased under these claims.
 	Release(ctx context.Context, claimIDs []string) (events int, err error)
 
-	// ExpireLeases ends the leases that have run out: documents are due again, one-attempt
-	// events become failed.
+	// ExpireLeases ends the leases that are over: events that are delivered at least once are due
+	// again, the others become failed.
 	ExpireLeases(ctx context.Context) (events int, err error)
 
-	// Skip finishes the pending one-attempt events of channels that are off.
+	// Skip finishes the pending events of channels that are off, except those that are delivered at
+	// least once.
 	Skip(ctx context.Context) (events int, err error)
 
 	// Prune deletes finished events that are older than this.
 	Prune(ctx context.Context, olderThan time.Duration) (events int, err error)
 
-	// Problems names the channels that are on but cannot be called as configured.
+	// Problems returns, by channel, why a channel that is on cannot be called as it is configured.
 	Problems(ctx context.Context) (map[string]string, error)
 }
 
-// Lane is what one channel's share of this worker is at the moment of a claim.
-type Lane struct {
-	Channel  string
-	Busy     int   // slots in use, less those that will be free in a moment
-	Retrying int   // events held that had been claimed before
-	GivenUp  bool  // no more documents are tried again before the next success or cycle
-	Room     int64 // bytes of facts: no event is taken behind so many; 0 means no limit, below 0 no room
-	Floor    Floor // fresh events up to here need not be looked at
-}
-
-// Floor is a place in the order in which a lane's fresh events are claimed. The
-// zero value is before all of them.
-type Floor struct {
-	DueAt string // as Event.DueAt
-	ID    int64
-}
-
-// Sender makes one HTTP attempt. It returns within its own time limit, never
-// panics, and makes no second attempt.
-type Sender interface {
-	// Check says why a request to this URL with this token could not even be
-	// made; nil if it could. The text shows neither the path nor the token.
-	Check(url, token string) error
-	// Send makes the attempt. The Result says all, errors included.
-	Send(ctx context.Context, req Request) Result
+// Capacity is what one lane of this worker may claim.
+type Capacity struct {
+	Channel       string
+	InFlight      int    // slots in use, less those that will be free before the claim returns
+	Retrying      int    // events in slots, or waiting for one, that had been claimed before
+	RetriesPaused bool   // claim no retries before the next success or cycle
+	ByteBudget    int64  // claim no event behind so many bytes of data; 0: no limit, below 0: claim nothing
+	Cursor        Cursor // claim only fresh events behind it
 }

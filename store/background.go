@@ -3,53 +3,95 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 )
 
-// sweepBatch bounds what one statement locks.
-const sweepBatch = 2000
+// backgroundBatch bounds what one statement locks.
+const backgroundBatch = 2000
 
-// unhurried is how long one rests after a batch that nobody waits for, as a multiple
-// of what the batch took: on two cores it then costs a drain beside it a tenth.
+// unhurried is the rest after a batch of a long clean-up, as a multiple of what the batch took: on two
+// cores it then costs a drain beside it a tenth.
 const unhurried = 4
 
-// ExpireLeases ends the leases that have run out. A document is due again at once; of
-// a one-attempt event nobody knows whether its POST has arrived, so it fails.
-func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
-	return s.repeat(ctx, "sweep leases", 0, `
-		with swept as (
-		  update webhook.outbox o
-		     set status       = case o.status when 'sending' then 'failed' else 'pending' end,
-		         finished_at  = case o.status when 'sending' then clock_timestamp() end,
-		         due_at       = case o.status when 'sending' then o.due_at else clock_timestamp() end,
-		         leased_until = null,
-		         http_status  = null,
-		         response     = null,
-		         error        = 'interrupted: outcome unknown'
-		    from (select id from webhook.outbox
-		           where leased_until < clock_timestamp() and leased_until is not null
-		           limit $1 for update skip locked) dead
-		   where o.id = dead.id
-		  returning o.id, o.status, o.http_status, o.error
-		), failure as (
-		  select id, http_status, error from swept where status = 'pending'
-		)`+recordRuns+`
-		select count(*) from swept`)
+// Release returns to pending what is leased under these claims. Their replies were lost, so none of
+// their rows was sent.
+func (s *Store) Release(ctx context.Context, claimIDs []string) (int, error) {
+	return s.count(ctx, "release claims", `
+		-- $1 claim ids
+		with released as (
+		  update webhook.outbox
+		     set status = 'pending', leased_until = null
+		   where claim_id = any ($1) and leased_until is not null
+		  returning id
+		)
+		select count(*) from released`, pq.Array(claimIDs))
 }
 
-// Skip finishes the pending one-attempt events of channels that are off, without haste. Like a
-// claim it holds the switches in share mode, so that none is skipped after its
-// channel was turned on; see claimSQL.
+// ExpireLeases ends the leases that are over. An event that is delivered at least once is due again at
+// once; of the others it is unknown whether their POST arrived, so they fail. The runs are kept as in
+// recordSQL.
+func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
+	return s.repeat(ctx, "expire leases", 0, `
+		-- $1 rows at most
+		with expired as (
+		  update webhook.outbox o
+		     set status       = case when o.at_least_once then 'pending' else 'failed' end,
+		         finished_at  = case when o.at_least_once then null else clock_timestamp() end,
+		         due_at       = case when o.at_least_once then clock_timestamp() else o.due_at end,
+		         leased_until = null,
+		         http_status  = null,
+		         failure      = 'interrupted',
+		         received     = 'maybe',
+		         error        = 'interrupted: outcome unknown',
+		         response     = null
+		    from (select id from webhook.outbox
+		           where leased_until < clock_timestamp() and leased_until is not null
+		           limit $1 for update skip locked) over
+		   where o.id = over.id
+		  returning o.id, o.at_least_once, o.failure, o.received, o.error
+		), newest as (
+		  select e.*, a.run, a.failure = e.failure and a.http_status is null and a.error is not distinct from e.error as same
+		    from expired e
+		    left join lateral (select run, failure, http_status, error from webhook.attempts
+		                        where outbox_id = e.id order by run desc limit 1) a on true
+		   where e.at_least_once
+		), longer as (
+		  update webhook.attempts a
+		     set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received
+		    from newest n
+		   where a.outbox_id = n.id and a.run = n.run and n.same
+		), dropped as (
+		  delete from webhook.attempts a
+		   using newest n
+		   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 99
+		), begun as (
+		  insert into webhook.attempts (outbox_id, run, failure, received, error, first_at, last_at)
+		  select id, coalesce(run, 0) + 1, failure, received, error, clock_timestamp(), clock_timestamp()
+		    from newest
+		   where same is not true
+		)
+		select count(*) from expired`)
+}
+
+// Skip finishes the pending events of channels that are off, except where they are delivered at least
+// once, and without haste. Like a claim it locks the switches in share mode, so that no event is skipped
+// after its channel was turned on; see claimSQL.
 func (s *Store) Skip(ctx context.Context) (int, error) {
-	return s.repeat(ctx, "skip", unhurried, `
+	return s.repeat(ctx, "skip events", unhurried, `
+		-- $1 rows at most
 		with off as (
 		  select p.id
 		    from webhook.channels c
 		   cross join webhook.settings s
 		   cross join lateral (
-		         select id from webhook.outbox o
-		          where o.event = c.event and o.status = 'pending' and o.leased_until is null and `+turn+` > 0
-		          order by `+turn+`, o.due_at, o.id limit $1 for update skip locked) p
-		   where not c.enabled and not s.offline_mode and c.name <> 'documents'
+		         select o.id from webhook.outbox o
+		          where o.event = c.event and o.status = 'pending' and o.leased_until is null
+		            and case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end > 0
+		          order by case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end, o.due_at, o.id
+		          limit $1 for update skip locked) p
+		   where not c.enabled and not c.at_least_once and not s.offline_mode
 		     for share of s, c skip locked
 		), skipped as (
 		  update webhook.outbox o
@@ -63,18 +105,17 @@ func (s *Store) Skip(ctx context.Context) (int, error) {
 
 // Prune deletes finished events that are older than this, without haste.
 func (s *Store) Prune(ctx context.Context, olderThan time.Duration) (int, error) {
-	return s.repeat(ctx, "prune", unhurried, `select webhook.prune($2 * interval '1 second', $1)`, olderThan.Seconds())
+	return s.repeat(ctx, "prune events", unhurried, `select webhook.prune($2 * interval '1 second', $1)`, olderThan.Seconds())
 }
 
-// repeat runs a statement whose $1 bounds its rows until it finds fewer: what
-// is written meanwhile waits for the next cycle. After each it rests for so many
-// times as long as the statement took.
+// repeat runs a statement whose $1 bounds its rows until it finds fewer: what is written meanwhile waits
+// for the next cycle. After each it rests for so many times as long as the statement took.
 func (s *Store) repeat(ctx context.Context, doing string, rest float64, query string, args ...any) (int, error) {
 	for total := 0; ; {
 		began := time.Now()
-		n, err := s.count(ctx, doing, query, append([]any{sweepBatch}, args...)...)
+		n, err := s.count(ctx, doing, query, append([]any{backgroundBatch}, args...)...)
 		total += n
-		if err != nil || n < sweepBatch {
+		if err != nil || n < backgroundBatch {
 			return total, err
 		}
 		select {
@@ -85,10 +126,11 @@ func (s *Store) repeat(ctx context.Context, doing string, rest float64, query st
 	}
 }
 
-// count runs a statement that returns how many rows it changed. All of them may
-// be repeated by database/sql after a lost reply: they change a row once.
+// count runs a statement that returns how many rows it changed. Each may be run again after a lost reply:
+// it changes a row once.
 func (s *Store) count(ctx context.Context, doing, query string, args ...any) (n int, err error) {
-	if err := s.db.GetContext(ctx, &n, query, args...); err != nil {
+	err = s.lookUps(ctx, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &n, query, args...) })
+	if err != nil {
 		return 0, s.failed(doing, err)
 	}
 	return n, nil

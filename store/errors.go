@@ -1,32 +1,23 @@
 package store
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/lib/pq"
-
 	"github.com/lib/pq/pqerror"
 
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// rolledBack says whether the server itself has reported that the statement
-// failed and changed nothing. A session that was ended is no such report:
-// pg_terminate_backend may strike after the commit. Severities come translated
-// from some servers, so the SQLSTATE counts too.
-func rolledBack(err error) bool {
-	var pe *pq.Error
-	if !errors.As(err, &pe) || pe.Severity == pqerror.SeverityFatal || pe.Severity == pqerror.SeverityPanic {
-		return false
-	}
-	c := code(err)
-	return !strings.HasPrefix(c, "08") && !strings.HasPrefix(c, "57P")
-}
+// This file is the one place where SQLSTATEs are interpreted.
 
-// code is the SQLSTATE that the server has reported, or "".
+// code is the SQLSTATE that the server reported, or "".
 func code(err error) string {
 	var pe *pq.Error
 	if errors.As(err, &pe) {
@@ -35,66 +26,78 @@ func code(err error) string {
 	return ""
 }
 
-// refused: the values are at fault (data exception, integrity violation).
-func refused(err error) bool {
+// class reports whether the server reported a SQLSTATE of one of these classes.
+func class(err error, classes ...string) bool {
 	c := code(err)
-	return len(c) == 5 && (c[:2] == "22" || c[:2] == "23")
+	return len(c) == 5 && slices.Contains(classes, c[:2])
 }
 
-// denied: rights or a rule of the database's owner are at fault (42, access rule
-// violation; P0, an exception of PL/pgSQL; 2F and 38, of another function).
-func denied(err error) bool {
-	c := code(err)
-	return len(c) == 5 && (c[:2] == "42" || c[:2] == "P0" || c[:2] == "2F" || c[:2] == "38")
-}
-
-// conflicting: another transaction was quicker; the same statement may well
-// succeed now. 23505 is the unique index that keeps two attempts of one
-// document apart.
-func conflicting(err error) bool {
-	switch code(err) {
-	case "23505", "40001", "40P01", "55P03":
-		return true
+// rolledBack reports whether the server itself reported that the statement failed and changed nothing.
+// The end of a session is no such report: pg_terminate_backend may come after the commit. Severities are
+// translated by some servers, so the SQLSTATE counts too.
+func rolledBack(err error) bool {
+	var pe *pq.Error
+	if !errors.As(err, &pe) || pe.Severity == pqerror.SeverityFatal || pe.Severity == pqerror.SeverityPanic {
+		return false
 	}
-	return false
+	return !class(err, "08") && !strings.HasPrefix(code(err), "57P")
 }
 
-// failed wraps an error for the dispatcher. After a failover a connection to
-// the old primary is of no use, and the pool would keep it: it is emptied.
+// rejected: the values are at fault (data exception, integrity violation).
+func rejected(err error) bool { return class(err, "22", "23") }
+
+// denied: privileges or a rule of the database's owner are at fault (42, access rule violation; P0, an
+// exception of PL/pgSQL; 2F and 38, of another function).
+func denied(err error) bool { return class(err, "42", "P0", "2F", "38") }
+
+// conflicting: another transaction was quicker, and the same statement may succeed now. 23505 is the
+// unique index that keeps two attempts of one document apart; 40001 and 40P01 are a serialization
+// failure and a deadlock.
+func conflicting(err error) bool {
+	return slices.Contains([]string{"23505", "40001", "40P01"}, code(err)) || lockTimedOut(err)
+}
+
+// lockTimedOut: a row was locked for longer than lock_timeout.
+func lockTimedOut(err error) bool { return code(err) == "55P03" }
+
+// readOnly: the session is on a server that accepts no writes.
+func readOnly(err error) bool { return code(err) == "25006" }
+
+// connectionLost: the connection was closed, perhaps long ago; the server did not report why.
+func connectionLost(err error) bool {
+	return errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn)
+}
+
+// failed wraps an error for the dispatcher. After a failover a connection to the old primary is of no
+// use, and the pool would keep it: it is emptied.
 func (s *Store) failed(doing string, err error) error {
-	if code(err) == "25006" {
+	switch {
+	case readOnly(err):
 		s.dropIdle()
 		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
-	}
-	if refused(err) {
+	case rejected(err):
 		err = fmt.Errorf("%w: %w", outbox.ErrRejected, err)
-	}
-	if denied(err) {
+	case denied(err):
 		err = fmt.Errorf("%w: %w", outbox.ErrDenied, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// Transient reports whether waiting can help: the server could not be reached, or
-// it cannot serve now (starting up, shutting down, out of connections, a lock, a
-// standby). Not so a wrong password, a missing database or privilege, or a schema
-// that this program cannot work with.
+// Transient reports whether waiting can help: the server could not be reached, or it cannot serve now
+// (starting up, shutting down, out of connections, a lock, a standby). It cannot with a wrong password, a
+// missing database or privilege, or a schema that this program cannot work with.
 func Transient(err error) bool {
-	if errors.Is(err, ErrSchema) {
+	switch {
+	case errors.Is(err, ErrSchema):
 		return false
-	}
-	c := code(err)
-	if len(c) != 5 {
+	case code(err) == "":
 		return true // no answer of the server
 	}
-	switch c[:2] {
-	case "08", "40", "53", "57": // connection, rollback, resources, operator
-		return true
-	}
-	return c == "55P03" || c == "25006" // lock not available, read-only transaction
+	// 08 is the connection, 40 a rollback, 53 resources, 57 an operator
+	return class(err, "08", "40", "53", "57") || lockTimedOut(err) || readOnly(err)
 }
 
-// dropIdle closes the pooled connections that nobody uses now.
+// dropIdle closes the pooled connections that are not in use.
 func (s *Store) dropIdle() {
 	s.db.SetMaxIdleConns(0)
 	s.db.SetMaxIdleConns(maxConnections)

@@ -11,9 +11,9 @@ import (
 	"github.com/lib/pq/pqerror"
 )
 
-// Whatever else comes leaves it open whether a statement was committed: then a
-// claim must be looked up, not taken for failed.
-func TestOnlyTheServersReportOfAFailedStatementMeansRolledBack(t *testing.T) {
+// Any other error leaves open whether a statement was committed: then a claim must be looked up, not
+// treated as failed.
+func TestErrors_OnlyTheServersReportMeansRolledBack(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error

@@ -2,134 +2,140 @@ package store
 
 import (
 	"context"
-	"errors"
+	"database/sql"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 )
 
-// ErrSchema says that the database does not have the schema of this binary.
-var ErrSchema = errors.New("schema")
+// A transaction of a migration waits two seconds at most for a lock, so that the
+// application's transactions never queue behind it for longer, and is repeated a
+// second later.
+const (
+	migrateTries = 60
+	migratePause = time.Second
+)
 
-// lockTries is how often a step that met a lock is repeated, a second apart.
-const lockTries = 60
+// beginMigration is the first message of each transaction. The lock is awaited
+// before anything is read, since a statement does not see what was committed
+// while it waited.
+const beginMigration = `
+	set local search_path = pg_catalog, pg_temp;
+	set local standard_conforming_strings = on;
+	set local statement_timeout = 0;
+	set local lock_timeout = '2s';
+	select pg_advisory_xact_lock(hashtext('webhook.schema'))`
 
-var versionLine = regexp.MustCompile(`(?m)^-- .*Schema version (\d+)\.$`)
-
-// SchemaVersion is the version of a schema.sql, from its first line.
-func SchemaVersion(schema string) (int, error) {
-	m := versionLine.FindStringSubmatch(schema)
-	if m == nil {
-		return 0, fmt.Errorf("%w: schema.sql does not say its version in its first line", ErrSchema)
+// Migrate brings the database to the schema of this binary: a new one by
+// schema.sql, an older one by each upgrade that it lacks, each file in a
+// transaction of its own. It returns the files that were applied; with an error,
+// those before it. A database that lacks nothing is only read.
+func Migrate(ctx context.Context, db *sqlx.DB, schema Schema) (applied []string, err error) {
+	upgrades, err := schema.upgrades()
+	if err != nil {
+		return nil, err
 	}
-	return strconv.Atoi(m[1])
+	have, err := readVersions(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for have.newest() <= len(upgrades) { // the newest version is one more than there are files
+		file, err := repeatLocked(ctx, func() (string, error) { return applyNext(ctx, db, schema.Present, upgrades) })
+		if err != nil {
+			return applied, err
+		}
+		if file == "" {
+			return applied, nil // another migration was first
+		}
+		applied = append(applied, file)
+		if have, err = readVersions(ctx, db); err != nil {
+			return applied, err
+		}
+	}
+	return applied, have.check(upgrades)
 }
 
-// CheckSchema returns nil if the database has exactly this schema, and an error
-// that says what to do (ErrSchema) if not.
-func CheckSchema(ctx context.Context, db *sqlx.DB, schema string) error {
-	want, err := SchemaVersion(schema)
+// repeatLocked repeats a transaction that met a lock.
+func repeatLocked(ctx context.Context, apply func() (string, error)) (file string, err error) {
+	for try := 1; ; try++ {
+		file, err = apply()
+		if c := code(err); c != "55P03" && c != "40P01" || try == migrateTries {
+			return file, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(migratePause):
+		}
+	}
+}
+
+// applyNext applies the next file that the database lacks and returns its name;
+// "" if there is none.
+func applyNext(ctx context.Context, db *sqlx.DB, present string, upgrades []upgrade) (file string, err error) {
+	tx, err := db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
+		return "", fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, beginMigration); err != nil {
+		return "", fmt.Errorf("wait for another migration: %w", err)
+	}
+	have, err := readVersions(ctx, tx)
+	if err != nil {
+		return "", err
+	}
+	switch newest := have.newest(); {
+	case newest == 0:
+		file, err = "schema.sql", create(ctx, tx, present, upgrades)
+	case newest <= len(upgrades):
+		if err := have.check(upgrades); err != nil {
+			return "", err
+		}
+		next := upgrades[newest-1]
+		file, err = next.file, next.apply(ctx, tx)
+	default:
+		return "", nil
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	return file, nil
+}
+
+// endOfGuard ends the statement of schema.sql that refuses unsuitable databases.
+const endOfGuard = "\n$guard$;\n"
+
+// create makes the schema of a new database. The guard goes first, in a message
+// of its own: the rest can be neither parsed by an old server nor converted to
+// another encoding. The versions get the checksums of the files that schema.sql
+// stands for.
+func create(ctx context.Context, tx *sqlx.Tx, present string, upgrades []upgrade) error {
+	guard, rest, _ := strings.Cut(present, endOfGuard)
+	if _, err := tx.ExecContext(ctx, guard+endOfGuard); err != nil {
 		return err
 	}
-	have, err := stamp(ctx, db)
-	switch {
-	case err != nil:
+	if _, err := tx.ExecContext(ctx, rest); err != nil {
 		return err
-	case have == 0:
-		return fmt.Errorf("%w: this database has no (complete) webhook schema; run: webhooks migrate", ErrSchema)
-	case have < want:
-		return fmt.Errorf("%w: this database has version %d and this binary needs %d; run: webhooks migrate", ErrSchema, have, want)
-	case have > want:
-		return newer(have, want)
+	}
+	for _, u := range upgrades {
+		if _, err := tx.ExecContext(ctx, `update webhook.schema_versions set checksum = $2 where version = $1`, u.version, u.checksum); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// Migrate applies schema.sql step by step. An up-to-date database is only read;
-// a newer one is refused. It reports whether anything was applied.
-func Migrate(ctx context.Context, db *sqlx.DB, schema string) (applied bool, err error) {
-	want, err := SchemaVersion(schema)
-	if err != nil {
-		return false, err
-	}
-	have, err := stamp(ctx, db)
-	switch {
-	case err != nil:
-		return false, err
-	case have == want:
-		return false, nil
-	case have > want:
-		return false, newer(have, want)
-	}
-	for i, step := range steps(schema) {
-		if err := applyStep(ctx, db, step); err != nil {
-			return false, fmt.Errorf("schema.sql, step %d: %w", i, err)
-		}
-	}
-	return true, nil
-}
-
-func newer(have, want int) error {
-	return fmt.Errorf("%w: this database has version %d, newer than the %d this binary knows; use the newer binary", ErrSchema, have, want)
-}
-
-// stamp reads the version of the database; 0 where there is none.
-func stamp(ctx context.Context, db *sqlx.DB) (version int, err error) {
-	var exists bool
-	if err := db.GetContext(ctx, &exists, `select to_regprocedure('webhook.schema_version()') is not null`); err != nil {
-		return 0, fmt.Errorf("read the schema's version: %w", err)
-	}
-	if !exists {
-		return 0, nil
-	}
-	if err := db.GetContext(ctx, &version, `select webhook.schema_version()`); err != nil {
-		return 0, fmt.Errorf("read the schema's version: %w", err)
-	}
-	return version, nil
-}
-
-// steps cuts schema.sql where a line "-- Step N: …" begins. Each step is one statement.
-func steps(schema string) []string {
-	return strings.Split(schema, "\n-- Step ")[1:]
-}
-
-// applyStep runs a step in a transaction of its own, again and again while it
-// meets a lock. Each waits two seconds at most, so that the application's
-// transactions never queue behind it for longer.
-func applyStep(ctx context.Context, db *sqlx.DB, step string) error {
-	for try := 1; ; try++ {
-		err := runStep(ctx, db, "-- Step "+step)
-		if code(err) != "55P03" || try == lockTries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
-		}
-	}
-}
-
-func runStep(ctx context.Context, db *sqlx.DB, step string) error {
-	tx, err := db.BeginTxx(ctx, nil)
-	if err != nil {
+// apply runs an upgrade and records it.
+func (u upgrade) apply(ctx context.Context, tx *sqlx.Tx) error {
+	if _, err := tx.ExecContext(ctx, u.text); err != nil {
 		return err
 	}
-	defer tx.Rollback()
-	// Another migrate is waited for, without a limit until the step sets its own.
-	// The wait is a statement of its own: one that began before the wait would not
-	// see what the other has made.
-	if _, err := tx.ExecContext(ctx, `set local statement_timeout = 0; set local lock_timeout = 0;
-		select pg_advisory_xact_lock(hashtext('webhook.schema'))`); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, step); err != nil {
-		return err
-	}
-	return tx.Commit()
+	_, err := tx.ExecContext(ctx, `insert into webhook.schema_versions (version, min_worker, checksum) values ($1, $2, $3)`, u.version, u.minWorker, u.checksum)
+	return err
 }

@@ -2,187 +2,124 @@ package store
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// Record writes outcomes, each only where its event is still held under its
-// attempt. So a repetition after a lost reply changes nothing, and an attempt
-// that was disowned (swept, or claimed again since) cannot touch the row.
-//
-// The case is the attempt that holds the row, if any does, in a form that no
-// index serves: the rows are to be found by their ids, not by walking over
-// everything that was ever held (40 ms instead of 4 for a batch).
-//
-// The failures of documents are kept as runs, see recordRuns.
-//
-// A row that somebody locks for longer than the session's lock_timeout fails the
-// statement. Then, and for some seconds on, the rows that are free are written and
-// the others passed by, without any waiting.
+// skipLockedFor is how long rows that are locked are skipped without waiting, after one was.
+const skipLockedFor = 5 * time.Second
+
+// Record writes outcomes. A row that another transaction locks for longer than the session's
+// lock_timeout fails the statement. Then, and for some seconds, the rows that are free are written and
+// the others returned, without waiting.
 func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
-	if time.Now().Before(s.passLocksBy) {
+	s.record.mu.Lock()
+	defer s.record.mu.Unlock()
+	defer s.network.endWith(ctx)()
+	if time.Now().Before(s.skipLockedUntil) {
 		return s.recordUnlocked(ctx, outcomes)
 	}
-	statement, query := &s.record, recordSQL
-	if slices.ContainsFunc(outcomes, func(o outbox.Outcome) bool { return o.Verdict == outbox.Retry }) {
-		statement, query = &s.recordWithRuns, recordWithRunsSQL
+	err = s.recordOnce(ctx, outcomes)
+	if connectionLost(err) && ctx.Err() == nil { // it may have been lost long ago, and a repetition is harmless
+		s.record.drop()
+		err = s.recordOnce(ctx, outcomes)
 	}
-	err = statement.exec(ctx, s.db, query, outcomeArrays(outcomes)...)
-	if code(err) == "55P03" {
-		s.passLocksBy = time.Now().Add(passLocksFor)
+	if lockTimedOut(err) {
+		s.skipLockedUntil = time.Now().Add(skipLockedFor)
 		return s.recordUnlocked(ctx, outcomes)
 	}
-	if err != nil {
-		return nil, s.failed("record outcomes", err)
-	}
-	return nil, nil
+	return nil, s.notRecorded(err)
 }
 
-const passLocksFor = 5 * time.Second
-
-// recordUnlocked writes what is not locked and returns the rest.
-func (s *Store) recordUnlocked(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
-	var ids []int64
-	if err := s.db.SelectContext(ctx, &ids, recordUnlockedSQL, outcomeArrays(outcomes)...); err != nil {
-		return nil, s.failed("record outcomes", err)
+func (s *Store) recordOnce(ctx context.Context, outcomes []outbox.Outcome) error {
+	stmt, err := s.record.prepare(ctx, s.db, recordSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
+	if err == nil {
+		_, err = stmt.ExecContext(ctx, outcomeArrays(outcomes)...)
 	}
-	for _, o := range outcomes {
-		if slices.Contains(ids, o.EventID) {
-			locked = append(locked, o)
-		}
-	}
-	return locked, nil
-}
-
-// prepared is a statement that is planned once a connection. A plan costs as
-// much as recording twenty outcomes.
-type prepared struct {
-	mu   sync.Mutex
-	stmt *sqlx.Stmt
-}
-
-// exec may run the statement twice where a reply is lost: see outbox.Store.Record.
-func (p *prepared) exec(ctx context.Context, db *sqlx.DB, query string, args ...any) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stmt == nil {
-		stmt, err := db.PreparexContext(ctx, query)
-		if err != nil {
-			return err
-		}
-		p.stmt = stmt
-	}
-	_, err := p.stmt.ExecContext(ctx, args...)
 	return err
 }
 
-// close gives the statement up.
-func (p *prepared) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stmt != nil {
-		_ = p.stmt.Close()
-		p.stmt = nil
+// notRecorded wraps an error of the pinned connection, which is kept only if the values are at fault.
+func (s *Store) notRecorded(err error) error {
+	if err == nil {
+		return nil
 	}
+	if !rejected(err) && !denied(err) {
+		s.record.drop()
+	}
+	return s.failed("record outcomes", err)
 }
 
-const recordWithRunsSQL = `with recorded as (` + recordSQL + keepRuns + `
-		select count(*) from recorded`
-
-// recordUnlockedSQL ends with what is held under its attempt and was not to be had.
-const recordUnlockedSQL = `with free as (
-		  select o.id
-		    from unnest($1::bigint[], $2::uuid[]) as r (id, claim_id)
-		    join webhook.outbox o on o.id = r.id and ` + underItsAttempt + `
-		     for update of o skip locked
-		), recorded as (` + recordSQL + ` and o.id in (select id from free)` + keepRuns + `
-		select o.id
-		  from unnest($1::bigint[], $2::uuid[]) as r (id, claim_id)
-		  join webhook.outbox o on o.id = r.id and ` + underItsAttempt + `
-		 where o.id not in (select id from free)`
-
-// keepRuns ends a CTE recorded, of outcomes, and keeps those of them that failed.
-const keepRuns = `
-			returning o.id, r.verdict, o.http_status, o.error
-		), failure as (
-		  select id, http_status, error from recorded where verdict = 'retry' and error is not null
-		)` + recordRuns
-
-const underItsAttempt = `case when o.leased_until is not null then o.claim_id end = r.claim_id`
-
+// recordSQL writes each outcome only where its event is still leased under its claim. So a repetition
+// after a lost reply changes nothing, and a lease that was lost (expired, or claimed again since) leaves
+// the row as it is.
+//
+// The case yields the claim that holds the row, if any does, in a form that no index serves: the rows are
+// to be found by their ids, not by walking over everything that was ever leased (40 ms instead of 4 for a
+// batch).
+//
+// Attempts that leave their event pending are kept as runs in webhook.attempts: one with the same failure,
+// status and error as the attempt before it makes that run longer, else it begins a new run. Of the runs
+// of an event the first and the newest hundred are kept, so that a document that fails for months stays
+// small. The event's own row is locked by the statement, so two of these never race.
 const recordSQL = `
-		update webhook.outbox o
-		   set status       = case r.verdict when 'sent' then 'sent' when 'failed' then 'failed' else 'pending' end,
-		       due_at       = case r.verdict when 'retry' then ` + nextMark + ` else o.due_at end,
-		       leased_until = null,
-		       finished_at  = case when r.verdict in ('sent', 'failed') then clock_timestamp() end,
-		       synced_at    = case when r.verdict = 'sent' and o.event = 'document.exported' then clock_timestamp() end,
-		       http_status  = case r.verdict when 'released' then o.http_status else nullif(r.http_status, 0) end,
-		       error        = case r.verdict when 'released' then o.error       else nullif(r.error, '')      end,
-		       response     = case r.verdict when 'released' then o.response    else nullif(r.response, '')   end
-		  from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[])
-		       as r (id, claim_id, verdict, http_status, error, response)
-		 where o.id = r.id and ` + underItsAttempt
+-- by outcome: $1 id, $2 claim id, $3 verdict (sent, failed, retry, released), $4 HTTP status (0: none),
+-- $5 failure, $6 received, $7 error, $8 response ('': none)
+with recorded as (
+  update webhook.outbox o
+     set status       = case r.verdict when 'sent' then 'sent' when 'failed' then 'failed' else 'pending' end,
+         due_at       = case r.verdict when 'retry' -- the next multiple of ten seconds
+                                       then to_timestamp(floor(extract(epoch from clock_timestamp()) / 10) * 10 + 10) else o.due_at end,
+         leased_until = null,
+         finished_at  = case when r.verdict in ('sent', 'failed') then clock_timestamp() end,
+         synced_at    = case when r.verdict = 'sent' and o.event = 'document.exported' then clock_timestamp() end,
+         http_status  = case r.verdict when 'released' then o.http_status else nullif(r.http_status, 0) end,
+         failure      = case r.verdict when 'released' then o.failure     else nullif(r.failure, '')    end,
+         received     = case r.verdict when 'released' then o.received    else nullif(r.received, '')   end,
+         error        = case r.verdict when 'released' then o.error       else nullif(r.error, '')      end,
+         response     = case r.verdict when 'released' then o.response    else nullif(r.response, '')   end
+    from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[])
+         as r (id, claim_id, verdict, http_status, failure, received, error, response)
+   where o.id = r.id and case when o.leased_until is not null then o.claim_id end = r.claim_id
+  returning o.id, r.verdict, o.http_status, o.failure, o.received, o.error
+), newest as (
+  select f.*, a.run,
+         a.failure = f.failure and a.http_status is not distinct from f.http_status and a.error is not distinct from f.error as same
+    from recorded f
+    left join lateral (select run, failure, http_status, error from webhook.attempts
+                        where outbox_id = f.id order by run desc limit 1) a on true
+   where f.verdict = 'retry' and f.failure is not null
+), longer as (
+  update webhook.attempts a
+     set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received
+    from newest n
+   where a.outbox_id = n.id and a.run = n.run and n.same
+), dropped as (
+  delete from webhook.attempts a
+   using newest n
+   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 99
+), begun as (
+  insert into webhook.attempts (outbox_id, run, http_status, failure, received, error, first_at, last_at)
+  select id, coalesce(run, 0) + 1, http_status, failure, received, error, clock_timestamp(), clock_timestamp()
+    from newest
+   where same is not true
+)
+select count(*) from recorded`
 
-// nextMark is the next multiple of ten seconds on the database's clock.
-const nextMark = `to_timestamp(floor(extract(epoch from clock_timestamp()) / 10) * 10 + 10)`
-
-// recordRuns follows a CTE failure (id, http_status, error): attempts that left
-// their event pending. One that met the same as the attempt before it makes that
-// run longer, else it begins a new run. Of the runs of an event the first and the
-// newest hundred are kept, so that a document that fails for months stays small.
-// The event's own row is locked by the statement, so no two of these race.
-const recordRuns = `, newest as (
-		  select f.id, f.http_status, f.error, a.run, a.error = f.error and a.http_status is not distinct from f.http_status as same
-		    from failure f
-		    left join lateral (select run, http_status, error from webhook.attempts
-		                        where outbox_id = f.id order by run desc limit 1) a on true
-		), longer as (
-		  update webhook.attempts a
-		     set attempts = a.attempts + 1, last_at = clock_timestamp()
-		    from newest n
-		   where a.outbox_id = n.id and a.run = n.run and n.same
-		), dropped as (
-		  delete from webhook.attempts a
-		   using newest n
-		   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 99
-		), begun as (
-		  insert into webhook.attempts (outbox_id, run, http_status, error, first_at, last_at)
-		  select id, coalesce(run, 0) + 1, http_status, error, clock_timestamp(), clock_timestamp()
-		    from newest
-		   where same is not true
-		)`
-
-// outcomeArrays are the statements' parameters.
+// outcomeArrays are the parameters of recordSQL and recordUnlockedSQL.
 func outcomeArrays(outcomes []outbox.Outcome) []any {
-	var ids, statuses []int64
-	var attempts, verdicts, errors, responses []string
-	for _, o := range outcomes {
-		ids = append(ids, o.EventID)
-		attempts = append(attempts, o.ClaimID)
-		verdicts = append(verdicts, string(o.Verdict))
-		statuses = append(statuses, int64(o.Result.Status))
-		errors = append(errors, o.Result.Error)
-		responses = append(responses, o.Result.Response)
+	n := len(outcomes)
+	ids, statuses := make([]int64, n), make([]int64, n)
+	claims, verdicts, failures := make([]string, n), make([]string, n), make([]string, n)
+	received, errors, responses := make([]string, n), make([]string, n), make([]string, n)
+	for i, o := range outcomes {
+		ids[i], claims[i], verdicts[i] = o.EventID, o.ClaimID, string(o.Verdict)
+		statuses[i], failures[i], received[i] = int64(o.Result.Status), string(o.Result.Failure), string(o.Result.Received)
+		errors[i], responses[i] = o.Result.Error, o.Result.Response
 	}
-	return []any{pq.Array(ids), pq.Array(attempts), pq.Array(verdicts), pq.Array(statuses), pq.Array(errors), pq.Array(responses)}
-}
-
-// Release returns to pending whatever is held under these attempts: rows of a
-// claim that this worker never learned of, so that none of them was sent.
-func (s *Store) Release(ctx context.Context, claimIDs []string) (int, error) {
-	return s.count(ctx, "give back", `
-		with given_back as (
-		  update webhook.outbox
-		     set status = 'pending', leased_until = null
-		   where claim_id = any ($1) and leased_until is not null
-		  returning id
-		)
-		select count(*) from given_back`, pq.Array(claimIDs))
+	return []any{pq.Array(ids), pq.Array(claims), pq.Array(verdicts), pq.Array(statuses),
+		pq.Array(failures), pq.Array(received), pq.Array(errors), pq.Array(responses)}
 }

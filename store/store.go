@@ -1,13 +1,12 @@
-// Package store is the SQL of the worker. Each method of Store is one statement
-// beside the words that explain its locks; every time in it is the database's
-// clock_timestamp(). The promises are those of outbox.Store.
+// Package store is the SQL of the worker. Each method of Store is one statement beside the words that
+// explain its locks; every time in it is the database's clock_timestamp(). The promises are those of
+// outbox.Store.
 package store
 
 import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -15,40 +14,37 @@ import (
 
 // Store is the database of one worker.
 type Store struct {
-	db     *sqlx.DB
-	worker string // host and process, for claimed_by
-	lease  time.Duration
+	db      *sqlx.DB
+	network *network
+	worker  string // host and process, for claimed_by
+	lease   time.Duration
 
-	claiming  sync.Mutex // held by the one claim that may run at a time
-	claimConn *sqlx.Conn // pinned; nil until the first claim, and after a failed one
-	claim     *sqlx.Stmt // prepared on it
-
-	record, recordWithRuns prepared  // on the pool
-	passLocksBy            time.Time // see Record, which is called by one goroutine
+	claim           pinned // one claim at a time
+	record          pinned
+	skipLockedUntil time.Time // see Record
 }
 
-// New is the database as a worker sees it. A claim lasts for lease.
+// New is the database as a worker uses it, over a pool that Open returned. A claim lasts for lease.
 func New(db *sqlx.DB, lease time.Duration) *Store {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown-host"
 	}
-	return &Store{db: db, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease}
+	return &Store{db: db, network: networkOf(db), worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease}
 }
 
-// Close gives the pinned connection back; the pool itself is the caller's.
+// Close closes the pinned connections; the pool itself is the caller's.
 func (s *Store) Close() {
-	s.claiming.Lock()
-	defer s.claiming.Unlock()
-	if s.claim != nil {
-		s.closeClaim()
+	for _, p := range []*pinned{&s.claim, &s.record} {
+		p.mu.Lock()
+		p.drop()
+		p.mu.Unlock()
 	}
-	s.record.close()
-	s.recordWithRuns.close()
 }
 
-// Problems names the channels that are on but cannot be called as configured.
+// Problems returns why channels that are on cannot be called as they are configured.
 func (s *Store) Problems(ctx context.Context) (map[string]string, error) {
+	defer s.network.endWith(ctx)()
 	rows := []struct{ Channel, Problem string }{}
 	err := s.db.SelectContext(ctx, &rows, `
 		select c.name as channel, webhook.channel_problem(c, s) as problem

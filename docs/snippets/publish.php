@@ -11,9 +11,9 @@ $db = new PDO(
 $db->beginTransaction();
 try {
     $db->prepare("update documents set status = 'Export', total_amount = ? where id = ?")->execute(['12500.00', 42]);
-    $db->prepare("select webhook.publish('document.exported', document_facts(?))")->execute([42]);
+    $db->prepare("select webhook.publish('document.exported', document_data(?))")->execute([42]);
 
-    $facts = [
+    $entry = [
         'action' => 'document_status_changed',
         'entity_type' => 'document',
         'entity_id' => 42,
@@ -25,9 +25,9 @@ try {
         'insert into audit (action, entity_type, entity_id, "user", details, ip_address)
          values (?, ?, ?, ?, ?, ?) returning audit_id, utc(logged_at) as logged_at'
     );
-    $insert->execute(array_values($facts));
-    $facts += $insert->fetch(PDO::FETCH_ASSOC);
-    $db->prepare("select webhook.publish('audit.log', cast(? as json))")->execute([json_encode($facts, JSON_THROW_ON_ERROR)]);
+    $insert->execute(array_values($entry));
+    $entry += $insert->fetch(PDO::FETCH_ASSOC);
+    $db->prepare("select webhook.publish('audit.log', cast(? as json))")->execute([json_encode($entry, JSON_THROW_ON_ERROR)]);
     $db->commit();
 } catch (Throwable $error) {
     if ($db->inTransaction()) {

@@ -9,9 +9,9 @@ with psycopg.connect(os.environ["DATABASE_URL"]) as conn:  # commits at the end,
         "update documents set status = 'Export', total_amount = %s where id = %s",
         (Decimal("12500.00"), 42),
     )
-    conn.execute("select webhook.publish('document.exported', document_facts(%s))", (42,))
+    conn.execute("select webhook.publish('document.exported', document_data(%s))", (42,))
 
-    facts = {
+    entry = {
         "action": "document_status_changed",
         "entity_type": "document",
         "entity_id": 42,
@@ -19,10 +19,10 @@ with psycopg.connect(os.environ["DATABASE_URL"]) as conn:  # commits at the end,
         "details": 'Status changed from "Approved" to "Export"',
         "ip_address": "192.168.1.10",
     }
-    facts["audit_id"], facts["logged_at"] = conn.execute(
+    entry["audit_id"], entry["logged_at"] = conn.execute(
         """insert into audit (action, entity_type, entity_id, "user", details, ip_address)
            values (%(action)s, %(entity_type)s, %(entity_id)s, %(user)s, %(details)s, %(ip_address)s)
            returning audit_id, utc(logged_at)""",
-        facts,
+        entry,
     ).fetchone()
-    conn.execute("select webhook.publish('audit.log', %s::json)", (json.dumps(facts),))
+    conn.execute("select webhook.publish('audit.log', %s::json)", (json.dumps(entry),))

@@ -1,7 +1,7 @@
 begin;
 
 update documents set status = 'Export', total_amount = 12500.00 where id = 42;
-select webhook.publish('document.exported', document_facts(42));
+select webhook.publish('document.exported', document_data(42));
 
 with entry as (
   insert into audit (action, entity_type, entity_id, "user", details, ip_address)

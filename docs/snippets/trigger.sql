@@ -1,10 +1,10 @@
 create function publish_export() returns trigger language plpgsql
 as $$
 declare
-  facts json := document_facts(new.id);
+  data json := document_data(new.id);
 begin
-  if facts ->> 'status' = 'Export' then -- it may have left Export, or be gone, in the same transaction
-    perform webhook.publish('document.exported', facts);
+  if data ->> 'status' = 'Export' then -- it may have left Export, or be gone, in the same transaction
+    perform webhook.publish('document.exported', data);
   end if;
   return null;
 end $$;

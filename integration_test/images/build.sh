@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds PostgreSQL images for the dockertest rung of `make test`, for machines that reach Debian's packages but no
-# container registry. Where `docker pull postgres:17-alpine` works, nobody needs this.
+# Builds PostgreSQL images for the dockertest rung of `make test`, for machines that reach Debian's
+# packages but no container registry. Where `docker pull postgres:17-alpine` works, this is not
+# needed.
 #
-#   build.sh [VERSION ...]      13, 15 or 17; 15 if none is named
+#   build.sh [VERSION ...]      13, 15, 17 or 18; 15 if none is named
 #
-# The result is webhooks-test-postgres:VERSION; a version whose image exists is left alone. The mirror is the one that
-# this machine's apt uses. Needs root, Docker, and mmdebstrap (installed through apt-get where it is missing).
+# The result is webhooks-test-postgres:VERSION; an image that exists is not built again. The mirror
+# is the one that this machine's apt uses. Needs root, Docker, and mmdebstrap (installed through
+# apt-get where it is missing).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -15,16 +17,28 @@ suite_of() {
     13) echo bullseye ;;
     15) echo bookworm ;;
     17) echo trixie ;;
-    *) echo "build.sh: no Debian release for PostgreSQL '$1'; there are 13, 15 and 17" >&2; exit 2 ;;
+    18) echo forky ;;
+    *) echo "build.sh: no Debian release for PostgreSQL '$1'; there are 13, 15, 17 and 18" >&2; exit 2 ;;
   esac
 }
 
-# The address of Debian's main archive, as apt has it: read from its indexes, so that sources.list, .sources files and
-# anything that rewrites them count alike. Archives beside it (security, backports, third parties) are left out. Empty
-# before the first apt-get update.
+# The address of Debian's main archive, as apt has it: read from its indexes, so that sources.list,
+# .sources files and anything that rewrites them are treated alike. Other archives (security,
+# backports, third parties) are left out. Empty before the first apt-get update.
 mirror() {
   apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' 'Created-By: Packages' |
     awk '$1 == "Debian" && $2 == "Debian" { print $3; exit }'
+}
+
+# mirror, after an update if that is needed.
+find_mirror() {
+  from=$(mirror)
+  [ -n "$from" ] && return
+  apt-get update -qq
+  from=$(mirror)
+  [ -n "$from" ] && return
+  echo "build.sh: this machine's apt has no Debian archive to build from" >&2
+  exit 1
 }
 
 install_mmdebstrap() {
@@ -35,11 +49,11 @@ install_mmdebstrap() {
 }
 
 # A root file system with PostgreSQL and what it needs, and little else. Notes on the options:
-#  - variant=essential: apt itself stays outside.
-#  - createcluster.conf: the package would make a cluster while it is installed; the entrypoint makes ours.
-#  - llvm and bitcode: the JIT is 150 MB that no test asks for; without its plug-in PostgreSQL goes on without it.
-#  - Check-Valid-Until: the Release file of an archived suite (bullseye, some day) has expired; its signature is
-#    checked all the same.
+#  - variant=essential: without apt.
+#  - createcluster.conf: the package would create a cluster when it is installed; the entrypoint creates ours.
+#  - llvm and bitcode: the JIT is 150 MB that no test needs; PostgreSQL works without its plug-in.
+#  - Check-Valid-Until: the Release file of an archived suite (bullseye) or of an old snapshot of a suite in development
+#    (forky) may have expired; its signature is checked all the same.
 root_file_system() {
   local version=$1 suite=$2 mirror=$3 tarball=$4
   mmdebstrap --quiet --variant=essential --include="postgresql-$version" \
@@ -62,7 +76,7 @@ root_file_system() {
     "$suite" "$tarball" "$mirror"
 }
 
-# The same face as the official image: environment, entrypoint, port and volume.
+# The same interface as the official image: environment, entrypoint, port and volume.
 import() {
   local version=$1 tarball=$2 tag=$3
   docker import \
@@ -76,22 +90,8 @@ import() {
 }
 
 build() {
-  local version=$1 tag=webhooks-test-postgres:$1 suite from began=$SECONDS
+  local version=$1 tag=$prefix$1 suite began=$SECONDS
   suite=$(suite_of "$version")
-  if docker image inspect "$tag" >/dev/null 2>&1; then
-    echo "build.sh: $tag is there"
-    return
-  fi
-  install_mmdebstrap
-  from=$(mirror)
-  if [ -z "$from" ]; then
-    apt-get update -qq
-    from=$(mirror)
-  fi
-  if [ -z "$from" ]; then
-    echo "build.sh: this machine's apt knows no Debian archive to build from" >&2
-    exit 1
-  fi
   echo "build.sh: building $tag from Debian $suite"
   root_file_system "$version" "$suite" "$from" "$work/$version.tar"
   import "$version" "$work/$version.tar" "$tag"
@@ -99,9 +99,29 @@ build() {
   echo "build.sh: built $tag in $((SECONDS - began)) s"
 }
 
+docker info >/dev/null 2>&1 || { echo "build.sh: no Docker daemon answers here" >&2; exit 1; }
+prefix=webhooks-test-postgres: missing=()
+for version in "${@:-15}"; do
+  suite_of "$version" >/dev/null
+  if docker image inspect "$prefix$version" >/dev/null 2>&1; then
+    echo "build.sh: $prefix$version exists"
+  else
+    missing+=("$version")
+  fi
+done
+[ ${#missing[@]} = 0 ] && exit
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-docker info >/dev/null 2>&1 || { echo "build.sh: no Docker daemon answers here" >&2; exit 1; }
-for version in "${@:-15}"; do
-  build "$version"
+install_mmdebstrap
+find_mirror
+builds=()
+for version in "${missing[@]}"; do # together, since each waits for downloads half of the time
+  build "$version" &
+  builds+=($!)
 done
+status=0
+for build in "${builds[@]}"; do
+  wait "$build" || status=1
+done
+exit $status

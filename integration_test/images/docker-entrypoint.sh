@@ -1,7 +1,8 @@
 #!/bin/sh
-# Starts PostgreSQL in a webhooks-test-postgres image; the first start makes the cluster. It honours what the tests and
-# `webhooks demo` also tell the official image: POSTGRES_PASSWORD (required), POSTGRES_USER and POSTGRES_DB (default
-# postgres), POSTGRES_INITDB_ARGS; arguments after "postgres" are the server's.
+# Starts PostgreSQL in a webhooks-test-postgres image; the first start creates the cluster. It uses
+# the variables that the tests and `webhooks demo` also set for the official image:
+# POSTGRES_PASSWORD (required), POSTGRES_USER and POSTGRES_DB (default postgres),
+# POSTGRES_INITDB_ARGS; arguments after "postgres" are the server's.
 set -eu
 : "${PGDATA:=/var/lib/postgresql/data}" "${POSTGRES_USER:=postgres}"
 : "${POSTGRES_DB:=$POSTGRES_USER}" "${POSTGRES_INITDB_ARGS:=}"

@@ -11,7 +11,7 @@ import (
 	_ "github.com/lib/pq"
 )
 
-type auditFacts struct {
+type auditEntry struct {
 	AuditID    int64  `json:"audit_id" db:"audit_id"`
 	Action     string `json:"action"`
 	EntityType string `json:"entity_type"`
@@ -42,19 +42,19 @@ func export(ctx context.Context, db *sqlx.DB, id int64, total string) error {
 	if _, err := tx.ExecContext(ctx, `update documents set status = 'Export', total_amount = $1 where id = $2`, total, id); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `select webhook.publish('document.exported', document_facts($1))`, id); err != nil {
+	if _, err := tx.ExecContext(ctx, `select webhook.publish('document.exported', document_data($1))`, id); err != nil {
 		return err
 	}
 
-	facts := auditFacts{Action: "document_status_changed", EntityType: "document", EntityID: id, User: "zoé",
+	entry := auditEntry{Action: "document_status_changed", EntityType: "document", EntityID: id, User: "zoé",
 		Details: `Status changed from "Approved" to "Export"`, IPAddress: "192.168.1.10"}
-	if err := tx.GetContext(ctx, &facts, `
+	if err := tx.GetContext(ctx, &entry, `
 		insert into audit (action, entity_type, entity_id, "user", details, ip_address)
 		values ($1, $2, $3, $4, $5, $6) returning audit_id, utc(logged_at) as logged_at`,
-		facts.Action, facts.EntityType, facts.EntityID, facts.User, facts.Details, facts.IPAddress); err != nil {
+		entry.Action, entry.EntityType, entry.EntityID, entry.User, entry.Details, entry.IPAddress); err != nil {
 		return err
 	}
-	data, err := json.Marshal(facts)
+	data, err := json.Marshal(entry)
 	if err != nil {
 		return err
 	}

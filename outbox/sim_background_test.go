@@ -1,15 +1,15 @@
 package outbox
 
-// sweep is the statement of store.ExpireLeases.
-func (db *simDB) sweep(c *simCall) {
+// expire is the statement of store.ExpireLeases.
+func (db *simDB) expire(c *simCall) {
 	for _, r := range db.rows {
 		if !r.held() || r.leasedUntil >= db.clock() || r.lockedBy != nil {
 			continue
 		}
 		next := *r
 		next.leasedUntil, next.httpStatus = 0, 0
-		next.error = simInterrupted
-		if r.status == "sending" && db.flaw != sweepRequeues {
+		next.failure, next.received, next.error = FailureInterrupted, ReceivedMaybe, "interrupted"
+		if !r.atLeastOnce && db.flaw != expiryRequeues {
 			next.status, next.finishedAt = "failed", db.clock()
 		} else {
 			next.status, next.due = "pending", db.clock()
@@ -19,13 +19,11 @@ func (db *simDB) sweep(c *simCall) {
 	}
 }
 
-const simInterrupted = "interrupted: outcome unknown"
-
 // skip is the statement of store.Skip.
 func (db *simDB) skip(c *simCall) {
 	for _, r := range db.rows {
 		off := !db.channels[r.channel].enabled && !db.offline && !db.locked(r.channel)
-		if !off || r.channel == documentsChannel || r.isTest || r.status != "pending" || r.held() || r.lockedBy != nil {
+		if !off || db.atLeastOnce(r.channel) || r.isTest || r.status != "pending" || r.held() || r.lockedBy != nil {
 			continue
 		}
 		next := *r

@@ -1,0 +1,245 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// fakeStore is a database that follows the script of each test. A method without a script does
+// nothing, and succeeds.
+type fakeStore struct {
+	mu       sync.Mutex
+	ids      []string     // of the claims, in order
+	asked    [][]Capacity // what each claim may claim
+	written  [][]Outcome  // by Record, failures included
+	lookUps  int
+	released [][]string // by Release
+	expiries int
+
+	claim   func(n int, claimID string) ([]Event, error) // n counts from 1
+	claimed func(n int, claimID string) ([]Event, error)
+	record  func(n int, outcomes []Outcome) error
+	release func() (int, error)
+	expire  func() (int, error)
+	skip    func(ctx context.Context) (int, error)
+}
+
+func (s *fakeStore) Claim(_ context.Context, claimID string, capacity []Capacity) ([]Event, error) {
+	s.mu.Lock()
+	s.ids, s.asked = append(s.ids, claimID), append(s.asked, capacity)
+	n := len(s.ids)
+	s.mu.Unlock()
+	if s.claim == nil {
+		return nil, nil
+	}
+	events, err := s.claim(n, claimID)
+	return under(events, claimID), err
+}
+
+func (s *fakeStore) Claimed(_ context.Context, claimID string) ([]Event, error) {
+	s.mu.Lock()
+	s.lookUps++
+	n := s.lookUps
+	s.mu.Unlock()
+	if s.claimed == nil {
+		return nil, nil
+	}
+	events, err := s.claimed(n, claimID)
+	return under(events, claimID), err
+}
+
+func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) (locked []Outcome, err error) {
+	s.mu.Lock()
+	s.written = append(s.written, append([]Outcome(nil), outcomes...))
+	n := len(s.written)
+	s.mu.Unlock()
+	if s.record == nil {
+		return nil, nil
+	}
+	if err = s.record(n, outcomes); errors.Is(err, errLocked) {
+		return outcomes[:1], nil
+	}
+	return nil, err
+}
+
+func (s *fakeStore) Release(_ context.Context, claimIDs []string) (int, error) {
+	s.mu.Lock()
+	s.released = append(s.released, claimIDs)
+	s.mu.Unlock()
+	if s.release == nil {
+		return 0, nil
+	}
+	return s.release()
+}
+
+func (s *fakeStore) ExpireLeases(context.Context) (int, error) {
+	s.mu.Lock()
+	s.expiries++
+	s.mu.Unlock()
+	if s.expire == nil {
+		return 0, nil
+	}
+	return s.expire()
+}
+
+func (s *fakeStore) Skip(ctx context.Context) (int, error) {
+	if s.skip == nil {
+		return 0, nil
+	}
+	return s.skip(ctx)
+}
+
+func (s *fakeStore) Problems(context.Context) (map[string]string, error) { return nil, nil }
+
+func (s *fakeStore) Prune(context.Context, time.Duration) (int, error) { return 0, nil }
+
+func (s *fakeStore) claims() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ids)
+}
+
+// capacities is what each claim was allowed to claim.
+func (s *fakeStore) capacities() [][]Capacity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([][]Capacity(nil), s.asked...)
+}
+
+func (s *fakeStore) writes() [][]Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([][]Outcome(nil), s.written...)
+}
+
+func under(events []Event, claimID string) []Event {
+	for i := range events {
+		events[i].ClaimID = claimID
+	}
+	return events
+}
+
+// fakeSender follows the script of each test; without one it answers 200 to everything.
+type fakeSender struct {
+	mu    sync.Mutex
+	sent  []Request
+	check func(url, token string) error
+	send  func(ctx context.Context, r Request) Result
+}
+
+func (s *fakeSender) Check(url, token string) error {
+	if s.check == nil {
+		return nil
+	}
+	return s.check(url, token)
+}
+
+func (s *fakeSender) Send(ctx context.Context, r Request) Result {
+	s.mu.Lock()
+	s.sent = append(s.sent, r)
+	s.mu.Unlock()
+	if s.send == nil {
+		return Result{Received: ReceivedYes, Status: 200}
+	}
+	return s.send(ctx, r)
+}
+
+func (s *fakeSender) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sent)
+}
+
+var (
+	errDown   = errors.New("connection refused")
+	errLost   = fmt.Errorf("%w: EOF", ErrReplyLost)
+	errLocked = errors.New("the first of these is locked")
+	errValue  = fmt.Errorf("%w: 22021", ErrRejected)
+)
+
+const testLease, testTimeout = 90 * time.Second, 30 * time.Second
+
+func newTestDispatcher(s *fakeStore, post *fakeSender) (*Dispatcher, *observer.ObservedLogs) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	return New(s, post, zap.New(core), Options{PollInterval: 20 * time.Millisecond, Timeout: testTimeout, Lease: testLease}), logs
+}
+
+// contact and doc are events as a claim returns them.
+func contact(id int64) Event {
+	return Event{ID: id, Name: "contact.created", Channel: "contacts", Data: json.RawMessage(`{}`),
+		OccurredAt: "2026-03-22 08:30:00+00", Attempts: 1, Endpoint: Endpoint{InstanceID: "i", DocumentBaseURL: "https://re.example", MaxInFlight: 128}}
+}
+
+func doc(id int64) Event {
+	ev := contact(id)
+	ev.Name, ev.Channel, ev.Data = "document.exported", "documents", json.RawMessage(`{"id":1,"status":"Export"}`)
+	ev.AtLeastOnce = true
+	return ev
+}
+
+func again(ev Event) Event { ev.Attempts = 2; return ev }
+
+func testEvent(ev Event) Event { ev.IsTest, ev.AtLeastOnce = true, false; return ev }
+
+func broken(ev Event) Event { ev.Data = json.RawMessage(`[]`); return ev }
+
+// firstOnly is a script that returns events for the first claim and none later.
+func firstOnly(events ...Event) func(int, string) ([]Event, error) {
+	return func(n int, _ string) ([]Event, error) {
+		if n == 1 {
+			return events, nil
+		}
+		return nil, nil
+	}
+}
+
+// running is a dispatcher whose Run is under way.
+type running struct {
+	cancel, stop context.CancelFunc // the second signal, the first
+	ended        chan error
+}
+
+func start(t *testing.T, d *Dispatcher) running {
+	ctx, cancel := context.WithCancel(t.Context())
+	stop, stopNow := context.WithCancel(ctx)
+	r := running{cancel: cancel, stop: stopNow, ended: make(chan error, 1)}
+	go func() { r.ended <- d.Run(ctx, stop) }()
+	t.Cleanup(func() { cancel(); synctest.Wait() })
+	return r
+}
+
+// within returns what Run returned, or fails once the fake clock has passed a limit.
+func (r running) within(t *testing.T, limit time.Duration) error {
+	t.Helper()
+	select {
+	case err := <-r.ended:
+		return err
+	case <-time.After(limit):
+		r.cancel()
+		t.Errorf("Run has not returned after %s", limit)
+		return <-r.ended
+	}
+}
+
+// blocking is a sender that answers when its channel is closed.
+func blocking() (*fakeSender, chan struct{}) {
+	open := make(chan struct{})
+	return &fakeSender{send: func(ctx context.Context, _ Request) Result {
+		select {
+		case <-open:
+			return Result{Received: ReceivedYes, Status: 200}
+		case <-ctx.Done():
+			return Result{Failure: FailureInterrupted, Received: ReceivedMaybe, Error: "interrupted: the worker stopped"}
+		}
+	}}, open
+}

@@ -1,0 +1,94 @@
+package outbox
+
+import (
+	"context"
+	"time"
+)
+
+// slotWaitLimit is how long a claimed event may wait for its slot. It was claimed to wait a twentieth
+// of that; if its receiver has become slow since, it is released.
+const slotWaitLimit = 200 * time.Millisecond
+
+// poll is the loop of Run: pass after pass until the worker is stopped.
+func (d *Dispatcher) poll(ctx, stop context.Context) {
+	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
+		if _, err := d.Pass(ctx); err != nil {
+			failures++
+			pause(ctx, stop, Backoff(failures), nil)
+			continue
+		}
+		failures = 0
+		pause(ctx, stop, d.opts.PollInterval, d.queue.wake)
+	}
+}
+
+// pollOnce is the loop of Once: pass after pass, each recorded before the next one, until a pass finds
+// nothing and the outcome of every claim is known.
+func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
+	d.Cycle(ctx)
+	d.Skip(ctx)
+	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
+		d.queue.restart() // nothing that is due stays behind a cursor
+		n, err := d.Pass(ctx)
+		if err != nil {
+			failures++
+			pause(ctx, stop, Backoff(failures), nil)
+			continue
+		}
+		d.queue.wait(ctx)
+		if n == 0 && len(d.unknown.list()) == 0 {
+			return
+		}
+		if n == 0 { // the rows of an unknown claim may appear until a lease has passed
+			pause(ctx, stop, time.Second, nil)
+		}
+		d.releaseUnknown(ctx)
+	}
+}
+
+// Pass is one step of the loop: it claims what the queue has capacity for and starts each event on its
+// way. It returns the number of events claimed; an error means that the database was unavailable, and
+// is already logged.
+func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
+	d.release(ctx, d.queue.overdue(d.now().Add(-slotWaitLimit)))
+	capacity := d.queue.capacity()
+	batch, err := d.claim(ctx, capacity)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range d.queue.add(capacity, batch) {
+		d.dispatch(ctx, c)
+	}
+	return len(batch), nil
+}
+
+// release records events as released: they waited for a slot and no POST was begun.
+func (d *Dispatcher) release(ctx context.Context, waited []claimed) {
+	for _, c := range waited {
+		d.report(ctx, c.event, c.outcome(Released))
+	}
+}
+
+// pause waits for a while, or until the next claim is worth its cost or the worker is stopped.
+func pause(ctx, stop context.Context, d time.Duration, wake <-chan struct{}) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-wake:
+	case <-stop.Done():
+	case <-ctx.Done():
+	}
+}
+
+// sleep waits for d and reports true, or false as soon as ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

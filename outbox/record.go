@@ -1,0 +1,176 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// A batch holds what gathered while the one before it was written, and what arrives within a few
+// milliseconds: a statement costs as much as the outcomes of twenty events.
+const (
+	gatherFor    = 3 * time.Millisecond
+	maxBatch     = 500  // outcomes per statement
+	maxWaiting   = 1000 // outcomes that wait for a batch; beyond it senders wait too
+	deferredTime = 200 * time.Millisecond
+)
+
+// recorder writes outcomes in batches, one statement at a time, and repeats each until the database
+// accepts it or the lease is lost.
+type recorder struct {
+	store    Store
+	log      *zap.Logger
+	health   *health
+	waiting  chan Outcome
+	deferred []Outcome       // locked or denied: written again every second, for deferredTime at most
+	recorded func([]Outcome) // called with outcomes that need no more work
+}
+
+func newRecorder(store Store, log *zap.Logger, h *health, recorded func([]Outcome)) *recorder {
+	return &recorder{store: store, log: log, health: h, waiting: make(chan Outcome, maxWaiting), recorded: recorded}
+}
+
+// add has an outcome recorded. After ctx has ended it is dropped, and its lease expires.
+func (r *recorder) add(ctx context.Context, out Outcome) {
+	select {
+	case r.waiting <- out:
+	case <-ctx.Done():
+	}
+}
+
+// run records outcomes until ctx ends. The leases of those that wait then expire.
+func (r *recorder) run(ctx context.Context) {
+	var retry <-chan time.Time
+	for {
+		if retry == nil && len(r.deferred) > 0 {
+			retry = time.After(time.Second)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case first := <-r.waiting:
+			r.record(ctx, r.gather(ctx, first))
+		case <-retry:
+			retry = nil
+			r.recordDeferred(ctx)
+		}
+	}
+}
+
+func (r *recorder) gather(ctx context.Context, first Outcome) []Outcome {
+	batch := []Outcome{first}
+	enough := time.NewTimer(gatherFor)
+	defer enough.Stop()
+	for len(batch) < maxBatch {
+		select {
+		case o := <-r.waiting:
+			batch = append(batch, o)
+		case <-enough.C:
+			return batch
+		case <-ctx.Done():
+			return batch
+		}
+	}
+	return batch
+}
+
+// record writes a batch. One of which the database rejects or denies a row is written row by row: no
+// answer of a receiver and no trigger prevents the others from being recorded.
+func (r *recorder) record(ctx context.Context, batch []Outcome) {
+	if err := r.write(ctx, batch); err == nil || ctx.Err() != nil {
+		return
+	}
+	for _, o := range batch {
+		r.recordOne(ctx, o)
+	}
+}
+
+// recordOne writes one outcome, without its texts if the database rejects them.
+func (r *recorder) recordOne(ctx context.Context, o Outcome) {
+	id := zap.Int64("id", o.EventID)
+	err := r.write(ctx, []Outcome{o})
+	if errors.Is(err, ErrRejected) {
+		r.log.Error("outcome rejected, recording it without its texts", id, zap.Error(err))
+		err = r.write(ctx, []Outcome{withoutTexts(o)})
+	}
+	switch {
+	case errors.Is(err, ErrRejected):
+		r.log.Error("outcome rejected without its texts, its lease will expire", id, zap.Error(err))
+		r.recorded([]Outcome{o})
+	case errors.Is(err, ErrDenied):
+		r.log.Error("outcome denied, retrying every second", id, zap.Error(err))
+		r.deferred = append(r.deferred, o)
+	}
+}
+
+// recordDeferred writes again what was locked or denied: in batches until one is denied, then one by
+// one, and never for so long that the others have to wait.
+func (r *recorder) recordDeferred(ctx context.Context) {
+	began, rest := time.Now(), r.deferred
+	r.deferred = nil
+	more := func() bool { return len(rest) > 0 && time.Since(began) < deferredTime && ctx.Err() == nil }
+	for more() {
+		n := min(len(rest), maxBatch)
+		if r.write(ctx, rest[:n]) != nil {
+			break
+		}
+		rest = rest[n:]
+	}
+	for more() {
+		r.recordOne(ctx, rest[0])
+		rest = rest[1:]
+	}
+	r.deferred = append(slices.Clone(rest), r.deferred...) // what was not tried comes first the next time
+}
+
+// write repeats a statement until the database answers: nil, or an error that wraps ErrRejected or
+// ErrDenied, and then nothing was written. Repeating is harmless, see Store.Record. Locked rows are
+// deferred.
+func (r *recorder) write(ctx context.Context, batch []Outcome) error {
+	for try := 0; ; try++ {
+		locked, err := r.store.Record(ctx, batch)
+		if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
+			r.health.up()
+			return err
+		}
+		if err == nil {
+			r.health.up()
+			r.postpone(locked)
+			r.recorded(without(batch, locked))
+			return nil
+		}
+		r.health.down("record outcomes", err)
+		if !sleep(ctx, Backoff(try)) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *recorder) postpone(locked []Outcome) {
+	r.deferred = append(r.deferred, locked...)
+	for _, o := range locked {
+		r.log.Warn("row locked by another transaction, recording deferred", zap.Int64("id", o.EventID))
+	}
+}
+
+// withoutTexts leaves out what came from a receiver. Failure, Received and Status stay: they say
+// whether the event may be sent again.
+func withoutTexts(o Outcome) Outcome {
+	if o.Result.Error != "" {
+		o.Result.Error = "the error text could not be stored: see the worker's log"
+	}
+	o.Result.Response = ""
+	return o
+}
+
+func without(batch, locked []Outcome) []Outcome {
+	if len(locked) == 0 {
+		return batch
+	}
+	return slices.DeleteFunc(slices.Clone(batch), func(o Outcome) bool {
+		return slices.ContainsFunc(locked, func(l Outcome) bool { return l.EventID == o.EventID && l.ClaimID == o.ClaimID })
+	})
+}

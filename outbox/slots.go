@@ -1,0 +1,107 @@
+package outbox
+
+import "time"
+
+// prefetchFor is how far a lane claims ahead: beside the events in its slots it may hold as many as it
+// will have posted in this time, at most one for each slot. That covers a claim's round trip, during
+// which the slots of a receiver that answers in 10 ms would stand empty; and a claim costs as much as
+// thirty events, so fewer and larger claims leave more for the work itself. A lane of fewer slots than
+// prefetchFrom prefetches nothing: such a small limit is meant to be exact, not fast.
+const (
+	prefetchFor  = 10 * time.Millisecond
+	prefetchFrom = 32
+)
+
+// slots holds a lane's claimed events until their attempt is over: those being posted, each in a slot,
+// and behind them those that wait some milliseconds for a slot. The number of slots is
+// webhook.channels.max_in_flight, which the claim itself applies.
+type slots struct {
+	limit        int       // max_in_flight, as the lane's newest event has it
+	posting      int       // slots in use; no POST is begun beyond limit
+	waiting      []claimed // in the order of their claim
+	retrying     int       // of those posting or waiting: claimed before
+	bytes        int64     // of their data
+	latency      time.Duration
+	prefetchFrom int
+}
+
+// held is the number of events in slots or waiting for one.
+func (s *slots) held() int { return s.posting + len(s.waiting) }
+
+// inUse is the number of slots in use, less what prefetch covers.
+func (s *slots) inUse() int { return max(s.held()-s.prefetch(), 0) }
+
+// add appends a claimed event to those that wait.
+func (s *slots) add(c claimed) {
+	s.limit = c.event.Endpoint.MaxInFlight
+	s.account(c.event, 1)
+	s.waiting = append(s.waiting, c)
+}
+
+// next removes the first event that waits and gives it a slot, if one is free.
+func (s *slots) next() (c claimed, ok bool) {
+	if len(s.waiting) == 0 || s.posting >= s.limit {
+		return claimed{}, false
+	}
+	s.posting++
+	return s.pop(), true
+}
+
+// free ends an event's use of its slot.
+func (s *slots) free(ev Event, took time.Duration) {
+	s.posting--
+	s.account(ev, -1)
+	s.measure(took)
+}
+
+// overdue removes the events that have waited for a slot since a claim before that instant. A lane in
+// which that happens is treated as slow, and prefetches nothing for now.
+func (s *slots) overdue(before time.Time) (events []claimed) {
+	for len(s.waiting) > 0 && !s.waiting[0].at.After(before) {
+		c := s.pop()
+		s.account(c.event, -1)
+		s.latency = max(s.latency, time.Duration(s.limit+1)*prefetchFor)
+		events = append(events, c)
+	}
+	return events
+}
+
+// wantsMore reports whether the next claim is worth its cost: it would return at least three quarters
+// of what the lane may prefetch.
+func (s *slots) wantsMore() bool {
+	return s.limit+s.prefetch()-s.held() >= max(s.prefetch()*3/4, 1)
+}
+
+// prefetch is how many events the lane may hold beyond its slots.
+func (s *slots) prefetch() int {
+	if s.limit < s.prefetchFrom || s.latency == 0 {
+		return 0
+	}
+	return int(min(int64(s.limit), int64(s.limit)*int64(prefetchFor)/int64(s.latency)))
+}
+
+// measure lets latency follow the newest POSTs; an attempt without a POST took no time.
+func (s *slots) measure(took time.Duration) {
+	switch {
+	case took == 0:
+	case s.latency == 0:
+		s.latency = took
+	default:
+		s.latency += (took - s.latency) / 8
+	}
+}
+
+// pop removes the first event that waits, and drops the reference to its data.
+func (s *slots) pop() (c claimed) {
+	c, s.waiting[0] = s.waiting[0], claimed{}
+	s.waiting = s.waiting[1:]
+	return c
+}
+
+// account adds an event to the totals, or with -1 removes it.
+func (s *slots) account(ev Event, by int) {
+	s.bytes += int64(by * len(ev.Data))
+	if ev.isRetry() {
+		s.retrying += by
+	}
+}

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// dialTimeout bounds making a connection. networkTimeout bounds a single read or write; it is longer
+// than any statement may take, so that it only passes when the network is dead. endWithin is what remains
+// of both when the context of a call ends: enough for the server to cancel the statement.
+const (
+	dialTimeout    = 5 * time.Second
+	networkTimeout = 20 * time.Second
+	endWithin      = 200 * time.Millisecond
+)
+
+// network makes the connections of a pool, on which no read or write lasts without end. A context does
+// not ensure that: while the network is dead lib/pq goes on reading after its context has ended, and then
+// waits for the connection by which it asks the server to cancel (measured). So when the context of a call
+// ends, the deadlines of all connections are brought forward.
+type network struct {
+	mu    sync.Mutex
+	open  map[*deadlineConn]bool
+	ended int // calls under way whose context has ended
+}
+
+// networkOf is the network of a pool that Open returned.
+func networkOf(db *sqlx.DB) *network {
+	if d, ok := db.Driver().(sessionDriver); ok {
+		return d.network
+	}
+	return &network{}
+}
+
+// endWith ends the reads and writes of all connections soon after ctx ends, also of those that are made
+// before the returned function is called, at the end of the call. That the calls of other contexts lose
+// their connections, too, is harmless: the contexts of a worker's calls end when the worker does.
+func (n *network) endWith(ctx context.Context) (over func()) {
+	stop := context.AfterFunc(ctx, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.ended++
+		for c := range n.open {
+			c.end(time.Now().Add(endWithin))
+		}
+	})
+	return func() {
+		if !stop() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.ended--
+		}
+	}
+}
+
+// Dial implements pq.Dialer.
+func (n *network) Dial(network, address string) (net.Conn, error) {
+	return n.DialTimeout(network, address, dialTimeout)
+}
+
+// DialTimeout implements pq.Dialer.
+func (n *network) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return n.DialContext(ctx, network, address)
+}
+
+// DialContext implements pq.DialerContext.
+func (n *network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c := &deadlineConn{network: n, stopDial: cancel}
+	n.add(c)
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		n.remove(c)
+		return nil, err
+	}
+	c.dialled(conn)
+	return c, nil
+}
+
+func (n *network) add(c *deadlineConn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.open == nil {
+		n.open = map[*deadlineConn]bool{}
+	}
+	n.open[c] = true
+	if n.ended > 0 {
+		c.end(time.Now().Add(endWithin))
+	}
+}
+
+func (n *network) remove(c *deadlineConn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.open, c)
+}
+
+// deadlineConn gives each read and write a deadline of its own.
+type deadlineConn struct {
+	net.Conn // nil while it is dialled
+	network  *network
+	stopDial context.CancelFunc
+
+	mu   sync.Mutex
+	ends time.Time // not zero: neither the dial nor a read or write lasts longer
+}
+
+func (c *deadlineConn) Read(b []byte) (int, error) {
+	if err := c.limit(c.SetReadDeadline); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *deadlineConn) Write(b []byte) (int, error) {
+	if err := c.limit(c.SetWriteDeadline); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}
+
+// Close implements net.Conn.
+func (c *deadlineConn) Close() error {
+	c.network.remove(c)
+	return c.Conn.Close()
+}
+
+func (c *deadlineConn) limit(set func(time.Time) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ends.IsZero() {
+		return set(c.ends)
+	}
+	return set(time.Now().Add(networkTimeout))
+}
+
+func (c *deadlineConn) dialled(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Conn = conn
+}
+
+func (c *deadlineConn) end(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends = at
+	if c.Conn == nil {
+		time.AfterFunc(time.Until(at), c.stopDial)
+	} else {
+		_ = c.SetDeadline(at) // one that is closed needs none
+	}
+}

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/recordengine/webhooks/outbox"
+)
+
+// A server that accepts connections and never answers: without deadlines of their own these calls
+// would last for networkTimeout. For a network that dies under an open session see
+// TestStore_CallsEndWithTheirContextOnADeadNetwork in integration_test.
+func TestStore_CallsEndWithTheirContextWhileConnecting(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	for name, call := range map[string]func(context.Context, *Store) error{
+		"Claim":        func(ctx context.Context, s *Store) error { _, err := s.Claim(ctx, "c", nil); return err },
+		"Claimed":      func(ctx context.Context, s *Store) error { _, err := s.Claimed(ctx, "c"); return err },
+		"Record":       func(ctx context.Context, s *Store) error { _, err := s.Record(ctx, []outbox.Outcome{{}}); return err },
+		"ExpireLeases": func(ctx context.Context, s *Store) error { _, err := s.ExpireLeases(ctx); return err },
+		"Problems":     func(ctx context.Context, s *Store) error { _, err := s.Problems(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, err := Open("postgres://u:p@" + silent.Addr().String() + "/d?sslmode=disable")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			if err := call(ctx, New(db, time.Minute)); err == nil {
+				t.Error("no error")
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("it ended %s after its start, its context after 50 ms", took)
+			}
+		})
+	}
+}

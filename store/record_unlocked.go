@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/recordengine/webhooks/outbox"
+)
+
+// recordUnlocked writes the outcomes whose rows are free and returns the others.
+func (s *Store) recordUnlocked(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
+	var ids []int64
+	stmt, err := s.record.prepare(ctx, s.db, recordUnlockedSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
+	if err == nil {
+		err = stmt.SelectContext(ctx, &ids, outcomeArrays(outcomes)...)
+	}
+	if err != nil {
+		return nil, s.notRecorded(err)
+	}
+	for _, o := range outcomes {
+		if slices.Contains(ids, o.EventID) {
+			locked = append(locked, o)
+		}
+	}
+	return locked, nil
+}
+
+// recordUnlockedSQL is recordSQL for the rows that are free. It returns the ids of those that are leased
+// under their claim and locked by another transaction. It is a statement of its own because locking the
+// rows first costs four times as much (a batch of a hundred: 8 ms instead of 2).
+const recordUnlockedSQL = `
+-- by outcome: $1 id, $2 claim id, $3 verdict (sent, failed, retry, released), $4 HTTP status (0: none),
+-- $5 failure, $6 received, $7 error, $8 response ('': none)
+with free as (
+  select o.id
+    from unnest($1::bigint[], $2::uuid[]) as r (id, claim_id)
+    join webhook.outbox o on o.id = r.id and case when o.leased_until is not null then o.claim_id end = r.claim_id
+     for update of o skip locked
+), recorded as (
+  update webhook.outbox o
+     set status       = case r.verdict when 'sent' then 'sent' when 'failed' then 'failed' else 'pending' end,
+         due_at       = case r.verdict when 'retry' -- the next multiple of ten seconds
+                                       then to_timestamp(floor(extract(epoch from clock_timestamp()) / 10) * 10 + 10) else o.due_at end,
+         leased_until = null,
+         finished_at  = case when r.verdict in ('sent', 'failed') then clock_timestamp() end,
+         synced_at    = case when r.verdict = 'sent' and o.event = 'document.exported' then clock_timestamp() end,
+         http_status  = case r.verdict when 'released' then o.http_status else nullif(r.http_status, 0) end,
+         failure      = case r.verdict when 'released' then o.failure     else nullif(r.failure, '')    end,
+         received     = case r.verdict when 'released' then o.received    else nullif(r.received, '')   end,
+         error        = case r.verdict when 'released' then o.error       else nullif(r.error, '')      end,
+         response     = case r.verdict when 'released' then o.response    else nullif(r.response, '')   end
+    from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[])
+         as r (id, claim_id, verdict, http_status, failure, received, error, response)
+   where o.id = r.id and case when o.leased_until is not null then o.claim_id end = r.claim_id
+     and o.id in (select id from free)
+  returning o.id, r.verdict, o.http_status, o.failure, o.received, o.error
+), newest as (
+  select f.*, a.run,
+         a.failure = f.failure and a.http_status is not distinct from f.http_status and a.error is not distinct from f.error as same
+    from recorded f
+    left join lateral (select run, failure, http_status, error from webhook.attempts
+                        where outbox_id = f.id order by run desc limit 1) a on true
+   where f.verdict = 'retry' and f.failure is not null
+), longer as (
+  update webhook.attempts a
+     set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received
+    from newest n
+   where a.outbox_id = n.id and a.run = n.run and n.same
+), dropped as (
+  delete from webhook.attempts a
+   using newest n
+   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 99
+), begun as (
+  insert into webhook.attempts (outbox_id, run, http_status, failure, received, error, first_at, last_at)
+  select id, coalesce(run, 0) + 1, http_status, failure, received, error, clock_timestamp(), clock_timestamp()
+    from newest
+   where same is not true
+)
+select o.id
+  from unnest($1::bigint[], $2::uuid[]) as r (id, claim_id)
+  join webhook.outbox o on o.id = r.id and case when o.leased_until is not null then o.claim_id end = r.claim_id
+ where o.id not in (select id from free)`

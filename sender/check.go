@@ -49,8 +49,11 @@ func parseURL(raw string) (*url.URL, error) {
 	if raw == "" {
 		return nil, errors.New("the channel has no URL")
 	}
-	if r, found := firstOf(raw, func(r rune) bool { return r < ' ' || r == 0x7f || isInvisible(r) || r == utf8.RuneError }); found {
+	if r, found := firstOf(raw, func(r rune) bool { return r < ' ' || r == 0x7f || isInvisible(r) }); found {
 		return nil, fmt.Errorf("the URL contains %s", character(r))
+	}
+	if !utf8.ValidString(raw) {
+		return nil, errors.New("the URL contains bytes that are not UTF-8")
 	}
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -622,7 +622,7 @@ begin
       then 'document_base_url contains ' || coalesce(webhook.unseen(base), replace(substring(base from '[ ?#]'), ' ', 'a space (U+0020)'))
            || ', and doc_url begins with it: update webhook.settings set document_base_url = ''https://...'''
     when links and base ~ '^[^/]*//[^/]*@'
-      then 'document_base_url contains a user or a password, which every doc_url would show: update webhook.settings set document_base_url = ''https://...'''
+      then 'document_base_url contains credentials, which every doc_url would show: update webhook.settings set document_base_url = ''https://...'''
   end;
 end
 $fn$;

@@ -66,7 +66,7 @@ func TestWire_UnseenCharactersAreTrimmedOrNamed(t *testing.T) {
 		problem(base, "https://re.example")
 	}
 	for value, says := range map[string]string{
-		"https://re.example/a b": "a space (U+0020)", "https://re.example/?a=b": "?", "https://re.example/#a": "#", "https://me:secretword@re.example/": "user",
+		"https://re.example/a b": "a space (U+0020)", "https://re.example/?a=b": "?", "https://re.example/#a": "#", "https://me:secretword@re.example/": "credentials",
 		"https://re.example/a\nb": "U+000A", "https://re.example \n": "", "https://re.example/base/": "", "https://bücher.example": "",
 	} {
 		got := problem(base, value)

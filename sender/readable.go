@@ -49,12 +49,12 @@ func wholeRunes(text string) string {
 // before; its own words are not, since a token such as "e" would mask parts of them.
 func message(text string) string { return cut(clean(text), maxError) }
 
-// clean replaces control characters and line separators by spaces, and each
-// byte that is not UTF-8 by U+FFFD. It works on one character at a time: the
+// clean replaces control characters, line separators and what turns the direction
+// of a text by spaces, and each byte that is not UTF-8 by U+FFFD. It works on one character at a time: the
 // clean form of a secret is found wherever the secret was.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"bytes"
 	"compress/gzip"
 	"net/http"
 	"strconv"
@@ -115,5 +116,18 @@ func TestSend_GzipBombIsNotInflated(t *testing.T) {
 	got := send(t, newSender(t, time.Minute), newRequest(srv.URL))
 	if !got.Delivered() || got.Response != "" { // NUL is shown as a space, and only so much of them is inflated
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestBody_InflatesNoMoreThanIsRead(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	for range 16 {
+		z.Write(make([]byte, 1<<20))
+	}
+	z.Close()
+	b := body{bytes: packed.Bytes(), whole: true}
+	if !b.inflate("gzip") || len(b.bytes) != maxRead || b.whole {
+		t.Errorf("%d bytes, whole %t", len(b.bytes), b.whole)
 	}
 }

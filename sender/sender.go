@@ -93,6 +93,9 @@ func (s *Sender) Close() { s.pool.close() }
 func (s *Sender) Send(ctx context.Context, req outbox.Request) outbox.Result {
 	start := time.Now()
 	result := s.attempt(ctx, req)
+	if result.Shortage != "" {
+		s.pool.close() // idle connections are the first to go
+	}
 	result.Took = time.Since(start)
 	return result
 }

@@ -531,6 +531,9 @@ create function webhook.trimmed(text text) returns text
 declare
   unseen constant text := '[ \t\r\n\v\f\u0080-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+';
 begin
+  if $1 ~ '^[!-~]*$' then -- as it should be; a claim cannot afford the long class
+    return $1;
+  end if;
   return regexp_replace($1, '^' || unseen || '|' || unseen || '$', '', 'g');
 end
 $fn$;
@@ -541,7 +544,7 @@ create function webhook.unseen(text text) returns text
   language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
   as $fn$
 declare
-  c      constant text := substring($1 from '[\u0001-\u001f\u007f\u0080-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]');
+  c      constant text := case when $1 !~ '^[ -~]*$' then substring($1 from '[\u0001-\u001f\u007f\u0080-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]') end;
   number constant text := 'U+' || upper(case when ascii(c) < 65536 then substring(to_hex(65536 + ascii(c)) from 2) else to_hex(ascii(c)) end);
 begin
   return case
@@ -560,8 +563,15 @@ create function webhook.url_problem(url text) returns text
   language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
   as $fn$
 declare
-  called constant text := webhook.trimmed($1);
+  called text := webhook.trimmed($1);
+  host   text;
 begin
+  -- A host in another script is called by its name in punycode: here its letters count as letters.
+  if called !~ '^[ -~]*$' and webhook.unseen(called) is null then
+    host := substring(called from '^[^/]*//(?:[^/?#]*@)?([^/?#@]*)');
+    called := substring(called from '^[^/]*//(?:[^/?#]*@)?') || regexp_replace(host, '[^ -~]', 'x', 'g')
+              || substring(called from '^[^/]*//[^/?#]*(.*)$');
+  end if;
   return case
     when coalesce(called, '') = ''
       then 'it has no URL'
@@ -575,7 +585,7 @@ begin
          and substring(called from '^[^/]*//[^/?#]*') !~ ':$'
       then 'its URL does not parse: the port is not between 1 and 65535'
     -- userinfo, then a name or an IPv6 address (eight groups, or fewer around one ::), then a port
-    when called !~* ('^https?://(([a-z0-9._~!$&''()*+,;=:@-]|%[0-9a-f]{2})*@)?([a-z0-9._\u0080-\uffff\U00010000-\U0010ffff-]+'
+    when called !~* ('^https?://(([a-z0-9._~!$&''()*+,;=:@-]|%[0-9a-f]{2})*@)?([a-z0-9._-]+'
                  '|\[([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\]'
                  '|\[(?!([^]:]*:){8})(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?::(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?\])'
                  '(:[0-9]*)?([/?#]|$)')

@@ -159,7 +159,7 @@ func TestSend_SilentlyClosedConnectionsLoseNext(t *testing.T) {
 				time.Sleep(after)
 			})
 			delivered, lost, failed := storm(t, newSender(t, 10*time.Second), srv.url(), 50, nil)
-			if lost > 8 || delivered+lost != 400 {
+			if lost > 2 || delivered+lost != 400 { // none, unless this machine pauses for longer than a connection rests
 				t.Errorf("delivered %d, lost %d, failed %d", delivered, lost, failed)
 			}
 		})

@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/recordengine/webhooks/outbox"
@@ -55,8 +56,13 @@ func (s *Sender) try(ctx context.Context, to *endpoint, req outbox.Request, head
 	return verdict(req, to, answer, body), nil
 }
 
-// causeOr is why the attempt was ended, if it was; else the error.
+// causeOr is why the attempt was ended, if it was; else the error. A dialler has
+// the deadline of its context, and may be a moment ahead of it.
 func causeOr(ctx context.Context, err error) error {
+	var late net.Error
+	if at, ok := ctx.Deadline(); ok && errors.As(err, &late) && late.Timeout() && !time.Now().Before(at) {
+		<-ctx.Done()
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

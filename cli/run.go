@@ -64,7 +64,7 @@ func newWorker(db *sqlx.DB, log *zap.Logger, cfg *workerConfig) *outbox.Dispatch
 }
 
 func newSender(cfg *workerConfig) *sender.Sender {
-	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, Version: Version()})
+	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, CAFile: string(cfg.caFile), Version: Version()})
 }
 
 // limitGarbageCollection lets the heap grow further between two collections: a

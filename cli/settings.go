@@ -15,6 +15,7 @@ var environment = []struct{ name, about string }{
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},
 	{"WEBHOOK_LANE_BYTES", "how many bytes of data the events in flight of a channel may have, such as 512KiB or 32MiB (32MiB)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
+	{"WEBHOOK_CA_FILE", "certificate authorities in PEM form, to trust besides the system's; read again when it changes (none)"},
 	{"WEBHOOK_RETENTION", "how long finished events are kept (720h)"},
 	{"WEBHOOK_LOG_LEVEL", "debug, info, warn or error (info)"},
 	{"WEBHOOK_LOG_FORMAT", "json, or console (console on a terminal, else json)"},
@@ -40,6 +41,7 @@ type workerConfig struct {
 	laneBytes                               *int64
 	logLevel, logFormat                     *string
 	networks                                networks
+	caFile                                  caFile
 }
 
 func (f *flags) worker() *workerConfig {
@@ -53,6 +55,8 @@ func (f *flags) worker() *workerConfig {
 		logFormat:    f.choice("log-format", "WEBHOOK_LOG_FORMAT", presetFormat(f.p.Stderr), "how it is logged", "json", "console"),
 	}
 	f.fromEnv("WEBHOOK_ALLOW_NETWORKS", c.networks.set)
+	f.fromEnv("WEBHOOK_CA_FILE", c.caFile.set)
+	f.Func("ca-file", "certificate authorities to trust besides the system's (WEBHOOK_CA_FILE)", c.caFile.set)
 	f.Func("allow-networks", "CIDRs that may be called although loopback, private or reserved (WEBHOOK_ALLOW_NETWORKS)", c.networks.set)
 	return c
 }

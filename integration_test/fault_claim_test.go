@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/recordengine/webhooks/outbox"
+	"github.com/recordengine/webhooks/store"
 )
 
 // patient are settings with a lease that outlasts the test, so that nothing
@@ -285,7 +287,7 @@ func TestClaim_LookUpFindsEventsOfAChannelWithoutURL(t *testing.T) {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	db.exec(`update webhook.channels set url = null where name = 'contacts'`)
-	events, err := s.Claimed(t.Context(), claimID)
+	events, _, err := s.Claimed(t.Context(), claimID)
 	if err != nil {
 		t.Fatalf("the look-up failed: %v", err)
 	}
@@ -307,7 +309,7 @@ func TestRelease_ChangesOnlyWhatIsStillLeased(t *testing.T) {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	db.exec(`update webhook.outbox set leased_until = clock_timestamp() - interval '1 second' where id <= 2`)
-	if n, err := s.ExpireLeases(t.Context()); n != 2 || err != nil {
+	if n, err := expireAll(t.Context(), s); n != 2 || err != nil {
 		t.Fatalf("expired %d, %v", n, err)
 	}
 	db.exec(`update webhook.outbox set claim_id = gen_random_uuid(), attempts = 2 where id in (3, 4)`)
@@ -329,4 +331,13 @@ func TestRelease_ChangesOnlyWhatIsStillLeased(t *testing.T) {
 			t.Errorf("released: %s", asText(db, id))
 		}
 	}
+}
+
+// expireAll ends every lease that is over, without waiting for a second cycle.
+func expireAll(ctx context.Context, s *store.Store) (int, error) {
+	claims, err := s.Expired(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return s.ExpireLeases(ctx, claims)
 }

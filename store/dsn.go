@@ -82,7 +82,7 @@ func pairsOfURL(rest string) (string, error) {
 		if !ok {
 			return "", errors.New(`a parameter behind "?" has no "="`)
 		}
-		pairs.add(name, value, true)
+		pairs.add(name, strings.ReplaceAll(value, "+", "%20"), true)
 	}
 	return pairs.text.String(), pairs.err
 }

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,11 +11,20 @@ import (
 )
 
 // How often an outage is logged: at its start, then every minute, and sooner where the error has
-// changed.
+// changed; ports do not count.
 const (
 	logOutageEvery  = time.Minute
-	logChangesEvery = 5 * time.Second
+	logChangesEvery = 10 * time.Second
 )
+
+func withoutDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
 
 // health is whether the database accepts writes, and since when. It is unavailable from the failure of
 // a statement until a write has succeeded: while commits hang (a standby does not acknowledge, the log
@@ -31,7 +41,7 @@ type health struct {
 	underWay map[*statement]bool
 	answered time.Time // when a statement last succeeded
 	logged   time.Time // when the outage was last logged, with this error
-	error    string
+	error    string    // without its digits
 }
 
 // statement is one that is under way.
@@ -90,10 +100,10 @@ func (h *health) down(doing string, err error) {
 	if h.isUp || h.since.IsZero() {
 		h.isUp, h.since, h.logged = false, now, time.Time{}
 	}
-	if ago := now.Sub(h.logged); ago < logChangesEvery || ago < logOutageEvery && err.Error() == h.error {
+	if ago := now.Sub(h.logged); ago < logChangesEvery || ago < logOutageEvery && withoutDigits(err.Error()) == h.error {
 		return
 	}
-	h.logged, h.error = now, err.Error()
+	h.logged, h.error = now, withoutDigits(err.Error())
 	h.log.Warn("database unavailable, retrying", zap.String("doing", doing), zap.Error(err), zap.Time("since", h.since))
 }
 

@@ -24,6 +24,9 @@ func parse(dsn string) (pq.Config, error) {
 		if scheme != "postgres" && scheme != "postgresql" {
 			return pq.Config{}, errors.New("its scheme is unknown; a URL begins with postgres:// or postgresql://")
 		}
+		if strings.ContainsFunc(rest, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return pq.Config{}, errors.New("it contains a space, a line break or another control character; percent-encode it")
+		}
 		pairs, err := pairsOfURL(rest)
 		if err != nil {
 			return pq.Config{}, err
@@ -52,17 +55,12 @@ func unquote(dsn string) string {
 // ports nor a socket's folder, and ends a password at "#".
 func pairsOfURL(rest string) (string, error) {
 	var pairs dsnPairs
+	user, rest := userOfURL(rest)
+	name, password, hasPassword := strings.Cut(user, ":")
+	pairs.add("user", name, name != "")
+	pairs.add("password", password, hasPassword)
 	rest, query, _ := strings.Cut(rest, "?")
-	if strings.Contains(query, "@") {
-		return "", errEncode
-	}
 	authority, database, _ := strings.Cut(rest, "/")
-	if user, hosts, ok := strings.Cut(authority, "@"); ok {
-		authority = hosts
-		name, password, hasPassword := strings.Cut(user, ":")
-		pairs.add("user", name, name != "")
-		pairs.add("password", password, hasPassword)
-	}
 	var hosts, ports []string
 	for h := range strings.SplitSeq(authority, ",") {
 		host, port, err := hostAndPort(h)
@@ -85,6 +83,21 @@ func pairsOfURL(rest string) (string, error) {
 		pairs.add(name, strings.ReplaceAll(value, "+", "%20"), true)
 	}
 	return pairs.text.String(), pairs.err
+}
+
+// userOfURL splits off the user and the password: what stands before an "@" that no "/" precedes. A
+// password may contain another "@" or a "?", which mean nothing else there.
+func userOfURL(rest string) (user, behind string) {
+	head, _, _ := strings.Cut(rest, "/")
+	first := strings.Index(head, "@")
+	if first < 0 {
+		return "", rest
+	}
+	if query := strings.Index(head[first:], "?"); query >= 0 {
+		head = head[:first+query]
+	}
+	last := strings.LastIndex(head, "@")
+	return rest[:last], rest[last+1:]
 }
 
 // errEncode: a user name or password has a character that means something else in a URL.

@@ -241,9 +241,9 @@ func TestClaim_CommittedAfterItsLookUpIsFoundByTheNext(t *testing.T) {
 }
 
 // TestClaim_ReplyThatNeverComesReleasesItsEvents: the network goes silent after
-// the claim was committed. The connection's deadline ends the wait after 20 s;
-// that is too late to begin the POSTs, so the rows go back, and out under
-// another claim. It is also the proof that no read waits for ever.
+// the claim was committed. The connection's deadline ends the wait after 20 s,
+// which is when the claim is found: too late to begin the POSTs, so the events are
+// released, and sent under another claim. It is also the proof that no read waits for ever.
 func TestClaim_ReplyThatNeverComesReleasesItsEvents(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)

@@ -51,7 +51,7 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 		queue:       newQueue(Channels(), opts.LaneBytes),
 		idle:        make(chan claimed),
 	}
-	d.health = &health{log: log, now: d.now, slow: opts.Lease / 6}
+	d.health = &health{log: log, now: d.now, slow: min(opts.Lease/6, 15*time.Second)}
 	d.store = watched{store, d.health}
 	d.problems = problemLog{log: log}
 	d.recorder = newRecorder(d.store, log, d.recorded)

@@ -38,13 +38,13 @@ func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Ev
 			return err
 		}
 		events, err = scanEvents(rows, claimID)
-		if err == nil && len(events) == 0 && !over {
-			err = endIdleSession(ctx, tx, lock)
-		}
 		return err
 	})
 	if err != nil {
 		return nil, false, s.failed("look up a claim", err)
+	}
+	if len(events) == 0 && !over {
+		s.endIdleSession(ctx, lock)
 	}
 	return events, over, nil
 }
@@ -62,8 +62,9 @@ func (s *Store) lockOf(claimID string) int64 {
 
 // endIdleSession ends the session that holds a lock and waits for its client. A role may end its own
 // sessions; where it may not end this one, the session ends when the server notices the dead connection.
-func endIdleSession(ctx context.Context, tx *sqlx.Tx, lock int64) error {
-	_, err := tx.ExecContext(ctx, `
+func (s *Store) endIdleSession(ctx context.Context, lock int64) {
+	defer s.network.endWith(ctx)()
+	_, _ = s.db.ExecContext(ctx, `
 		-- $1 the lock
 		select pg_terminate_backend(a.pid)
 		  from pg_stat_activity a
@@ -71,7 +72,6 @@ func endIdleSession(ctx context.Context, tx *sqlx.Tx, lock int64) error {
 		   and a.pid in (select l.pid from pg_locks l
 		                  where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
 		                    and (l.classid::bigint << 32) | l.objid::bigint = $1)`, lock)
-	return err
 }
 
 // scanEvents reads to the very end: a claim has committed only once the server has reported it. The rows

@@ -52,7 +52,7 @@ func (n *network) endWith(ctx context.Context) (over func()) {
 
 // Dial implements pq.Dialer.
 func (n *network) Dial(network, address string) (net.Conn, error) {
-	return n.DialTimeout(network, address, n.limits.network)
+	return n.DialTimeout(network, address, n.limits.dial)
 }
 
 // DialTimeout implements pq.Dialer.
@@ -65,7 +65,7 @@ func (n *network) DialTimeout(network, address string, timeout time.Duration) (n
 // DialContext implements pq.DialerContext. Until the session is set up (see established) everything
 // together has one limit.
 func (n *network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.limits.network)
+	ctx, cancel := context.WithTimeout(ctx, n.limits.dial)
 	defer cancel()
 	c := &deadlineConn{network: n, stopDial: cancel, setUpBy: time.Now().Add(n.limits.network)}
 	if made, ok := ctx.Value(madeKey{}).(*made); ok {

@@ -30,21 +30,17 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	if unknown := f.unknownSettings(); len(unknown) > 0 {
 		log.Warn("unknown settings in the environment", zap.Strings("names", unknown))
 	}
-	db, err := f.open(*database)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	err = waitForDatabase(stop, log, func() error { return ensureSchema(stop, p, db, *migrate) })
-	switch {
+	switch err := waitForDatabase(stop, log, func() error { return f.ensureSchema(stop, *database, *migrate, log) }); {
 	case err != nil && stop.Err() != nil:
 		return nil // stopped before anything was begun
 	case err != nil:
 		return err
 	}
-	if notice, err := store.CompareSchema(stop, db, p.Schema); err == nil && notice != "" {
-		log.Warn("the schema is newer than this binary", zap.String("notice", notice))
+	db, err := f.openFor(*cfg.lease, *database)
+	if err != nil {
+		return err
 	}
+	defer db.Close()
 	limitGarbageCollection(f)
 	w := newWorker(db, log, cfg)
 	if *once {

@@ -9,7 +9,7 @@ import (
 // The settings of the environment. Each has a flag of the same name where a
 // command uses it: WEBHOOK_POLL_INTERVAL is --poll-interval.
 var environment = []struct{ name, about string }{
-	{"DATABASE_URL", "PostgreSQL, as a lib/pq URL or key=value DSN; or DATABASE_URL_FILE, a file that holds it"},
+	{"DATABASE_URL", "PostgreSQL, as a URL or key=value pairs; or DATABASE_URL_FILE, a file that holds it, read for each new connection"},
 	{"WEBHOOK_POLL_INTERVAL", "how often an idle worker polls (20ms)"},
 	{"WEBHOOK_TIMEOUT", "the longest attempt, from name look-up to the last byte read (30s)"},
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},

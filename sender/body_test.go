@@ -96,7 +96,7 @@ func TestSend_DoesNotWaitBehindTheReadLimit(t *testing.T) {
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	if got := send(t, newSender(t, timeout), newRequest(srv.URL)); !got.Delivered() || got.Took >= timeout {
+	if got := send(t, newSender(t, timeout), newRequest(srv.URL)); !got.Delivered() || got.Took >= bodyTime {
 		t.Errorf("delivered %v after %s", got.Delivered(), got.Took)
 	}
 }

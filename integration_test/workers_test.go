@@ -6,6 +6,12 @@ import (
 	"testing"
 )
 
+// workerSeen makes it look as if a worker were running.
+func (db *database) workerSeen() {
+	db.t.Helper()
+	db.exec(`insert into webhook.workers (id, name, version, settings) values (gen_random_uuid(), 'host:7', '1.0.0', '{}')`)
+}
+
 func TestWorkers_ARunningOneIsVisibleUntilItStops(t *testing.T) {
 	t.Parallel()
 	db := withRoles(t, "https://re.example")

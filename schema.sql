@@ -272,8 +272,10 @@ create index outbox_pending on webhook.outbox
   where status = 'pending' and leased_until is null;
 comment on index webhook.outbox_pending is 'Pending rows without a lease, by event, priority (0 tests, 1 claimed before, 2 fresh) and due time: what a claim reads.';
 
+-- "claim_id is not null", which every leased row fulfils, keeps this index from serving the question
+-- whether a document is held: the whole of it would be read where statistics say that it is empty.
 create index outbox_held on webhook.outbox (claim_id)
-  where leased_until is not null;
+  where leased_until is not null and claim_id is not null;
 comment on index webhook.outbox_held is 'Leased rows, a few hundred at most: the expiry of leases, and the look-up of a claim whose reply was lost.';
 
 -- Two claims that raced past their "not exists" meet here.
@@ -313,13 +315,16 @@ comment on trigger finished_rows_never_change on webhook.outbox is 'A finished r
 -- lock of an export and its lease, while a later export is written, claimed, sent and recorded by
 -- other workers. Here the lease is in the index outbox_one_attempt_per_document already, so no other export
 -- of the document can be leased from now on; and one that was is seen, since a statement in a trigger
--- has a snapshot of its own.
+-- has a snapshot of its own. The pairs are compared as rows: "later.id > new.id" could be read from the
+-- primary key, all of what was written since.
 create function webhook.refuse_overtaken() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
   as $fn$
 begin
   if exists (select from webhook.outbox later
-              where later.document_id = new.document_id and later.id > new.id and later.status <> 'cancelled') then
+              where later.document_id is not null and later.status <> 'cancelled'
+                and (later.document_id, later.id) > (new.document_id, new.id)
+                and (later.document_id, later.id) < (new.document_id, 9223372036854775807)) then
     raise exception 'webhook.outbox: row % was claimed, but a later export of document % was written meanwhile', new.id, new.document_id
       using errcode = 'serialization_failure', hint = 'Repeat the claim.';
   end if;
@@ -661,7 +666,7 @@ create view webhook.status as
    cross join lateral (
          select count(*) as in_flight
            from webhook.outbox o
-          where o.event = c.event and o.leased_until is not null) h
+          where o.event = c.event and o.leased_until is not null and o.claim_id is not null) h
     left join lateral (
          select x.failure, x.error, x.at
            from ((select o.failure, o.error, o.finished_at as at from webhook.outbox o
@@ -764,7 +769,7 @@ create view webhook.volume as
           union all
          select date_trunc('hour', o.due_at), o.status, count(*)
            from webhook.outbox o
-          where o.event = c.event and o.leased_until is not null and not o.is_test
+          where o.event = c.event and o.leased_until is not null and o.claim_id is not null and not o.is_test
           group by 1, 2) v
    group by c.name, c.position, v.hour, v.status
    order by c.position, v.hour, v.status;
@@ -783,8 +788,10 @@ create function webhook.followed_by(event webhook.outbox) returns bigint
   language sql stable set search_path = pg_catalog, pg_temp
   as $fn$
   select later.id from webhook.outbox later
-   where later.document_id = ($1).document_id and later.id > ($1).id and later.status <> 'cancelled'
-   order by later.id limit 1
+   where later.document_id is not null and later.status <> 'cancelled'
+     and (later.document_id, later.id) > (($1).document_id, ($1).id)
+     and (later.document_id, later.id) < (($1).document_id, 9223372036854775807)
+   order by later.document_id, later.id limit 1
 $fn$;
 comment on function webhook.followed_by(webhook.outbox) is 'The next later export of the same document that was not cancelled, or null.';
 
@@ -797,7 +804,7 @@ declare
   in_flight bigint;
 begin
   select * into other from webhook.outbox o where o.document_id = e.document_id and o.leased_until is not null;
-  select count(*) into in_flight from webhook.outbox o where o.event = e.event and o.leased_until is not null;
+  select count(*) into in_flight from webhook.outbox o where o.event = e.event and o.leased_until is not null and o.claim_id is not null;
   return case
     when later is not null
       then format(' will not be sent: event %s is a later export of the same document. It becomes superseded within ten seconds if a worker is running.', later)

@@ -101,6 +101,8 @@ func (s *fakeStore) Skip(ctx context.Context) (int, error) {
 
 func (s *fakeStore) Problems(context.Context) (map[string]string, error) { return nil, nil }
 
+func (s *fakeStore) Overlooked(context.Context, []Capacity) ([]Overlooked, error) { return nil, nil }
+
 func (s *fakeStore) Prune(context.Context, time.Duration) (int, error) { return 0, nil }
 
 func (s *fakeStore) claims() int {

@@ -23,7 +23,11 @@ type slots struct {
 	bytes        int64     // of their data
 	latency      time.Duration
 	prefetchFrom int
+	retriedLast  bool // the newest claim returned retries only
 }
+
+// freshFirst: a lane of one slot has no half for retries, so they alternate with fresh events.
+func (s *slots) freshFirst() bool { return s.limit == 1 && s.retriedLast }
 
 // held is the number of events in slots or waiting for one.
 func (s *slots) held() int { return s.posting + len(s.waiting) }
@@ -33,7 +37,6 @@ func (s *slots) inUse() int { return max(s.held()-s.prefetch(), 0) }
 
 // add appends a claimed event to those that wait.
 func (s *slots) add(c claimed) {
-	s.limit = c.event.Endpoint.MaxInFlight
 	s.account(c.event, 1)
 	s.waiting = append(s.waiting, c)
 }

@@ -33,6 +33,7 @@ type Endpoint struct {
 	Token           string // bearer token; empty sends no Authorization header
 	AcceptStatus    []int  // the HTTP statuses that count as delivered
 	MaxInFlight     int    // slots of the channel's lane, in each worker
+	MaxPerSecond    int    // POSTs that all workers together may begin in a second; 0: no limit
 	DocumentBaseURL string // prefix of doc_url
 	InstanceID      string // prefix of the webhook-id header, a UUID
 }

@@ -30,6 +30,8 @@ type lane struct {
 	breaker  breaker
 	retries  scan // of the events that were claimed before
 	fresh    scan
+
+	pausedUntil time.Time // its receiver asked for a pause
 }
 
 func newQueue(channels []Channel, maxBytes int64) *queue {
@@ -54,7 +56,7 @@ func (q *queue) capacity() []Capacity {
 			RetriesPaused: l.breaker.retriesPaused() || l.slots.freshFirst(), ByteBudget: q.byteBudget(l),
 			Retries: l.retries.begin(q.asked), Fresh: l.fresh.begin(q.asked),
 		}
-		if l.inFlight >= maxUnrecorded || l.breaker.open() {
+		if l.inFlight >= maxUnrecorded || l.breaker.open() || q.asked.Before(l.pausedUntil) {
 			all[i].InFlight = maxUnrecorded // beyond any lane's slots: nothing is claimed
 		}
 	}
@@ -89,7 +91,7 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 			default:
 				fresh = append(fresh, c.event)
 			}
-			l.slots.limit = c.event.Endpoint.MaxInFlight
+			l.slots.set(c.event.Endpoint)
 			if !c.event.Superseded {
 				l.slots.add(c)
 				l.inFlight++
@@ -104,7 +106,7 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 }
 
 // advance moves both scans on behind what a claim returned. A scan that was limited, by the slots, the
-// bytes or the share of retries, has not seen everything that was due.
+// pace, the bytes or the share of retries, has not seen everything that was due.
 func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
 	limit, bytes := l.slots.limit, int64(0)
 	if limit == 0 {
@@ -113,11 +115,11 @@ func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
 	for _, ev := range slices.Concat(retries, fresh) {
 		bytes += int64(len(ev.Data))
 	}
-	full := asked.InFlight+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
+	full := l.slots.perSecond > 0 || asked.InFlight+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
 	share := asked.RetriesPaused || asked.Retrying+len(retries) >= max(1, limit/2)
 	l.retries.advance(at, retries, share || full && len(fresh) == 0)
 	l.fresh.advance(at, fresh, full)
-	l.slots.retriedLast = len(retries) > 0 && len(fresh) == 0
+	l.slots.alternate(at, asked.InFlight < limit, len(retries), len(fresh))
 }
 
 // done frees the slot of an event whose attempt is over and returns the event that may use it now, if

@@ -168,6 +168,7 @@ func (w *simWorker) Overlooked(_ context.Context, capacity []Capacity) (all []Ov
 	return all, nil
 }
 
+func (w *simWorker) Pause(context.Context, string, time.Duration) error  { return nil }
 func (w *simWorker) Prune(context.Context, time.Duration) (int, error)   { return 0, nil }
 func (w *simWorker) Problems(context.Context) (map[string]string, error) { return nil, nil }
 

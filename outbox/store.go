@@ -57,6 +57,9 @@ type Store interface {
 	// cursor: it committed late, was locked, or was released.
 	Overlooked(ctx context.Context, capacity []Capacity) ([]Overlooked, error)
 
+	// Pause lets no worker claim events of a channel, except those that are leased, for so long.
+	Pause(ctx context.Context, channel string, d time.Duration) error
+
 	// Problems returns, by channel, why a channel that is on cannot be called as it is configured.
 	Problems(ctx context.Context) (map[string]string, error)
 }

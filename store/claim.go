@@ -108,6 +108,10 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 // never_an_older_export_after_a_newer refuse the lease. What is superseded is returned, too: the cursor
 // goes on behind it.
 //
+// A channel that has max_per_second gets at most what is left of it. That is read without a lock, so
+// that a poll that finds nothing writes nothing; take_rate then takes, under a lock, what was picked.
+// A paused channel is left out.
+//
 // The times are returned as text: Go cannot hold an infinite one or a year of five digits, and one such
 // row must not fail a claim.
 const claimSQL = `
@@ -119,12 +123,13 @@ with capacity as (
                        $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::bigint[])
              as capacity (channel, in_flight, retrying, retries_paused, bytes, retries_due, retries_id, retries_age, fresh_due, fresh_id, fresh_age)
 ), picked as (
-  select p.ctid, p.id, p.followed_by, c.name as channel, c.max_in_flight, c.accept_status, s.instance_id,
+  select p.ctid, p.id, p.followed_by, c.name as channel, c.max_in_flight, c.max_per_second, c.accept_status, s.instance_id, p.place,
          coalesce(c.url, '') as url, coalesce(s.document_base_url, '') as document_base_url,
          case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end as token
     from capacity
     join webhook.channels c on c.name = capacity.channel
    cross join webhook.settings s
+    join webhook.pacing g on g.channel = c.name and (g.paused_until is null or g.paused_until <= now())
    cross join lateral (
          select case when greatest(c.updated_at, s.updated_at) > now() - retries_age * interval '1 millisecond' then '-infinity'
                      else coalesce(retries_due, now() - retries_age * interval '1 millisecond') end as retries_due,
@@ -137,7 +142,8 @@ with capacity as (
                     and (later.document_id, later.id) > (due.document_id, due.id)
                     and (later.document_id, later.id) < (due.document_id, 9223372036854775807)
                   limit 1) as followed_by,
-                sum(due.bytes) over (rows between unbounded preceding and 1 preceding) as bytes_before
+                sum(due.bytes) over (rows between unbounded preceding and 1 preceding) as bytes_before,
+                row_number() over () as place
            from (select * from (
                    select * from (
                      select o.ctid, o.id, o.document_id, o.is_test,
@@ -174,10 +180,16 @@ with capacity as (
                       order by o.due_at, o.id
                         for update skip locked) fresh
                    ) due
-                  limit greatest(c.max_in_flight - capacity.in_flight, 0)) due) p
+                  limit greatest(least(c.max_in_flight - capacity.in_flight,
+                                       case when c.max_per_second is not null then webhook.rate_left(c.name, c.max_per_second) end), 0)) due) p
    where (c.enabled or p.is_test) and not s.offline_mode and webhook.channel_problem(c, s) is null
      and (capacity.bytes = 0 or coalesce(p.bytes_before, 0) < capacity.bytes)
      for share of s, c skip locked
+), granted as (
+  select p.channel, webhook.take_rate(p.channel, p.max_per_second, count(*)::int) as rows
+    from picked p
+   where p.max_per_second is not null and p.followed_by is null
+   group by p.channel, p.max_per_second
 ), superseded as (
   update webhook.outbox o
      set status = 'superseded', finished_at = clock_timestamp(),
@@ -187,7 +199,7 @@ with capacity as (
     from picked p
    where o.ctid = p.ctid and p.followed_by is not null
   returning o.id, o.event, p.channel, json '{}' as data, '' as occurred_at, o.due_at::text, o.attempts, o.is_test, o.at_least_once, true as superseded,
-            '' as url, '' as token, p.accept_status, p.max_in_flight, '' as document_base_url, p.instance_id
+            '' as url, '' as token, p.accept_status, p.max_in_flight, coalesce(p.max_per_second, 0) as max_per_second, '' as document_base_url, p.instance_id
 ), leased as (
   update webhook.outbox o
      set status       = case when o.at_least_once then 'pending' else 'sending' end,
@@ -198,7 +210,8 @@ with capacity as (
          leased_until = clock_timestamp() + $3 * interval '1 millisecond'
     from picked p
    where o.ctid = p.ctid and p.followed_by is null
+     and (p.max_per_second is null or p.place <= (select g.rows from granted g where g.channel = p.channel))
   returning o.id, o.event, p.channel, o.data, o.occurred_at::text, o.due_at::text, o.attempts, o.is_test, o.at_least_once, false as superseded,
-            p.url, p.token, p.accept_status, p.max_in_flight, p.document_base_url, p.instance_id
+            p.url, p.token, p.accept_status, p.max_in_flight, coalesce(p.max_per_second, 0) as max_per_second, p.document_base_url, p.instance_id
 )
 select * from leased union all select * from superseded`

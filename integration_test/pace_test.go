@@ -156,24 +156,3 @@ func TestLanes_ResentEventsDoNotDelayFreshOnes(t *testing.T) {
 		})
 	}
 }
-
-func TestPause_RetryAfterPausesTheChannelOfAllWorkers(t *testing.T) {
-	t.Parallel()
-	l := &limited{limit: 10, retryAfter: "2"}
-	db := ready(t, newResponder(t, l.respond).URL)
-	db.exec(`update webhook.channels set max_in_flight = 1 where name = 'audit_log'`)
-	startWorker(t, quick(db.address))
-	startWorker(t, quick(db.address))
-	audits(db, 40)
-	eventually(t, "the channel is paused", func() bool {
-		return db.count(`select count(*) from webhook.status where channel = 'audit_log' and paused_until > now()`) == 1
-	})
-	if is := query[string](t, db.address, `select webhook.explain(max(id)) from webhook.outbox where status = 'pending'`); !containsOnce(is, "is paused until") {
-		t.Errorf("explain: %s", is)
-	}
-	eventually(t, "all are finished", func() bool { return db.count(`select count(*) from webhook.outbox where finished_at is null`) == 0 })
-	// each pause costs what the two workers have in flight
-	if lost := db.count(`select count(*) from webhook.outbox where status = 'failed'`); lost > 10 {
-		t.Errorf("%d of 40 were lost", lost)
-	}
-}

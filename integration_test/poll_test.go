@@ -167,3 +167,65 @@ func TestPoll_IdleWorkerReadsNoMoreAfterTheOthersEvents(t *testing.T) {
 		t.Errorf("an idle poll reads %.0f entries, before the events it were %.0f", after, before)
 	}
 }
+
+// A claim that only supersedes has found something.
+func TestOnce_GoesOnBehindManySupersededExports(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	db.exec(`insert into webhook.outbox (event, data) select 'document.exported', '{"id": 7, "status": "Export"}' from generate_series(1, 300)`)
+	if _, stderr, status := runProgram(t, quick(db.address), nil, "run", "--once"); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	if n := db.count(`select count(*) from webhook.outbox where status = 'superseded'`); n != 299 || len(rcv.all()) != 1 {
+		t.Errorf("%d of 299 are superseded, %d requests arrived", n, len(rcv.all()))
+	}
+}
+
+// Rows that the scan has passed: each is found within a cycle, whatever its channel did meanwhile.
+func TestCursor_WhatCommitsLateIsFoundInTheNextCycle(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://receiver.example")
+	p := startPolling(t, db)
+	late, err := db.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id int64
+	if err := late.Get(&id, `select webhook.publish('contact.created', '{}')`); err != nil {
+		t.Fatal(err)
+	}
+	for range 35 { // 7 s
+		fresh := db.publish("contact.created", `{}`)
+		time.Sleep(200 * time.Millisecond)
+		eventually(t, "others are sent meanwhile", func() bool { return db.status(fresh) == "sent" })
+	}
+	if err := late.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if db.status(id) != "pending" {
+		t.Error("it was found without a cycle: this test shows nothing")
+	}
+	p.Cycle(t.Context())
+	began := time.Now()
+	eventually(t, "the late event is sent", func() bool { return db.status(id) == "sent" })
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("%s after the cycle", took)
+	}
+}
+
+func TestCursor_ChannelThatIsTurnedOnIsReadFromItsStart(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://receiver.example")
+	db.exec(`update webhook.settings set offline_mode = true`)
+	startPolling(t, db)
+	id := db.publish("contact.created", `{}`)
+	time.Sleep(7 * time.Second)
+	db.exec(`update webhook.settings set offline_mode = false`)
+	began := time.Now()
+	eventually(t, "the event is sent", func() bool { return db.status(id) == "sent" })
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("after %s", took)
+	}
+}

@@ -693,7 +693,7 @@ begin
     when 'not_counted'
       then 'The receiver answered with a success status that does not count. If it should, add the status to accept_status of the channel.'
     when 'rate_limited'
-      then 'The receiver is called too often. Set max_per_second of the channel to the rate that it allows (update webhook.channels set max_per_second = ... where name = ''...''), or upgrade the plan of the receiving tool.'
+      then 'The receiver is called too often. Set max_per_second of the channel to the rate that it allows, or upgrade the plan of the receiving tool.'
     when 'server_error'
       then 'The receiving server is temporarily down or overloaded. Documents are retried automatically, other events are not.'
     when 'interrupted' then case when $3 = 'maybe'

@@ -26,6 +26,7 @@ type fakeStore struct {
 	released [][]string // by Release
 	expiries int
 	paused   []string // by Pause: channel and time
+	pauseErr error
 
 	claim   func(n int, claimID string) ([]Event, error) // n counts from 1
 	claimed func(n int, claimID string) ([]Event, error)
@@ -108,7 +109,7 @@ func (s *fakeStore) Pause(_ context.Context, channel string, d time.Duration) er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.paused = append(s.paused, fmt.Sprint(channel, " ", d))
-	return nil
+	return s.pauseErr
 }
 
 func (s *fakeStore) Prune(context.Context, time.Duration) (int, error) { return 0, nil }

@@ -21,7 +21,9 @@ func (d *Dispatcher) heed(ctx context.Context, channel string, after time.Durati
 	d.log.Warn("channel paused, its receiver asked for it", zap.String("channel", channel), zap.Duration("for", after))
 	if err := d.store.Pause(ctx, channel, after); err != nil {
 		d.health.failed("pause the channel", err)
+		return
 	}
+	d.queue.sharePause(channel)
 }
 
 // pause lets a lane claim nothing until then, and removes what waits in it. longer: by more than a
@@ -35,7 +37,14 @@ func (q *queue) pause(channel string, until time.Time) (waiting []claimed, longe
 	}
 	longer = until.Sub(l.pausedUntil) > time.Second
 	if longer {
-		l.pausedUntil = until
+		l.pausedUntil, l.pauseShared = until, false
 	}
 	return l.slots.drop(), longer
+}
+
+// sharePause leaves the end of a pause to the database, where a person may end it.
+func (q *queue) sharePause(channel string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lane(channel).pauseShared = true
 }

@@ -12,7 +12,7 @@ import (
 func TestPause_ReleasesWhatWaitsAndClaimsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := events(1, 6, 2)
-		s := &fakeStore{claim: firstOnly(all...)}
+		s := &fakeStore{claim: firstOnly(all...), pauseErr: errDown} // else the database pauses it
 		post := &fakeSender{send: func(context.Context, Request) Result {
 			time.Sleep(10 * time.Millisecond)
 			return Result{Failure: FailureRateLimited, Received: ReceivedNo, Status: 429, Error: "HTTP 429", RetryAfter: 30 * time.Second}

@@ -32,6 +32,7 @@ type lane struct {
 	fresh    scan
 
 	pausedUntil time.Time // its receiver asked for a pause
+	pauseShared bool      // and the database knows, which decides from then on
 }
 
 func newQueue(channels []Channel, maxBytes int64) *queue {
@@ -56,7 +57,7 @@ func (q *queue) capacity() []Capacity {
 			RetriesPaused: l.breaker.retriesPaused() || l.slots.freshFirst(), ByteBudget: q.byteBudget(l),
 			Retries: l.retries.begin(q.asked), Fresh: l.fresh.begin(q.asked),
 		}
-		if l.inFlight >= maxUnrecorded || l.breaker.open() || q.asked.Before(l.pausedUntil) {
+		if l.inFlight >= maxUnrecorded || l.breaker.open() || !l.pauseShared && q.asked.Before(l.pausedUntil) {
 			all[i].InFlight = maxUnrecorded // beyond any lane's slots: nothing is claimed
 		}
 	}

@@ -96,7 +96,8 @@ func (s *stage) staleStatistics(ctx context.Context, r *report) error {
 	for _, k := range drainedKinds {
 		d := other.ours(k.channel+", last analyzed when the table was empty", k.channel, k.event, payloadBytes)
 		d.fill = func(ctx context.Context, n int) error {
-			if err := other.exec(ctx, `truncate webhook.outbox, webhook.attempts`, `analyze webhook.outbox, webhook.attempts`); err != nil {
+			if err := other.exec(ctx, `truncate webhook.outbox, webhook.attempts`, `analyze webhook.outbox, webhook.attempts`,
+				fmt.Sprintf(`update webhook.channels set max_in_flight = %d`, s.slots)); err != nil {
 				return err
 			}
 			if err := other.channel(ctx, k.channel, hook); err != nil {

@@ -478,6 +478,33 @@ comment on trigger touch on webhook.channels is 'Sets updated_at.';
 create trigger rows_stay before delete or truncate on webhook.channels for each statement execute function webhook.refuse_removal();
 comment on trigger rows_stay on webhook.channels is 'Channels are never removed.';
 
+-- The pace of the channels. What a receiver asks for with Retry-After is a row here, not of
+-- webhook.channels, which each claim locks in share mode. The rate is kept in a sequence per channel: a
+-- row that is updated thirty times a second would, under an old snapshot, make each claim slower than
+-- the one before. Its value is the instant, in microseconds, from which the next POST may begin.
+create table webhook.pacing (
+  channel      text primary key,
+  paused_until timestamptz
+);
+comment on table  webhook.pacing              is 'One row per channel: the pause that its receiver asked for.';
+comment on column webhook.pacing.channel      is 'The channel, webhook.channels.name.';
+comment on column webhook.pacing.paused_until is 'The receiver answered 429 or 503 with Retry-After: nothing is sent before this instant. To end the pause now: update webhook.pacing set paused_until = null where channel = ''...''.';
+
+create function webhook.add_pacing() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  insert into webhook.pacing (channel) values (new.name);
+  execute format('create sequence webhook.%I minvalue 0', 'rate_' || new.name);
+  execute format('comment on sequence webhook.%I is %L', 'rate_' || new.name,
+                 'When the next POST of this channel may begin, in microseconds since 1970, if the channel has max_per_second. Internal.');
+  return null;
+end
+$fn$;
+comment on function webhook.add_pacing() is 'Adds the row of webhook.pacing and the sequence of a channel. Internal.';
+create trigger every_channel_has_a_pace after insert on webhook.channels for each row execute function webhook.add_pacing();
+comment on trigger every_channel_has_a_pace on webhook.channels is 'A channel that an upgrade adds gets its row of webhook.pacing and its sequence.';
+
 insert into webhook.channels (position, name, event, example) values
   (1, 'documents', 'document.exported', '{
     "id": 42, "filename": "invoice_march.pdf", "status": "Export", "doc_type": "Standard Supplier Invoice",
@@ -513,31 +540,6 @@ insert into webhook.channels (position, name, event, example) values
   (7, 'audit_log', 'audit.log', '{
     "audit_id": 1024, "action": "document_status_changed", "entity_type": "document", "entity_id": 42, "user": "jean",
     "details": "Status changed from Approved to Export", "ip_address": "192.168.1.10", "logged_at": "2026-03-22T08:30:00Z"}');
-
--- The pace of the channels. What a receiver asks for with Retry-After is a row here, not of
--- webhook.channels, which each claim locks in share mode. The rate is kept in a sequence per channel: a
--- row that is updated thirty times a second would, under an old snapshot, make each claim slower than
--- the one before. Its value is the instant, in microseconds, from which the next POST may begin.
-create table webhook.pacing (
-  channel      text primary key,
-  paused_until timestamptz
-);
-comment on table  webhook.pacing              is 'One row per channel: the pause that its receiver asked for.';
-comment on column webhook.pacing.channel      is 'The channel, webhook.channels.name.';
-comment on column webhook.pacing.paused_until is 'The receiver answered 429 or 503 with Retry-After: nothing is sent before this instant. To end the pause now: update webhook.pacing set paused_until = null where channel = ''...''.';
-
-do $pacing$
-declare
-  c record;
-begin
-  for c in select name from webhook.channels order by position loop
-    insert into webhook.pacing (channel) values (c.name);
-    execute format('create sequence webhook.%I minvalue 0', 'rate_' || c.name);
-    execute format('comment on sequence webhook.%I is %L', 'rate_' || c.name,
-                   'When the next POST of this channel may begin, in microseconds since 1970, if the channel has max_per_second. Internal.');
-  end loop;
-end
-$pacing$;
 
 -- POSTs are spaced by 1.1 seconds divided by max_per_second, and one may come 25 ms too early: a poll
 -- comes every 20 ms, and grants what became free since the one before. So no second has more than

@@ -111,7 +111,8 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 //
 // A channel that has max_per_second gets at most what is left of it. That is read without a lock, so
 // that a poll that finds nothing writes nothing; take_rate then takes, under a lock, what was picked.
-// A paused channel is left out.
+// A paused channel is left out. A cursor that was taken while a switch or a pause may have kept the lane
+// from being read is not used.
 //
 // The times are returned as text: Go cannot hold an infinite one or a year of five digits, and one such
 // row must not fail a claim.
@@ -133,9 +134,9 @@ with capacity as (
    cross join webhook.settings s
     join webhook.pacing g on g.channel = c.name and (g.paused_until is null or g.paused_until <= now())
    cross join lateral (
-         select case when greatest(c.updated_at, s.updated_at) > now() - retries_age * interval '1 millisecond' then '-infinity'
+         select case when greatest(c.updated_at, s.updated_at, g.paused_until) > now() - retries_age * interval '1 millisecond' then '-infinity'
                      else coalesce(retries_due, now() - retries_age * interval '1 millisecond') end as retries_due,
-                case when greatest(c.updated_at, s.updated_at) > now() - fresh_age * interval '1 millisecond' then '-infinity'
+                case when greatest(c.updated_at, s.updated_at, g.paused_until) > now() - fresh_age * interval '1 millisecond' then '-infinity'
                      else coalesce(fresh_due, now() - fresh_age * interval '1 millisecond') end as fresh_due) cursors
    cross join lateral (
          select due.ctid, due.id, due.is_test,

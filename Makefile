@@ -70,6 +70,10 @@ corpus: ## keep the inputs that fuzzing found beside the tests, which then try t
 sim: ## a million simulated schedules of the protocol (SCHEDULES= and SEED= to choose)
 	SCHEDULES=$(or $(SCHEDULES),1000000) SEED=$(or $(SEED),1) $(GO) test ./outbox -count=1 -timeout 60m -v -run '^TestSim_(PromisesHold|SeedReplays)'
 
+.PHONY: model
+model: ## the simulation's model of the database beside PostgreSQL, by sequences that are drawn (SEQUENCES= and SEED= to choose)
+	SEQUENCES=$(or $(SEQUENCES),2000) SEED=$(or $(SEED),new) $(GO) test ./integration_test -run '^TestModel_' -count=1 -v -timeout 60m
+
 .PHONY: mutants
 mutants: ## breaks the protocol in one place at a time, in a copy: the named test must fail (ONLY= to choose)
 	$(GO) run ./mutants -only '$(ONLY)'

@@ -205,12 +205,13 @@ func TestRecord_AnswersThatNoTextColumnHolds(t *testing.T) {
 				_, _ = w.Write(bodies[strings.TrimPrefix(r.path, "/")])
 			})
 			db := ready(t, rcv.URL)
-			for _, event := range append(oneAttempts(), "document.exported") {
+			events := append(oneAttempts(), "document.exported")
+			for _, event := range events {
 				db.publish(event, `{"id": 1, "status": "Export"}`)
 			}
 			startWorker(t, quick(db.address))
 			eventually(t, "every outcome is recorded", func() bool {
-				return db.count(`select count(*) from webhook.outbox where http_status = $1 and leased_until is null`, status) == 7
+				return db.count(`select count(*) from webhook.outbox where http_status = $1 and leased_until is null`, status) == len(events)
 			})
 			for _, r := range db.rows() {
 				text := value(r.Response)
@@ -277,7 +278,7 @@ func TestRecord_RejectedTextsKeepFailureAndReceived(t *testing.T) {
 	rudeDocument := db.document("99")
 	refuse := rudeSender(func(r outbox.Request) outbox.Result {
 		switch {
-		case strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rude)), strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rudeDocument)):
+		case strings.Contains(r.WebhookID, fmt.Sprint("-", rude, "-")), strings.Contains(r.WebhookID, fmt.Sprint("-", rudeDocument, "-")):
 			return outbox.Result{Failure: outbox.FailureBadAnswer, Received: outbox.ReceivedMaybe, Status: 500, Error: "a\x00b", Response: "\xff"}
 		}
 		return outbox.Result{Status: 200, Received: outbox.ReceivedYes, Response: "fine"}

@@ -34,7 +34,9 @@ func (e *exercise) move(s step) move {
 	case "switch":
 		return e.changeSwitch(s)
 	case "time":
-		return e.letPass([...]time.Duration{simCycle, time.Second, simCycle, ConformanceLease}[s.row%4])
+		return e.letPass([...]time.Duration{simCycle, time.Second}[s.row%2])
+	case "lease":
+		return e.letPass(ConformanceLease)
 	case "expire":
 		return move{"expire leases", func(c Conforming) string {
 			ids, err := c.Expired(ctx)
@@ -49,8 +51,10 @@ func (e *exercise) move(s step) move {
 		return move{"skip", func(c Conforming) string { return rowsAnd(c.Skip(ctx)) }}
 	case "claimed", "release":
 		return e.ofClaim(s)
+	case "unlock":
+		return done(Conforming.UnlockRows, "unlock the rows")
 	}
-	return e.ofRow(s)
+	return e.ofRow(s) // lock, cancel
 }
 
 func (e *exercise) letPass(d time.Duration) move {
@@ -135,22 +139,22 @@ func (e *exercise) ofClaim(s step) move {
 	}}
 }
 
-// ofRow does something to a row that no claim holds or locks.
+// ofRow locks or cancels a row that is not locked and may be claimed.
 func (e *exercise) ofRow(s step) move {
-	if s.kind == "unlock" {
-		return done(Conforming.UnlockRows, "unlock the rows")
+	var free []*simRow
+	for _, r := range e.model.rows {
+		if r.status == "pending" && !r.held() && r.lockedBy == nil || s.kind == "lock" && r.held() && r.lockedBy == nil {
+			free = append(free, r)
+		}
 	}
-	if len(e.model.rows) == 0 {
+	if len(free) == 0 {
 		return move{}
 	}
-	r := e.model.rows[s.row%len(e.model.rows)]
-	switch {
-	case s.kind == "lock" && r.lockedBy == nil:
+	r := free[s.row%len(free)]
+	if s.kind == "lock" {
 		return done(func(c Conforming) { c.LockRow(r.id) }, "lock row %d", r.id)
-	case s.kind == "cancel" && r.lockedBy == nil && r.status == "pending" && !r.held():
-		return done(func(c Conforming) { c.Cancel(r.id) }, "cancel row %d", r.id)
 	}
-	return move{}
+	return done(func(c Conforming) { c.Cancel(r.id) }, "cancel row %d", r.id)
 }
 
 // eventsAnd puts the events in order of their channels. Within a channel the order counts.

@@ -49,11 +49,10 @@ record
 expire
 claimed
 release
-skip
 switch
+insert switch skip
 lock
 unlock
-cancel
 insert claim record
 insert claim record
 insert claim record
@@ -63,7 +62,9 @@ claim record time
 claim record time
 claim record time
 claim record time
-claim time expire`, "\n")
+claim lease expire
+insert insert cancel
+claim record insert claim record time`, "\n")
 
 // channelsPlayed get events: most of these are documents, which have more to them.
 var channelsPlayed = [...]int{documentsChannel, 1, 6, documentsChannel}
@@ -76,7 +77,7 @@ var sequences = rapid.Custom(func(t *rapid.T) (s sequence) {
 			AtLeastOnce: i == documentsChannel || i == retried,
 		})
 	}
-	for _, some := range rapid.SliceOfN(rapid.Custom(drawSteps), 14, 28).Draw(t, "steps") {
+	for _, some := range rapid.SliceOfN(rapid.Custom(drawSteps), 12, 24).Draw(t, "steps") {
 		s.steps = append(s.steps, some...)
 	}
 	return s

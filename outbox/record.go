@@ -34,6 +34,9 @@ func newRecorder(store Store, log *zap.Logger, recorded func([]Outcome)) *record
 
 // add has an outcome recorded. After ctx has ended it is dropped, and its lease expires.
 func (r *recorder) add(ctx context.Context, out Outcome) {
+	if ctx.Err() != nil {
+		return
+	}
 	select {
 	case r.waiting <- out:
 	case <-ctx.Done():
@@ -125,11 +128,11 @@ func (r *recorder) recordDeferred(ctx context.Context) {
 	r.deferred = append(slices.Clone(rest), r.deferred...) // what was not tried comes first the next time
 }
 
-// write repeats a statement until the database answers: nil, or an error that wraps ErrRejected or
-// ErrDenied, and then nothing was written. Repeating is harmless, see Store.Record. Locked rows are
+// write repeats a statement until the database answers or ctx ends. Nil: written. An error that wraps
+// ErrRejected or ErrDenied: nothing was written. Repeating is harmless, see Store.Record. Locked rows are
 // deferred.
 func (r *recorder) write(ctx context.Context, batch []Outcome) error {
-	for try := 0; ; try++ {
+	for try := 0; ctx.Err() == nil; try++ {
 		locked, err := r.store.Record(ctx, batch)
 		if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
 			return err
@@ -139,10 +142,9 @@ func (r *recorder) write(ctx context.Context, batch []Outcome) error {
 			r.recorded(without(batch, locked))
 			return nil
 		}
-		if !sleep(ctx, Backoff(try)) {
-			return ctx.Err()
-		}
+		sleep(ctx, Backoff(try))
 	}
+	return ctx.Err()
 }
 
 func (r *recorder) postpone(locked []Outcome) {

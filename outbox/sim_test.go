@@ -49,7 +49,7 @@ import (
 //	SEED=42 SCHEDULES=1 make sim one seed; if it fails, every instant of it is printed
 //
 // That it finds mistakes is shown by TestSim_FindsBrokenSQL, and by those mutants of `make mutants` that
-// only this file turns red.
+// only this file turns red. That the model behaves like PostgreSQL is shown by conformance_test.go.
 
 var (
 	simSchedules = flag.Int("sim.schedules", envNumber("SCHEDULES", 2_500), "how many schedules to simulate")

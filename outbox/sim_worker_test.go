@@ -177,5 +177,9 @@ func (w *simWorker) Check(_, token string) error {
 }
 
 func (w *simWorker) Send(ctx context.Context, req Request) Result {
-	return w.do(ctx, &simCall{kind: simSend, token: req.Token, request: req}).result
+	c := w.do(ctx, &simCall{kind: simSend, token: req.Token, request: req})
+	if ctx.Err() != nil {
+		return Result{Failure: FailureInterrupted, Received: ReceivedMaybe, Error: "interrupted"}
+	}
+	return c.result
 }

@@ -95,8 +95,10 @@ func (r *report) testEnded(e event) {
 		if !isSubtest {
 			r.skipped++
 		}
-		why := reason(text)
-		r.reasons[why] = append(r.reasons[why], e.Test)
+		// A fuzz target skips, without a reason, the kept inputs that it does not test.
+		if why := reason(text); why != "" || !strings.HasPrefix(e.Test, "Fuzz") {
+			r.reasons[why] = append(r.reasons[why], e.Test)
+		}
 	default: // run, pause, cont, bench
 		return
 	}

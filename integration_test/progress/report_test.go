@@ -18,6 +18,7 @@ const stream = `{"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Test":"TestNode","Output":"    a_test.go:2: publish.mjs: no node; apt install nodejs\n"}
 {"Action":"output","Package":"p","Test":"TestNode","Output":"--- SKIP: TestNode (0.00s)\n"}
 {"Action":"skip","Package":"p","Test":"TestNode","Elapsed":0}
+{"Action":"skip","Package":"p","Test":"FuzzData/00257c83","Elapsed":0}
 `
 
 const failing = `{"Action":"output","Package":"p","Test":"TestBad/one","Output":"    a_test.go:3: wrong\n"}

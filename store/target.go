@@ -78,7 +78,7 @@ func (t *target) requireOwnSessions(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			defer func() { _ = conn.Close() }()
+			defer func() { _ = conn.Close() }() //nolint:gocritic // two at most, both open until they were compared
 			conns[i] = conn
 		}
 		pid, err := lastColumn(ctx, conns[i], `select pg_catalog.pg_backend_pid()`)

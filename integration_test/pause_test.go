@@ -34,17 +34,30 @@ func TestPause_RetryAfterPausesTheChannelOfAllWorkers(t *testing.T) {
 		t.Cleanup(func() { stopNow(); <-ended })
 	}
 	began := time.Now()
-	eventually(t, "the channel is paused", func() bool {
-		return db.count(`select count(*) from webhook.status where channel = 'audit_log' and paused_until > now()`) == 1
-	})
-	if is := query[string](t, db.address, `select webhook.explain(max(id)) from webhook.outbox where status = 'pending'`); !containsOnce(is, "is paused until") {
-		t.Errorf("explain: %s", is)
-	}
 	eventually(t, "all are finished", func() bool { return db.count(`select count(*) from webhook.outbox where finished_at is null`) == 0 })
 	if lost := db.count(`select count(*) from webhook.outbox where status = 'failed'`); lost != 4 {
 		t.Errorf("%d of 40 failed, 4 were answered with 429", lost)
 	}
 	if took := time.Since(began); took < 3*time.Second {
 		t.Errorf("three pauses of 2 s, of which two may overlap, were over after %s", took)
+	}
+}
+
+func TestPause_IsShownByStatusAndExplain(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://receiver.example")
+	id := db.publish("audit.log", `{}`)
+	if err := workersStore(t, db.address).Pause(t.Context(), "audit_log", 5*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if n := db.count(`select count(*) from webhook.status where paused_until > now() + interval '4 minutes'`); n != 1 {
+		t.Errorf("%d channels are paused", n)
+	}
+	if is := query[string](t, db.address, `select webhook.explain($1)`, id); !containsOnce(is, "the channel audit_log is paused until") {
+		t.Errorf("explain: %s", is)
+	}
+	db.exec(`update webhook.channels set max_per_second = 5; update webhook.pacing set paused_until = null`)
+	if is := query[string](t, db.address, `select webhook.explain($1)`, id); !containsOnce(is, "at most 5 POSTs a second") {
+		t.Errorf("explain: %s", is)
 	}
 }

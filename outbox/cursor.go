@@ -25,11 +25,11 @@ func (c Cursor) after(other Cursor) bool {
 // later than that is found by Overlooked, in the next cycle.
 const (
 	lookBack      = time.Second            // by each claim,
-	lookBackRows  = 500                    // but not behind more claimed rows than these,
-	deepEvery     = 500 * time.Millisecond // and every now and then
+	lookBackRows  = 100                    // but not behind more claimed rows than these,
+	deepEvery     = time.Second            // and once a second
 	deepLookBack  = 5 * time.Second        // so far, behind any number of rows
 	markEvery     = 100 * time.Millisecond // places are kept so far apart,
-	markEveryRows = 100                    // or so,
+	markEveryRows = 50                     // or so,
 	keepMarks     = 40 * time.Second       // and so long: longer than an attempt lasts by default
 )
 

@@ -34,7 +34,7 @@ func TestCursor_ClaimLooksBackOneSecond(t *testing.T) {
 	}
 }
 
-func TestCursor_EveryHalfSecondAClaimLooksBackFiveSeconds(t *testing.T) {
+func TestCursor_EverySecondAClaimLooksBackFiveSeconds(t *testing.T) {
 	var s scan
 	began, deep := time.Now(), 0
 	for n := range 500 { // 10 s of polls that find everything that is due
@@ -53,12 +53,12 @@ func TestCursor_EveryHalfSecondAClaimLooksBackFiveSeconds(t *testing.T) {
 			t.Fatalf("the scan looks back %s", c.Age)
 		}
 	}
-	if deep != 10 {
-		t.Errorf("%d of 250 polls look back for 5 s, 10 were expected", deep)
+	if deep != 5 {
+		t.Errorf("%d of 250 polls look back for 5 s, 5 were expected", deep)
 	}
 }
 
-func TestCursor_BusyScanLooksBackSomeHundredRows(t *testing.T) {
+func TestCursor_BusyScanLooksBackAHundredRows(t *testing.T) {
 	var s scan
 	began := time.Now()
 	s.deepAt = began.Add(time.Hour)

@@ -20,6 +20,8 @@ type Event struct {
 	AtLeastOnce bool   // the guarantee: true, attempted until a counted success; false, attempted once
 	ClaimID     string // a UUID; the outcome is recorded only while this claim holds the row
 
+	held int64 // bytes of this process's memory, see budget
+
 	Endpoint Endpoint
 }
 

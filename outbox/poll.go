@@ -36,10 +36,10 @@ func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 			continue
 		}
 		d.queue.wait(ctx)
-		if n == 0 && len(d.unknown.list()) == 0 {
+		if n == 0 && len(d.unknown.list()) == 0 && d.queue.paused(d.now()) == 0 {
 			return
 		}
-		if n == 0 { // the rows of an unknown claim may appear until a lease has passed
+		if n == 0 { // a channel is paused, or the rows of an unknown claim may appear until a lease has passed
 			pause(ctx, stop, time.Second, nil)
 		}
 		d.releaseUnknown(ctx)

@@ -1,0 +1,112 @@
+package integration_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// slowReceiver answers 200 after a while and keeps nothing of what it receives.
+func slowReceiver(t *testing.T, after time.Duration) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		time.Sleep(after)
+		w.WriteHeader(http.StatusOK)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// TestShortage_FewOpenFiles: a worker that may open 60 files, and 500 contacts for a receiver that takes
+// two seconds. None fails: they wait for their files.
+func TestShortage_FewOpenFiles(t *testing.T) {
+	t.Parallel()
+	db := ready(t, slowReceiver(t, 2*time.Second))
+	db.exec(`select webhook.publish('contact.created', '{"contact_id": 7}') from generate_series(1, 500)`)
+	w := startShell(t, longAttempts(db.address), `ulimit -n 60`)
+	finished(t, db)
+	allSent(t, db, 500)
+	with(t, "the log", w.log.String(), `"posts":`)
+	w.terminate()
+	if status := w.exit(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestShortage_PausesTheChannel: the limit of open files falls while the worker runs. Nothing fails, no
+// attempt is recorded, the log says what to raise; afterwards everything is sent.
+func TestShortage_PausesTheChannel(t *testing.T) {
+	t.Parallel()
+	db := ready(t, slowReceiver(t, time.Second))
+	w := startWorker(t, longAttempts(db.address))
+	first := db.publish("contact.created", `{"contact_id": 7}`)
+	eventually(t, "the worker has its connections", func() bool { return db.status(first) == "sent" })
+	limitFiles(t, w, 16)
+	db.exec(`select webhook.publish('contact.created', '{"contact_id": 7}') from generate_series(1, 99)`)
+	db.exec(`select webhook.publish('document.exported', json_build_object('id', i, 'status', 'Export')) from generate_series(1, 100) i`)
+	eventually(t, "the channels pause", func() bool { return strings.Count(w.log.String(), "local shortage, channel paused") >= 2 })
+	limitFiles(t, w, 4096)
+	finished(t, db)
+	allSent(t, db, 200)
+	with(t, "the log", w.log.String(), "ulimit -n")
+	if n := db.count(`select count(*) from webhook.attempts`); n != 0 {
+		t.Errorf("%d runs of attempts were recorded", n)
+	}
+}
+
+func allSent(t *testing.T, db *database, all int) {
+	t.Helper()
+	if n := db.count(`select count(*) from webhook.outbox where status = 'sent'`); n != all {
+		t.Errorf("%d of %d were sent; %d failed, such as %q", n, all, db.count(`select count(*) from webhook.outbox where status = 'failed'`),
+			query[string](t, db.address, `select coalesce(max(error), '') from webhook.outbox where status <> 'sent'`))
+	}
+}
+
+// limitFiles sets a worker's limit of open files.
+func limitFiles(t *testing.T, w *worker, files uint64) {
+	t.Helper()
+	limit := syscall.Rlimit{Cur: files, Max: 4096}
+	if _, _, err := syscall.Syscall6(syscall.SYS_PRLIMIT64, uintptr(w.cmd.Process.Pid), syscall.RLIMIT_NOFILE,
+		uintptr(unsafe.Pointer(&limit)), 0, 0, 0); err != 0 { //nolint:gosec // the call takes a pointer
+		t.Fatal(err)
+	}
+}
+
+// TestMemory_SevenChannelsOfLargeEvents: 60 events of a megabyte on each channel, each answered after a
+// second. Measured from outside, at its peak.
+func TestMemory_SevenChannelsOfLargeEvents(t *testing.T) {
+	t.Parallel()
+	const megabytes = 256
+	url := slowReceiver(t, time.Second)
+	db := ready(t, url)
+	db.exec(`insert into webhook.outbox (event, data)
+		select c.event, ('{"id": ' || i || ', "status": "Export", "summary": "' || repeat('x', 500000) || '", "ai_summary": "' || repeat('y', 500000) || '"}')::json
+		  from webhook.channels c, generate_series(1, 60) i`)
+	w := startWorker(t, longAttempts(db.address))
+	finished(t, db)
+	allSent(t, db, 420)
+	used := peak(t, w)
+	t.Logf("the worker's largest size was %.0f MB", float64(used)/1e6)
+	if used > megabytes*1_000_000 {
+		t.Errorf("the worker used %.0f MB, at most %d were promised", float64(used)/1e6, megabytes)
+	}
+}
+
+// TestMemory_LargerEventPassesAlone: an event that is larger than the whole budget is delivered.
+func TestMemory_LargerEventPassesAlone(t *testing.T) {
+	t.Parallel()
+	db := ready(t, slowReceiver(t, 0))
+	db.exec(`insert into webhook.outbox (event, data)
+		select 'document.exported', ('{"id": ' || i || ', "status": "Export", "ai_summary": "' || repeat('x', 20000000) || '"}')::json
+		  from generate_series(1, 3) i`)
+	env := longAttempts(db.address)
+	env["GOMEMLIMIT"] = "32MiB"
+	startWorker(t, env)
+	finished(t, db)
+	allSent(t, db, 3)
+}

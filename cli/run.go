@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"runtime/debug"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -25,8 +24,9 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
+	keepWithoutReader()
 	log := newLogger(p.Stderr, *cfg.logLevel, *cfg.logFormat)
-	defer log.Sync() //nolint:errcheck // stderr of a terminal cannot be synced
+	defer log.Sync() //nolint:errcheck // never fails
 	if unknown := f.unknownSettings(); len(unknown) > 0 {
 		log.Warn("unknown settings in the environment", zap.Strings("names", unknown))
 	}
@@ -45,7 +45,7 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	if notice, err := store.CompareSchema(stop, db, p.Schema); err == nil && notice != "" {
 		log.Warn("the schema is newer than this binary", zap.String("notice", notice))
 	}
-	limitGarbageCollection(f)
+	limitMemory(f)
 	w := newWorker(db, log, cfg)
 	if *once {
 		return w.Once(ctx, stop)
@@ -59,25 +59,12 @@ func newWorker(db *sqlx.DB, log *zap.Logger, cfg *workerConfig) *outbox.Dispatch
 		store.New(db, *cfg.lease),
 		newSender(cfg),
 		log,
-		outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease, LaneBytes: *cfg.laneBytes},
+		outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease, Memory: memoryBudget(), Posts: postsFor(openFiles())},
 	)
 }
 
 func newSender(cfg *workerConfig) *sender.Sender {
 	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, Version: Version()})
-}
-
-// limitGarbageCollection lets the heap grow further between two collections: a
-// worker has a few megabytes, and by default spends a sixth of its time on
-// collecting them. Above the limit it collects as often as necessary. GOGC and
-// GOMEMLIMIT override both numbers.
-func limitGarbageCollection(f *flags) {
-	if f.env("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if f.env("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(256 << 20)
-	}
 }
 
 // work runs the dispatcher and its ten-second cycle until stop ends.
@@ -89,7 +76,7 @@ func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, rete
 	cycle.Start()
 	defer cycle.Stop()
 
-	log.Info("worker started", zap.String("version", Version()))
+	log.Info("worker started", zap.String("version", Version()), zap.Uint64("open_files", openFiles()), zap.Int("posts", postsFor(openFiles())))
 	if err = w.Run(ctx, stop); err == nil {
 		log.Info("worker stopped, every outcome recorded")
 	}

@@ -1,9 +1,23 @@
 package integration_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 )
+
+// slowReceiver answers 200 after a while and keeps nothing of what it receives.
+func slowReceiver(t *testing.T, after time.Duration) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		time.Sleep(after)
+		w.WriteHeader(http.StatusOK)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
 
 // TestMemory_SevenChannelsOfLargeEvents: 60 events of a megabyte on each channel, each answered after a
 // second. Measured from outside, at its peak.
@@ -37,4 +51,12 @@ func TestMemory_LargerEventPassesAlone(t *testing.T) {
 	startWorker(t, env)
 	finished(t, db)
 	allSent(t, db, 3)
+}
+
+func allSent(t *testing.T, db *database, all int) {
+	t.Helper()
+	if n := db.count(`select count(*) from webhook.outbox where status = 'sent'`); n != all {
+		t.Errorf("%d of %d were sent; %d failed, such as %q", n, all, db.count(`select count(*) from webhook.outbox where status = 'failed'`),
+			query[string](t, db.address, `select coalesce(max(error), '') from webhook.outbox where status <> 'sent'`))
+	}
 }

@@ -68,12 +68,7 @@ func (w *worker) exitWithin(t *testing.T, limit time.Duration) int {
 // recorded, documents retried, leases expired, SIGTERM ends the worker.
 func TestLog_BlockedReaderDelaysNothing(t *testing.T) {
 	t.Parallel()
-	rcv := newReceiver(t, func(r receipt) int {
-		if r.path == "/documents" {
-			return 200
-		}
-		return 503
-	})
+	rcv := newReceiver(t, func(receipt) int { return 503 })
 	db := ready(t, rcv.URL)
 	orphan := db.publish("folder.created", `{"folder_id": 1}`)
 	db.exec(`update webhook.outbox set status = 'sending', attempts = 1, claim_id = gen_random_uuid(), claimed_by = 'dead:1',

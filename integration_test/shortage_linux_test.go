@@ -1,26 +1,12 @@
 package integration_test
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 	"unsafe"
 )
-
-// slowReceiver answers 200 after a while and keeps nothing of what it receives.
-func slowReceiver(t *testing.T, after time.Duration) string {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		time.Sleep(after)
-		w.WriteHeader(http.StatusOK)
-	}))
-	t.Cleanup(s.Close)
-	return s.URL
-}
 
 // TestShortage_FewOpenFiles: a worker that may open 60 files, and 500 contacts for a receiver that takes
 // two seconds. None fails: they wait for their files.
@@ -56,14 +42,6 @@ func TestShortage_PausesTheChannel(t *testing.T) {
 	with(t, "the log", w.log.String(), "ulimit -n")
 	if n := db.count(`select count(*) from webhook.attempts`); n != 0 {
 		t.Errorf("%d runs of attempts were recorded", n)
-	}
-}
-
-func allSent(t *testing.T, db *database, all int) {
-	t.Helper()
-	if n := db.count(`select count(*) from webhook.outbox where status = 'sent'`); n != all {
-		t.Errorf("%d of %d were sent; %d failed, such as %q", n, all, db.count(`select count(*) from webhook.outbox where status = 'failed'`),
-			query[string](t, db.address, `select coalesce(max(error), '') from webhook.outbox where status <> 'sent'`))
 	}
 }
 

@@ -76,17 +76,29 @@ func (q *queue) bytesLeft() []int64 {
 	return left
 }
 
-// limitPosts lets each lane claim no more than this process has files for. A claim applies
-// max_in_flight less what is in use, so what may not be claimed is treated as in use.
-func (q *queue) limitPosts(all []Capacity) {
-	if q.posts.total == 0 {
-		return
+// limitRows lets each lane claim no more rows than this process has files and memory for. A claim applies
+// max_in_flight less what is in use, so what may not be claimed is treated as in use. To know the size of
+// a row that may be compressed the database reads all of it, so a claim should not consider many more
+// rows than fit.
+func (q *queue) limitRows(all []Capacity) {
+	rows := make([]int64, len(q.lanes))
+	if q.posts.total > 0 {
+		for i := range q.lanes {
+			rows[i] = int64(q.lanes[i].slots.held())
+		}
+		rows = q.posts.left(rows)
 	}
-	held := make([]int64, len(q.lanes))
 	for i := range q.lanes {
-		held[i] = int64(q.lanes[i].slots.held())
-	}
-	for i, left := range q.posts.left(held) {
-		all[i].InFlight = max(all[i].InFlight, q.lanes[i].slots.limit-int(max(left, 0)))
+		s, bytes := &q.lanes[i].slots, all[i].ByteBudget
+		if q.posts.total == 0 {
+			rows[i] = int64(s.limit)
+		}
+		switch {
+		case bytes < 0:
+			rows[i] = 0
+		case bytes > 0:
+			rows[i] = min(rows[i], bytes/max(s.size, 1)+1)
+		}
+		all[i].InFlight = max(all[i].InFlight, s.limit-int(max(rows[i], 0)))
 	}
 }

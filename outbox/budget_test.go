@@ -107,6 +107,29 @@ func TestBudget_DataAreDroppedBeforeThePOST(t *testing.T) {
 	})
 }
 
+// A claim considers about as many rows as fit: the database reads each of them to learn its size.
+func TestBudget_ClaimConsidersTheRowsThatFit(t *testing.T) {
+	q := newQueue(Channels(), 64<<20)
+	large := events(1, 20, 128)
+	for i := range large {
+		large[i].Data = make([]byte, 1<<20)
+	}
+	claims := q.take(q.capacity(), large)
+	for i := range claims {
+		q.rendered(&claims[i], claims[i].event.Data)
+	}
+	c := q.of("contacts")
+	if rows, fit := 128-c.InFlight, int(c.ByteBudget>>20); rows < fit || rows > fit+3 {
+		t.Errorf("a claim of %d MiB considers %d rows of a MiB each", fit, rows)
+	}
+	for range 40 {
+		q.take(q.capacity(), events(1, 1, 128))
+	}
+	if c = q.of("contacts"); 128-c.InFlight < 60 {
+		t.Errorf("when the events are small again, a claim considers %d rows", 128-c.InFlight)
+	}
+}
+
 // Files for 28 POSTs at once: no lane posts more than its part, and none is left out.
 func TestBudget_PostsAreLimited(t *testing.T) {
 	q := newQueue(Channels(), 0)

@@ -55,7 +55,7 @@ func (q *queue) capacity() []Capacity {
 			all[i].InFlight = maxUnrecorded // beyond any lane's slots: nothing is claimed
 		}
 	}
-	q.limitPosts(all)
+	q.limitRows(all)
 	return all
 }
 

@@ -21,6 +21,7 @@ type slots struct {
 	waiting      []claimed // in the order of their claim
 	retrying     int       // of those posting or waiting: claimed before
 	bytes        int64     // of memory that they hold
+	size         int64     // of the data of the newest events, on average
 	most         int       // POSTs at once that this process has files for; 0: no limit
 	latency      time.Duration
 	prefetchFrom int
@@ -36,6 +37,7 @@ func (s *slots) inUse() int { return max(s.held()-s.prefetch(), 0) }
 func (s *slots) add(c claimed) {
 	s.limit = c.event.Endpoint.MaxInFlight
 	c.event.held = claimedCopies * int64(len(c.event.Data))
+	s.size += (int64(len(c.event.Data)) - s.size) / 8
 	s.account(c.event, 1)
 	s.waiting = append(s.waiting, c)
 }

@@ -7,7 +7,7 @@ import (
 
 // defaultMemory is the default of GOMEMLIMIT. With stacks, buffers and what the collector does not reach
 // in time, a worker stays below 256 MB.
-const defaultMemory = 192 << 20
+const defaultMemory = 176 << 20
 
 // limitMemory sets the garbage collector. The heap of an ordinary worker, a few megabytes, may grow
 // further between two collections: by default it spends a sixth of its time on them. Above the limit it

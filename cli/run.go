@@ -30,21 +30,17 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	if unknown := f.unknownSettings(); len(unknown) > 0 {
 		log.Warn("unknown settings in the environment", zap.Strings("names", unknown))
 	}
-	db, err := f.open(*database)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	err = waitForDatabase(stop, log, func() error { return ensureSchema(stop, p, db, *migrate) })
-	switch {
+	switch err := waitForDatabase(stop, log, func() error { return f.ensureSchema(stop, *database, *migrate, log) }); {
 	case err != nil && stop.Err() != nil:
 		return nil // stopped before anything was begun
 	case err != nil:
 		return err
 	}
-	if notice, err := store.CompareSchema(stop, db, p.Schema); err == nil && notice != "" {
-		log.Warn("the schema is newer than this binary", zap.String("notice", notice))
+	db, err := f.openFor(*cfg.lease, *database)
+	if err != nil {
+		return err
 	}
+	defer db.Close()
 	limitMemory(f)
 	w := newWorker(db, log, cfg)
 	if *once {
@@ -64,7 +60,7 @@ func newWorker(db *sqlx.DB, log *zap.Logger, cfg *workerConfig) *outbox.Dispatch
 }
 
 func newSender(cfg *workerConfig) *sender.Sender {
-	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, Version: Version()})
+	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, CAFile: string(cfg.caFile), Version: Version()})
 }
 
 // work runs the dispatcher and its ten-second cycle until stop ends.

@@ -9,11 +9,12 @@ import (
 // The settings of the environment. Each has a flag of the same name where a
 // command uses it: WEBHOOK_POLL_INTERVAL is --poll-interval.
 var environment = []struct{ name, about string }{
-	{"DATABASE_URL", "PostgreSQL, as a lib/pq URL or key=value DSN; or DATABASE_URL_FILE, a file that holds it"},
+	{"DATABASE_URL", "PostgreSQL, as a URL or key=value pairs; or DATABASE_URL_FILE, a file that holds it, read for each new connection"},
 	{"WEBHOOK_POLL_INTERVAL", "how often an idle worker polls (20ms)"},
 	{"WEBHOOK_TIMEOUT", "the longest attempt, from name look-up to the last byte read (30s)"},
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
+	{"WEBHOOK_CA_FILE", "certificate authorities in PEM form, to trust besides the system's; read again when it changes (none)"},
 	{"WEBHOOK_RETENTION", "how long finished events are kept (720h)"},
 	{"WEBHOOK_LOG_LEVEL", "debug, info, warn or error (info)"},
 	{"WEBHOOK_LOG_FORMAT", "json, or console (console on a terminal, else json)"},
@@ -38,6 +39,7 @@ type workerConfig struct {
 	pollInterval, timeout, lease, retention *time.Duration
 	logLevel, logFormat                     *string
 	networks                                networks
+	caFile                                  caFile
 }
 
 func (f *flags) worker() *workerConfig {
@@ -50,6 +52,8 @@ func (f *flags) worker() *workerConfig {
 		logFormat:    f.choice("log-format", "WEBHOOK_LOG_FORMAT", presetFormat(f.p.Stderr), "how it is logged", "json", "console"),
 	}
 	f.fromEnv("WEBHOOK_ALLOW_NETWORKS", c.networks.set)
+	f.fromEnv("WEBHOOK_CA_FILE", c.caFile.set)
+	f.Func("ca-file", "certificate authorities to trust besides the system's (WEBHOOK_CA_FILE)", c.caFile.set)
 	f.Func("allow-networks", "CIDRs that may be called although loopback, private or reserved (WEBHOOK_ALLOW_NETWORKS)", c.networks.set)
 	return c
 }

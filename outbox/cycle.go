@@ -9,11 +9,10 @@ import (
 )
 
 // Cycle is what happens every ten seconds beside the polling: each lane is read from its start again,
-// unknown claims are released, leases that are over expire, and channels that cannot be called are
-// logged. One part that fails is logged and runs again in the next cycle.
+// leases that are over expire, and channels that cannot be called are logged. One part that fails is
+// logged and runs again in the next cycle. There is one cycle at a time.
 func (d *Dispatcher) Cycle(ctx context.Context) {
 	d.queue.restart()
-	d.releaseUnknown(ctx)
 	d.expireLeases(ctx)
 
 	problems, err := d.store.Problems(ctx)
@@ -24,24 +23,9 @@ func (d *Dispatcher) Cycle(ctx context.Context) {
 	d.problems.note(problems)
 }
 
-// expireLeases waits until the database has answered for a whole lease: after an outage every worker
-// first records the outcomes it holds.
-func (d *Dispatcher) expireLeases(ctx context.Context) {
-	if !d.health.upFor(d.opts.Lease) {
-		return
-	}
-	n, err := d.store.ExpireLeases(ctx)
-	if err != nil {
-		d.health.down("expire leases", err)
-		return
-	}
-	if n > 0 {
-		d.log.Info("leases expired, their worker has ended or hangs", zap.Int("events", n))
-	}
-}
-
 // Skip finishes the events of channels that are off. It runs as often as the cycle and beside it: a
-// large backlog takes minutes, and neither a lease nor a lane waits for that.
+// large backlog takes minutes, and neither a lease nor a lane waits for that. While commits hang it
+// would leave a hanging session in each cycle, so it waits until the database is available.
 func (d *Dispatcher) Skip(ctx context.Context) {
 	d.count("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
 }
@@ -52,6 +36,9 @@ func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) {
 }
 
 func (d *Dispatcher) count(doing, done string, do func() (int, error)) {
+	if d.health.unavailable() {
+		return
+	}
 	n, err := do()
 	if err != nil {
 		d.health.failed(doing, err)

@@ -43,6 +43,7 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 	if err != nil {
 		return nil, false, err
 	}
+	s.newest.claimID, s.newest.lock = claimID, s.claim.lock
 	rows, err := stmt.QueryxContext(ctx, append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...)...)
 	if err != nil {
 		return nil, true, err

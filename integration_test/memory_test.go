@@ -19,6 +19,18 @@ func slowReceiver(t *testing.T, after time.Duration) string {
 	return s.URL
 }
 
+// publishMegabytes writes events of a megabyte on the channels like a name. All of it is sent.
+func (db *database) publishMegabytes(channels string, each int) {
+	db.t.Helper()
+	db.exec(`with text as (select string_agg(md5(i::text), '') as long from generate_series(1, 31250) i)
+		insert into webhook.outbox (event, data)
+		select c.event, ('{"id": ' || i || ', "status": "Export", "' || f.field || '": "' || text.long || '"}')::json
+		  from text, generate_series(1, $2) i, webhook.channels c
+		  join (values ('documents', 'ai_summary'), ('contacts', 'description'), ('folders', 'description'), ('cases', 'description'),
+		               ('notifications', 'message'), ('rules', 'error_message'), ('audit_log', 'details')) as f (channel, field) on f.channel = c.name
+		 where c.name like $1`, channels, each)
+}
+
 // TestMemory_SevenChannelsOfLargeEvents: 60 events of a megabyte on each channel, each answered after a
 // second. Measured from outside, at its peak.
 func TestMemory_SevenChannelsOfLargeEvents(t *testing.T) {
@@ -26,9 +38,7 @@ func TestMemory_SevenChannelsOfLargeEvents(t *testing.T) {
 	const megabytes = 256
 	url := slowReceiver(t, time.Second)
 	db := ready(t, url)
-	db.exec(`insert into webhook.outbox (event, data)
-		select c.event, ('{"id": ' || i || ', "status": "Export", "summary": "' || repeat('x', 500000) || '", "ai_summary": "' || repeat('y', 500000) || '"}')::json
-		  from webhook.channels c, generate_series(1, 60) i`)
+	db.publishMegabytes("%", 60)
 	w := startWorker(t, longAttempts(db.address))
 	finished(t, db)
 	allSent(t, db, 420)
@@ -37,6 +47,32 @@ func TestMemory_SevenChannelsOfLargeEvents(t *testing.T) {
 	if used > megabytes*1_000_000 {
 		t.Errorf("the worker used %.0f MB, at most %d were promised", float64(used)/1e6, megabytes)
 	}
+}
+
+// TestMemory_HangingReceiverLeavesTheOthersTheirShare: events of a megabyte wait for the receiver of one
+// channel. Those of another one are delivered beside them.
+func TestMemory_HangingReceiverLeavesTheOthersTheirShare(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	rcv := newReceiver(t, func(r receipt) int {
+		if r.path == "/documents" {
+			<-g.open
+		}
+		return http.StatusOK
+	})
+	db := ready(t, rcv.URL)
+	db.publishMegabytes("documents", 50)
+	startWorker(t, longAttempts(db.address))
+	eventually(t, "the budget is used", func() bool { return len(rcv.all()) >= 20 })
+	db.publishMegabytes("contacts", 40)
+	eventually(t, "the contacts are sent", func() bool {
+		return db.count(`select count(*) from webhook.outbox where event = 'contact.created' and status = 'sent'`) == 40
+	})
+	if n := db.count(`select count(*) from webhook.outbox where event = 'document.exported' and attempts = 0`); n == 0 {
+		t.Error("every document was claimed: the budget was not used")
+	}
+	g.release()
+	finished(t, db)
 }
 
 // TestMemory_LargerEventPassesAlone: an event that is larger than the whole budget is delivered.

@@ -21,7 +21,7 @@ func startPiped(t *testing.T, env settings, fill bool) (*worker, *os.File) {
 	t.Cleanup(func() { reader.Close() })
 	if fill {
 		_ = writer.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
-		_, _ = writer.Write([]byte(strings.Repeat("filler\n", 200_000))) // until the pipe is full
+		_, _ = writer.WriteString(strings.Repeat("filler\n", 200_000)) // until the pipe is full
 	}
 	w := &worker{cmd: program(t, env, "run"), log: &logBuffer{}, done: make(chan struct{})}
 	w.cmd.Stderr = writer
@@ -34,7 +34,7 @@ func startPiped(t *testing.T, env settings, fill bool) (*worker, *os.File) {
 func startShell(t *testing.T, env settings, prepare string) *worker {
 	t.Helper()
 	own := program(t, env, "run")
-	w := &worker{cmd: exec.Command("sh", "-c", prepare+`; exec "$0" run`, own.Path), log: &logBuffer{}, done: make(chan struct{})} //nolint:gosec // our own program
+	w := &worker{cmd: exec.Command("sh", "-c", prepare+`; exec "$0" run "$@"`, own.Path), log: &logBuffer{}, done: make(chan struct{})} //nolint:gosec // our own program
 	w.cmd.Env, w.cmd.Stderr = own.Env, w.log
 	start(t, w)
 	return w

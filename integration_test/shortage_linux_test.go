@@ -24,6 +24,18 @@ func TestShortage_FewOpenFiles(t *testing.T) {
 	}
 }
 
+// TestShortage_OnceWaitsForIt: `run --once` delivers what is due, also what it had to release.
+func TestShortage_OnceWaitsForIt(t *testing.T) {
+	t.Parallel()
+	db := ready(t, slowReceiver(t, time.Second))
+	db.exec(`select webhook.publish('contact.created', '{"contact_id": 7}') from generate_series(1, 60)`)
+	w := startShell(t, longAttempts(db.address), `ulimit -n 60; set -- --once`)
+	if status := w.exit(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	allSent(t, db, 60)
+}
+
 // TestShortage_PausesTheChannel: the limit of open files falls while the worker runs. Nothing fails, no
 // attempt is recorded, the log says what to raise; afterwards everything is sent.
 func TestShortage_PausesTheChannel(t *testing.T) {

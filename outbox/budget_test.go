@@ -187,7 +187,7 @@ func TestShortage_ReleasesAndPausesTheLane(t *testing.T) {
 		if err := r.within(t, time.Second); err != nil {
 			t.Error(err)
 		}
-		if want := []time.Duration{0, 1, 3, 7, 15}; !slices.EqualFunc(asked, want, func(a, b time.Duration) bool { return a == b*time.Second }) {
+		if want := []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second}; !slices.Equal(asked, want) {
 			t.Errorf("claims at %s", asked)
 		}
 		if n := logs.FilterMessage("local shortage, channel paused").Len(); n != 1 {

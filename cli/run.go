@@ -2,14 +2,10 @@ package cli
 
 import (
 	"context"
-	"time"
 
-	"github.com/jmoiron/sqlx"
 	"go.uber.org/zap"
 
-	"github.com/recordengine/webhooks/outbox"
 	"github.com/recordengine/webhooks/sender"
-	"github.com/recordengine/webhooks/store"
 )
 
 // runWorker is `webhooks run`.
@@ -42,39 +38,20 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	}
 	defer db.Close()
 	limitMemory(f)
-	w := newWorker(db, log, cfg)
-	if *once {
-		return w.Once(ctx, stop)
+	role, err := workerRole(stop, db, log)
+	switch {
+	case err != nil && stop.Err() != nil:
+		return nil
+	case err != nil:
+		return err
 	}
-	return work(ctx, stop, w, log, *cfg.retention)
-}
-
-// newWorker wires the dispatcher to a database and a sender.
-func newWorker(db *sqlx.DB, log *zap.Logger, cfg *workerConfig) *outbox.Dispatcher {
-	return outbox.New(
-		store.New(db, *cfg.lease),
-		newSender(cfg),
-		log,
-		outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease, Memory: memoryBudget(), Posts: postsFor(openFiles())},
-	)
+	w := newWorker(db, role, log, cfg)
+	if *once {
+		return w.once(ctx, stop)
+	}
+	return w.work(ctx, stop)
 }
 
 func newSender(cfg *workerConfig) *sender.Sender {
 	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, CAFile: string(cfg.caFile), Version: Version()})
-}
-
-// work runs the dispatcher and its ten-second cycle until stop ends.
-func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, retention time.Duration) error {
-	cycle, err := newCycle([]func(){func() { w.Cycle(ctx) }, func() { w.Skip(ctx) }}, func() { w.Prune(ctx, retention) })
-	if err != nil {
-		return err
-	}
-	cycle.Start()
-	defer cycle.Stop()
-
-	log.Info("worker started", zap.String("version", Version()), zap.Uint64("open_files", openFiles()), zap.Int("posts", postsFor(openFiles())))
-	if err = w.Run(ctx, stop); err == nil {
-		log.Info("worker stopped, every outcome recorded")
-	}
-	return err
 }

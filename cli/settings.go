@@ -15,6 +15,7 @@ var environment = []struct{ name, about string }{
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
 	{"WEBHOOK_CA_FILE", "certificate authorities in PEM form, to trust besides the system's; read again when it changes (none)"},
+	{"WEBHOOK_ENVIRONMENT", "nothing is delivered unless it is that of webhook.settings.environment (none)"},
 	{"WEBHOOK_RETENTION", "how long finished events are kept (720h)"},
 	{"WEBHOOK_LOG_LEVEL", "debug, info, warn or error (info)"},
 	{"WEBHOOK_LOG_FORMAT", "json, or console (console on a terminal, else json)"},
@@ -37,6 +38,7 @@ func (f *flags) unknownSettings() []string {
 // workerConfig are the settings of `webhooks run`.
 type workerConfig struct {
 	pollInterval, timeout, lease, retention *time.Duration
+	environment                             *string // nil: none
 	logLevel, logFormat                     *string
 	networks                                networks
 	caFile                                  caFile
@@ -51,6 +53,7 @@ func (f *flags) worker() *workerConfig {
 		logLevel:     f.choice("log-level", "WEBHOOK_LOG_LEVEL", "info", "what is logged", "debug", "info", "warn", "error"),
 		logFormat:    f.choice("log-format", "WEBHOOK_LOG_FORMAT", presetFormat(f.p.Stderr), "how it is logged", "json", "console"),
 	}
+	f.environment(&c.environment)
 	f.fromEnv("WEBHOOK_ALLOW_NETWORKS", c.networks.set)
 	f.fromEnv("WEBHOOK_CA_FILE", c.caFile.set)
 	f.Func("ca-file", "certificate authorities to trust besides the system's (WEBHOOK_CA_FILE)", c.caFile.set)

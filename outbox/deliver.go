@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -44,6 +43,7 @@ func (d *Dispatcher) deliverAll(ctx context.Context, c *claimed) {
 func (d *Dispatcher) deliver(ctx context.Context, c *claimed) (next bool) {
 	out := d.attempt(ctx, c)
 	d.noteShortage(c.event, out)
+	d.heed(ctx, c.event.Channel, out.Result.RetryAfter)
 	d.report(ctx, c.event, out)
 	*c, next = d.queue.done(c.event, out)
 	return next
@@ -70,8 +70,9 @@ func (d *Dispatcher) attempt(ctx context.Context, c *claimed) Outcome {
 	if d.now().Sub(c.at) > d.beginWithin {
 		return out
 	}
-	body = d.queue.rendered(c, body)
-	result := d.sender.Send(ctx, request(c.event, body))
+	req := request(c.event, body) // reads the data, which rendered drops
+	req.Body = d.queue.rendered(c, body)
+	result := d.sender.Send(ctx, req)
 	if result.Shortage != "" {
 		out.Result.Shortage = result.Shortage
 		return out
@@ -136,13 +137,13 @@ func render(ev Event) ([]byte, error) {
 	})
 }
 
-// request addresses an envelope. The webhook-id is the same on every attempt.
+// request addresses an envelope.
 func request(ev Event, body []byte) Request {
 	return Request{
 		Channel:   ev.Channel,
 		URL:       ev.Endpoint.URL,
 		Token:     ev.Endpoint.Token,
-		WebhookID: ev.Endpoint.InstanceID + "-" + strconv.FormatInt(ev.ID, 10),
+		WebhookID: webhookID(ev),
 		Body:      body,
 		Accept:    ev.Endpoint.AcceptStatus,
 	}

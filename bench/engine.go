@@ -52,7 +52,7 @@ func engineRole(ctx context.Context, args []string) error {
 	debug.SetGCPercent(400)
 	fmt.Println("ready")
 	w := outbox.New(st, send, zap.NewNop(), outbox.Options{
-		PollInterval: 20 * time.Millisecond, Timeout: 30 * time.Second, Lease: 90 * time.Second, LaneBytes: 32 << 20})
+		PollInterval: 20 * time.Millisecond, Timeout: 30 * time.Second, Lease: 90 * time.Second, Memory: 64 << 20})
 	return w.Run(context.WithoutCancel(ctx), ctx)
 }
 

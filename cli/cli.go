@@ -9,10 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/lib/pq"
 
@@ -79,20 +76,21 @@ func Main(args []string, p Process) int {
 	}
 }
 
-// report prints an error and returns the exit status for it.
+// report prints an error and returns the exit status for it. A pipe that is not read does not delay it
+// for long.
 func report(w io.Writer, err error) int {
 	var usage usageError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitDone
 	case errors.As(err, &usage), errors.Is(err, store.ErrParameter):
-		fmt.Fprintf(w, "webhooks: %v\n", err)
+		writeWithin(w, fmt.Sprintf("webhooks: %v\n", err))
 		return exitUsage
 	case errors.Is(err, errAttention):
-		fmt.Fprintf(w, "webhooks: %v\n", err)
+		writeWithin(w, fmt.Sprintf("webhooks: %v\n", err))
 		return exitAttention
 	}
-	fmt.Fprintf(w, "webhooks: %s\n", withHint(err))
+	writeWithin(w, fmt.Sprintf("webhooks: %s\n", withHint(err)))
 	return exitFailed
 }
 
@@ -119,22 +117,6 @@ func dispatch(ctx, stop context.Context, p Process, args []string) error {
 		}
 	}
 	return usagef("unknown command %q; webhooks help lists them", args[0])
-}
-
-// signals returns a context that ends with the second signal, and one that ends
-// with the first.
-func signals() (ctx, stop context.Context, release func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	stop, cancelStop := context.WithCancel(ctx)
-	ch := make(chan os.Signal, 2)
-	signal.Notify(ch, syscall.SIGTERM, os.Interrupt)
-	go func() {
-		<-ch
-		cancelStop()
-		<-ch
-		cancel()
-	}()
-	return ctx, stop, func() { signal.Stop(ch); cancelStop(); cancel() }
 }
 
 func help(w io.Writer) {

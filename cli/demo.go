@@ -18,6 +18,7 @@ const demoLimit = 2 * time.Minute
 // runDemo is `webhooks demo`: the real worker, database and HTTP, and an
 // application of a few tables. It fails unless all that it shows is true.
 func runDemo(_, stop context.Context, p Process, args []string) error {
+	keepWithoutReader() // `webhooks demo | head` stops its server, too
 	f := newFlags(p, "demo", "")
 	if err := f.parse(args, 0); err != nil {
 		return err

@@ -15,7 +15,8 @@ import (
 // every hundredth.
 const firstOfASecond, thenEvery = 100, 100
 
-// newLogger writes to w, one line an entry. Times are RFC 3339 in UTC.
+// newLogger writes to w, one line an entry, without ever waiting for it; Sync waits for what is not yet
+// written, see logWriter. Times are RFC 3339 in UTC.
 func newLogger(w io.Writer, level, format string) *zap.Logger {
 	var lvl zapcore.Level
 	_ = lvl.UnmarshalText([]byte(level)) // one of the four words, checked before
@@ -26,9 +27,29 @@ func newLogger(w io.Writer, level, format string) *zap.Logger {
 		enc.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(enc)
 	}
-	core := zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), lvl)
-	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, firstOfASecond, thenEvery))
+	lines := newLogWriter(w, func(dropped int) error {
+		failed := &firstError{w: w}
+		log := zap.New(zapcore.NewCore(encoder, failed, zap.WarnLevel), zap.ErrorOutput(zapcore.AddSync(io.Discard)))
+		log.Warn("log lines dropped", zap.Int("lines", dropped))
+		return failed.err
+	})
+	core := zapcore.NewCore(encoder, lines, lvl)
+	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, firstOfASecond, thenEvery), zap.ErrorOutput(lines))
 }
+
+// firstError keeps the error of a write, which zap does not return.
+type firstError struct {
+	w   io.Writer
+	err error
+}
+
+func (f *firstError) Write(line []byte) (int, error) {
+	n, err := f.w.Write(line)
+	f.err = err
+	return n, err
+}
+
+func (f *firstError) Sync() error { return nil }
 
 var utcTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"runtime/debug"
 
 	"go.uber.org/zap"
 
@@ -21,8 +20,9 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
+	keepWithoutReader()
 	log := newLogger(p.Stderr, *cfg.logLevel, *cfg.logFormat)
-	defer log.Sync() //nolint:errcheck // stderr of a terminal cannot be synced
+	defer log.Sync() //nolint:errcheck // never fails
 	if unknown := f.unknownSettings(); len(unknown) > 0 {
 		log.Warn("unknown settings in the environment", zap.Strings("names", unknown))
 	}
@@ -37,7 +37,7 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 		return err
 	}
 	defer db.Close()
-	limitGarbageCollection(f)
+	limitMemory(f)
 	role, err := workerRole(stop, db, log)
 	switch {
 	case err != nil && stop.Err() != nil:
@@ -54,17 +54,4 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 
 func newSender(cfg *workerConfig) *sender.Sender {
 	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, CAFile: string(cfg.caFile), Version: Version()})
-}
-
-// limitGarbageCollection lets the heap grow further between two collections: a
-// worker has a few megabytes, and by default spends a sixth of its time on
-// collecting them. Above the limit it collects as often as necessary. GOGC and
-// GOMEMLIMIT override both numbers.
-func limitGarbageCollection(f *flags) {
-	if f.env("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if f.env("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(256 << 20)
-	}
 }

@@ -13,7 +13,6 @@ var environment = []struct{ name, about string }{
 	{"WEBHOOK_POLL_INTERVAL", "how often an idle worker polls (20ms)"},
 	{"WEBHOOK_TIMEOUT", "the longest attempt, from name look-up to the last byte read (30s)"},
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},
-	{"WEBHOOK_LANE_BYTES", "how many bytes of data the events in flight of a channel may have, such as 512KiB or 32MiB (32MiB)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
 	{"WEBHOOK_CA_FILE", "certificate authorities in PEM form, to trust besides the system's; read again when it changes (none)"},
 	{"WEBHOOK_ENVIRONMENT", "nothing is delivered unless it is that of webhook.settings.environment (none)"},
@@ -39,7 +38,6 @@ func (f *flags) unknownSettings() []string {
 // workerConfig are the settings of `webhooks run`.
 type workerConfig struct {
 	pollInterval, timeout, lease, retention *time.Duration
-	laneBytes                               *int64
 	environment                             *string // nil: none
 	logLevel, logFormat                     *string
 	networks                                networks
@@ -52,7 +50,6 @@ func (f *flags) worker() *workerConfig {
 		timeout:      f.duration("timeout", "WEBHOOK_TIMEOUT", 30*time.Second, "the longest attempt"),
 		lease:        f.duration("lease", "WEBHOOK_LEASE", 90*time.Second, "how long a claim lasts"),
 		retention:    f.duration("retention", "WEBHOOK_RETENTION", 720*time.Hour, "how long finished events are kept"),
-		laneBytes:    f.bytes("lane-bytes", "WEBHOOK_LANE_BYTES", "32MiB", "how many bytes of data the events in flight of a channel may have"),
 		logLevel:     f.choice("log-level", "WEBHOOK_LOG_LEVEL", "info", "what is logged", "debug", "info", "warn", "error"),
 		logFormat:    f.choice("log-format", "WEBHOOK_LOG_FORMAT", presetFormat(f.p.Stderr), "how it is logged", "json", "console"),
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -29,35 +28,6 @@ func (f *flags) duration(flagName, envName string, preset time.Duration, about s
 	f.fromEnv(envName, set)
 	f.Func(flagName, fmt.Sprintf("%s (%s, default %s)", about, envName, preset), set)
 	return d
-}
-
-// sizes are the units of a setting in bytes, the longest first.
-var sizes = []struct {
-	unit  string
-	bytes int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"B", 1}, {"", 1}}
-
-// bytes is a setting like 512KiB or 32MiB that must be above zero.
-func (f *flags) bytes(flagName, envName, preset, about string) *int64 {
-	size := new(int64)
-	set := func(text string) error {
-		for _, s := range sizes {
-			number, ok := strings.CutSuffix(text, s.unit)
-			if !ok {
-				continue
-			}
-			if v, err := strconv.ParseInt(number, 10, 32); err == nil && v > 0 {
-				*size = v * s.bytes
-				return nil
-			}
-			break
-		}
-		return fmt.Errorf("%q is no size above zero, such as 65536, 512KiB, 32MiB or 1GiB", text)
-	}
-	_ = set(preset) // our own
-	f.fromEnv(envName, set)
-	f.Func(flagName, fmt.Sprintf("%s (%s, default %s)", about, envName, preset), set)
-	return size
 }
 
 // choice is a setting with a few words to choose from.

@@ -25,7 +25,7 @@ type worker struct {
 func newWorker(db *sqlx.DB, role string, log *zap.Logger, cfg *workerConfig) *worker {
 	s := store.New(db, *cfg.lease)
 	s.Introduce(store.Worker{Version: Version(), Environment: cfg.environment, Role: role, Settings: cfg.shown()})
-	options := outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease, LaneBytes: *cfg.laneBytes}
+	options := outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease, Memory: memoryBudget(), Posts: postsFor(openFiles())}
 	return &worker{
 		Dispatcher: outbox.New(s, newSender(cfg), log, options),
 		store:      s,
@@ -59,7 +59,7 @@ func (w *worker) work(ctx, stop context.Context) error {
 	defer w.presence.end()
 	defer cycle.Stop()
 
-	w.log.Info("worker started", zap.String("version", Version()))
+	w.log.Info("worker started", zap.String("version", Version()), zap.Uint64("open_files", openFiles()), zap.Int("posts", postsFor(openFiles())))
 	err := w.Run(ctx, stop)
 	if err == nil {
 		w.log.Info("worker stopped, every outcome recorded")

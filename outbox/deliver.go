@@ -18,32 +18,35 @@ func (d *Dispatcher) dispatch(ctx context.Context, c claimed) {
 	select {
 	case d.idle <- c:
 	default:
-		d.running.Go(func() { d.deliverAll(ctx, c) })
+		own := c
+		d.running.Go(func() { d.deliverAll(ctx, &own) })
 	}
 }
 
 // deliverAll is a sender: it delivers one event after the other until ctx ends, first those of the same
-// lane that wait for its slot.
-func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
+// lane that wait for its slot. There is one copy of the event: what refers to its data keeps them.
+func (d *Dispatcher) deliverAll(ctx context.Context, c *claimed) {
 	for {
-		next, ok := d.deliver(ctx, c)
-		for ok && ctx.Err() == nil {
-			next, ok = d.deliver(ctx, next)
+		for next := true; next && ctx.Err() == nil; {
+			next = d.deliver(ctx, c)
 		}
 		select {
-		case c = <-d.idle:
+		case *c = <-d.idle:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// deliver makes the attempt of one event. Its slot is free as soon as its outcome waits to be recorded.
-func (d *Dispatcher) deliver(ctx context.Context, c claimed) (next claimed, ok bool) {
+// deliver makes the attempt of one event and replaces it by the next one, if one waits for its slot. The
+// slot is free as soon as the outcome waits to be recorded.
+func (d *Dispatcher) deliver(ctx context.Context, c *claimed) (next bool) {
 	out := d.attempt(ctx, c)
+	d.noteShortage(c.event, out)
 	d.heed(ctx, c.event.Channel, out.Result.RetryAfter)
 	d.report(ctx, c.event, out)
-	return d.queue.done(c.event, out)
+	*c, next = d.queue.done(c.event, out)
+	return next
 }
 
 // attempt renders and sends an event and returns what to record. The POST begins only within
@@ -51,7 +54,7 @@ func (d *Dispatcher) deliver(ctx context.Context, c claimed) (next claimed, ok b
 // meanwhile, releases the event instead, since another worker may soon hold its lease. A worker that is
 // frozen after this check may still send late: an event that is delivered at least once perhaps twice,
 // the others once all the same.
-func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
+func (d *Dispatcher) attempt(ctx context.Context, c *claimed) Outcome {
 	out := c.outcome(Released)
 	if err := d.sender.Check(c.event.Endpoint.URL, c.event.Endpoint.Token); err != nil {
 		out.Verdict = Retry // also of an event that is delivered at most once: no POST was begun
@@ -67,7 +70,14 @@ func (d *Dispatcher) attempt(ctx context.Context, c claimed) Outcome {
 	if d.now().Sub(c.at) > d.beginWithin {
 		return out
 	}
-	out.Result = d.sender.Send(ctx, request(c.event, body))
+	req := request(c.event, body) // reads the data, which rendered drops
+	req.Body = d.queue.rendered(c, body)
+	result := d.sender.Send(ctx, req)
+	if result.Shortage != "" {
+		out.Result.Shortage = result.Shortage
+		return out
+	}
+	out.Result = result
 	out.Verdict = verdict(c.event, out.Result)
 	return out
 }
@@ -146,7 +156,9 @@ func (d *Dispatcher) report(ctx context.Context, ev Event, out Outcome) {
 	case Sent:
 		level = zap.DebugLevel
 	case Released:
-		level = zap.InfoLevel
+		if level = zap.InfoLevel; out.Result.Shortage != "" {
+			level = zap.DebugLevel // the pause of the channel is logged
+		}
 	}
 	if entry := d.log.Check(level, logMessages[out.Verdict]); entry != nil {
 		fields := []zap.Field{zap.Int64("id", ev.ID), zap.String("event", ev.Name), zap.Int("attempt", ev.Attempts),

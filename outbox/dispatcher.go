@@ -16,7 +16,8 @@ type Options struct {
 	PollInterval time.Duration // how often an idle worker polls
 	Timeout      time.Duration // the longest attempt
 	Lease        time.Duration // how long a claim lasts; the Store has the same value
-	LaneBytes    int64         // how many bytes of data a lane may hold at once; 0: no limit
+	Memory       int64         // how many bytes the events in flight may hold, see budget; 0: no limit
+	Posts        int           // how many POSTs at once this process has files for; 0: no limit
 }
 
 // Dispatcher delivers events: it claims what its queue has capacity for, sends each event from a
@@ -48,9 +49,10 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 		opts:        opts,
 		now:         time.Now,
 		beginWithin: min(beginLimit, opts.Lease-2*opts.Timeout),
-		queue:       newQueue(Channels(), opts.LaneBytes),
+		queue:       newQueue(Channels(), opts.Memory),
 		idle:        make(chan claimed),
 	}
+	d.queue.setPosts(opts.Posts)
 	d.health = &health{log: log, now: d.now, slow: min(opts.Lease/6, 15*time.Second)}
 	d.store = watched{store, d.health}
 	d.problems = problemLog{log: log}

@@ -21,6 +21,8 @@ type Event struct {
 	Superseded  bool   // by this claim: a later export of the document exists, nothing is left to do
 	ClaimID     string // a UUID; the outcome is recorded only while this claim holds the row
 
+	held int64 // bytes of this process's memory, see budget
+
 	Endpoint Endpoint
 }
 

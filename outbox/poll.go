@@ -23,7 +23,7 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 }
 
 // pollOnce is the loop of Once: pass after pass, each recorded before the next one, until a pass finds
-// nothing.
+// nothing and no channel is paused.
 func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 	d.Cycle(ctx)
 	d.Skip(ctx)
@@ -37,7 +37,11 @@ func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 		}
 		d.queue.wait(ctx)
 		if n == 0 {
-			return
+			wait := d.queue.paused(d.now())
+			if wait == 0 {
+				return
+			}
+			pause(ctx, stop, wait, nil)
 		}
 	}
 }

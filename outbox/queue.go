@@ -14,12 +14,13 @@ const maxUnrecorded = 5_000
 // queue owns what this worker has in flight: every event from its claim until its outcome is recorded,
 // in one lane per channel, so that no channel waits for another.
 type queue struct {
-	mu       sync.Mutex
-	lanes    []lane        // in the order of Channels
-	maxBytes int64         // of data that a lane may hold; 0: no limit
-	wake     chan struct{} // has a token when the next claim is worth its cost
-	empty    chan struct{} // has a token after the last event in flight was recorded
-	asked    time.Time     // when capacity was read for the claim that is under way
+	mu     sync.Mutex
+	lanes  []lane        // in the order of Channels
+	memory budget        // bytes that all events in flight may hold
+	posts  budget        // POSTs at once that this process has files for
+	wake   chan struct{} // has a token when the next claim is worth its cost
+	empty  chan struct{} // has a token after the last event in flight was recorded
+	asked  time.Time     // when capacity was read for the claim that is under way
 }
 
 // lane is one channel's share of this worker.
@@ -33,10 +34,11 @@ type lane struct {
 
 	pausedUntil time.Time // its receiver asked for a pause
 	pauseShared bool      // and the database knows, which decides from then on
+	shortage    shortage
 }
 
-func newQueue(channels []Channel, maxBytes int64) *queue {
-	q := &queue{maxBytes: maxBytes, wake: make(chan struct{}, 1), empty: make(chan struct{}, 1)}
+func newQueue(channels []Channel, memory int64) *queue {
+	q := &queue{memory: budget{memory}, wake: make(chan struct{}, 1), empty: make(chan struct{}, 1)}
 	for _, c := range channels {
 		q.lanes = append(q.lanes, lane{channel: c.Name, slots: slots{prefetchFrom: prefetchFrom}})
 	}
@@ -49,29 +51,30 @@ func (q *queue) capacity() []Capacity {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asked = time.Now()
-	all := make([]Capacity, len(q.lanes))
+	all, bytes := make([]Capacity, len(q.lanes)), q.bytesLeft()
 	for i := range q.lanes {
 		l := &q.lanes[i]
 		all[i] = Capacity{
 			Channel: l.channel, InFlight: l.slots.inUse(), Retrying: l.slots.retrying,
-			RetriesPaused: l.breaker.retriesPaused() || l.slots.freshFirst(), ByteBudget: q.byteBudget(l),
+			RetriesPaused: l.breaker.retriesPaused() || l.slots.freshFirst(), ByteBudget: bytes[i],
 			Retries: l.retries.begin(q.asked), Fresh: l.fresh.begin(q.asked),
 		}
-		if l.inFlight >= maxUnrecorded || l.breaker.open() || !l.pauseShared && q.asked.Before(l.pausedUntil) {
+		if l.inFlight >= maxUnrecorded || l.breaker.open() || q.asked.Before(l.shortage.until) || !l.pauseShared && q.asked.Before(l.pausedUntil) {
 			all[i].InFlight = maxUnrecorded // beyond any lane's slots: nothing is claimed
 		}
 	}
+	q.limitRows(all)
 	return all
 }
 
-func (q *queue) byteBudget(l *lane) int64 {
-	if q.maxBytes == 0 {
-		return 0
+// setPosts limits the POSTs at once; 0: no limit.
+func (q *queue) setPosts(most int) {
+	if q.posts.total = int64(most); most == 0 {
+		return
 	}
-	if left := q.maxBytes - l.slots.bytes; left > 0 {
-		return left
+	for i := range q.lanes {
+		q.lanes[i].slots.most = int(q.posts.most(len(q.lanes)))
 	}
-	return -1
 }
 
 // add puts the events of a claim into their lanes and returns those that have a slot: they may be
@@ -134,6 +137,9 @@ func (q *queue) done(ev Event, out Outcome) (next claimed, ok bool) {
 	}
 	l.slots.free(ev, out.Result.Took)
 	l.breaker.note(ev, out.Verdict)
+	if out.Result.Took > 0 { // a POST, so nothing was lacking
+		l.shortage.end()
+	}
 	next, ok = l.slots.next()
 	if l.slots.wantsMore() {
 		signal(q.wake)

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -222,29 +221,4 @@ func (q *queue) of(channel string) Capacity {
 		}
 	}
 	return Capacity{}
-}
-
-func TestQueue_ByteBudgetAlwaysAllowsOneEvent(t *testing.T) {
-	q := newQueue(Channels(), 100)
-	big := due(1, "2026-03-22 08:30:00+00", 8)
-	big.Data = []byte(fmt.Sprintf(`{"name": "%0200d"}`, 7))
-	small := due(2, "2026-03-22 08:30:00+00", 8)
-	small.Data = []byte(`{"name": "x"}`)
-
-	if got := q.of("contacts").ByteBudget; got != 100 {
-		t.Fatalf("an empty lane may claim %d bytes", got)
-	}
-	q.take(q.capacity(), []Event{small})
-	if got := q.of("contacts").ByteBudget; got != 87 {
-		t.Errorf("beside 13 bytes %d may be claimed", got)
-	}
-	q.take(q.capacity(), []Event{big})
-	if got := q.of("contacts").ByteBudget; got >= 0 {
-		t.Errorf("beside more than the limit %d may be claimed", got)
-	}
-	q.done(small, Outcome{Verdict: Sent})
-	q.done(big, Outcome{Verdict: Failed})
-	if got := q.of("contacts").ByteBudget; got != 100 {
-		t.Errorf("empty again, it may claim %d", got)
-	}
 }

@@ -40,8 +40,8 @@ func (s *simSchedule) mayHold(w *simWorker, events []Event) {
 		if claimed > 0 && held > 2*ch.maxInFlight {
 			s.fail("worker %d holds %d events of %s, it has %d slots", w.id, held, channels[i].Name, ch.maxInFlight)
 		}
-		if before := int64((held - 1) * len(simData)); claimed > 0 && s.laneBytes > 0 && before >= s.laneBytes {
-			s.fail("worker %d claimed an event of %s behind %d bytes, of %d", w.id, channels[i].Name, before, s.laneBytes)
+		if before := int64((held - 1) * len(simData)); claimed > 0 && s.memory > 0 && before >= s.memory {
+			s.fail("worker %d claimed an event of %s behind %d bytes, of %d", w.id, channels[i].Name, before, s.memory)
 		}
 		if s.db.atLeastOnce(i) && claimedAgain > 0 && again > max(1, ch.maxInFlight/2) {
 			s.fail("worker %d retries %d events at once in %d slots", w.id, again, ch.maxInFlight)

@@ -26,7 +26,7 @@ type simSchedule struct {
 	unfair               bool          // one worker goes on as long as it can, the others wait
 	documents            int           // how many there are
 	faults               []simFault    // those of this schedule
-	laneBytes            int64
+	memory               int64
 	eventsLeft, choices  int
 	ahead                int // the worker that is ahead in an unfair schedule
 
@@ -94,12 +94,12 @@ func newSchedule(seed uint64, flaw simFlaw, lines *strings.Builder) *simSchedule
 	s.uncallable = rng.IntN(8) == 0
 	s.unfair = rng.IntN(2) == 0
 	s.documents = 1 + rng.IntN(2)
-	s.laneBytes = [...]int64{0, 0, 0, 20, 50}[rng.IntN(5)]
+	s.memory = [...]int64{0, 0, 0, 20, 50}[rng.IntN(5)]
 	s.faults = someFaults(rng)
 	s.eventsLeft = 1 + rng.IntN(6)
 	s.choices = 20 + rng.IntN(60)
 	if flaw == overtakenExportsSent { // one in fifty thousand schedules of the ordinary kind finds it
-		s.unfair, s.documents, s.faults, s.successPercent, s.laneBytes = true, 1, simAlways, 95, 0
+		s.unfair, s.documents, s.faults, s.successPercent, s.memory = true, 1, simAlways, 95, 0
 	}
 
 	s.db = &simDB{s: s, flaw: flaw, channels: make([]simChannel, len(channels)), retried: [...]int{0, 0, 0, 1}[rng.IntN(4)]}

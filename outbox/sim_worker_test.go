@@ -51,7 +51,7 @@ type simHolding struct {
 func (s *simSchedule) newWorker() *simWorker {
 	w := &simWorker{s: s, id: len(s.workers), gone: make(chan struct{}), troubleAt: s.now(), released: map[string]bool{}}
 	s.workers = append(s.workers, w)
-	w.d = New(w, w, zap.NewNop(), Options{PollInterval: s.poll, Timeout: s.timeout, Lease: s.lease, LaneBytes: s.laneBytes})
+	w.d = New(w, w, zap.NewNop(), Options{PollInterval: s.poll, Timeout: s.timeout, Lease: s.lease, Memory: s.memory})
 	for i := range w.d.queue.lanes {
 		w.d.queue.lanes[i].slots.prefetchFrom = 1 // its lanes have few slots, and prefetch all the same
 	}

@@ -20,7 +20,9 @@ type slots struct {
 	posting      int       // slots in use; no POST is begun beyond limit
 	waiting      []claimed // in the order of their claim
 	retrying     int       // of those posting or waiting: claimed before
-	bytes        int64     // of their data
+	bytes        int64     // of memory that they hold
+	size         int64     // of the data of the newest events, on average
+	most         int       // POSTs at once that this process has files for; 0: no limit
 	latency      time.Duration
 	prefetchFrom int
 	perSecond    int       // max_per_second; 0: no limit
@@ -54,13 +56,15 @@ func (s *slots) inUse() int { return max(s.held()-s.prefetch(), 0) }
 
 // add appends a claimed event to those that wait.
 func (s *slots) add(c claimed) {
+	c.event.held = claimedCopies * int64(len(c.event.Data))
+	s.size += (int64(len(c.event.Data)) - s.size) / 8
 	s.account(c.event, 1)
 	s.waiting = append(s.waiting, c)
 }
 
 // next removes the first event that waits and gives it a slot, if one is free.
 func (s *slots) next() (c claimed, ok bool) {
-	if len(s.waiting) == 0 || s.posting >= s.limit {
+	if len(s.waiting) == 0 || s.posting >= s.limit || s.most > 0 && s.posting >= s.most {
 		return claimed{}, false
 	}
 	s.posting++
@@ -131,7 +135,7 @@ func (s *slots) pop() (c claimed) {
 
 // account adds an event to the totals, or with -1 removes it.
 func (s *slots) account(ev Event, by int) {
-	s.bytes += int64(by * len(ev.Data))
+	s.bytes += int64(by) * ev.held
 	if ev.isRetry() {
 		s.retrying += by
 	}

@@ -98,7 +98,11 @@ func (d *doctor) privileges(ctx context.Context) {
 	var missing []string
 	err := d.db.SelectContext(ctx, &missing, `
 		select what from (values
-		  ('select, update on webhook.outbox', has_table_privilege('webhook.outbox', 'select') and has_table_privilege('webhook.outbox', 'update')),
+		  ('select on webhook.outbox', has_table_privilege('webhook.outbox', 'select')),
+		  ('update of what a worker records on webhook.outbox', (
+		     select bool_and(has_column_privilege('webhook.outbox', name, 'update'))
+		       from unnest(array['status', 'due_at', 'attempts', 'claim_id', 'claimed_by', 'claimed_at', 'leased_until', 'finished_at', 'synced_at',
+		                         'http_status', 'failure', 'received', 'error', 'response']) as name)),
 		  ('select, insert, update, delete on webhook.attempts', has_table_privilege('webhook.attempts', 'select') and has_table_privilege('webhook.attempts', 'insert')
 		     and has_table_privilege('webhook.attempts', 'update') and has_table_privilege('webhook.attempts', 'delete')),
 		  ('select and update (updated_at) on webhook.channels', has_table_privilege('webhook.channels', 'select') and has_column_privilege('webhook.channels', 'updated_at', 'update')),

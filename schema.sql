@@ -1389,8 +1389,28 @@ $fn$;
 comment on function webhook.create_roles(boolean) is
   'Creates the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin where they do not exist, and grants each what it needs. Returns the statements; with only_print it runs none of them, for a DBA to run.';
 
-revoke all on all tables    in schema webhook from public;
-revoke all on all functions in schema webhook from public;
+-- Only create_roles grants: neither PUBLIC nor a role that the owner's default privileges, or the schema
+-- as it was found, would let read the token or create in this schema.
+do $revoke$
+declare
+  statement text;
+begin
+  for statement in
+    select distinct format('revoke all on %s %s from %s cascade', o.kind, o.name, case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end)
+      from (select 'schema' as kind, 'webhook' as name, n.nspowner as owner, n.nspacl as acl from pg_namespace n where n.nspname = 'webhook'
+             union all
+            select case c.relkind when 'S' then 'sequence' else 'table' end, c.oid::regclass::text, c.relowner, c.relacl
+              from pg_class c where c.relnamespace = 'webhook'::regnamespace and c.relkind in ('r', 'v', 'S')
+             union all
+            select 'function', p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+              from pg_proc p where p.pronamespace = 'webhook'::regnamespace) o
+     cross join lateral aclexplode(o.acl) a
+     where a.grantee <> o.owner
+  loop
+    execute statement;
+  end loop;
+end
+$revoke$;
 
 -- Too few rows for autovacuum to analyze them. Without statistics the planner estimates hundreds, the
 -- views seem expensive, and compiling them (jit) takes seconds.

@@ -71,9 +71,11 @@ func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, withoutDSN(err)
 	}
+	// "set" calls no function: one of the name set_config may be another role's, where pg_catalog is not
+	// the first schema of the path that the session begins with.
 	query := fmt.Sprintf(`
-		select set_config('search_path', 'pg_catalog, pg_temp', false),
-		       set_config('default_transaction_isolation', 'read committed', false),
+		set search_path = pg_catalog, pg_temp;
+		select set_config('default_transaction_isolation', 'read committed', false),
 		       set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'
 		                                        else current_setting('synchronous_commit') end, false),
 		       set_config('statement_timeout', '%d', false),

@@ -15,6 +15,7 @@ var environment = []struct{ name, about string }{
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},
 	{"WEBHOOK_LANE_BYTES", "how many bytes of data the events in flight of a channel may have, such as 512KiB or 32MiB (32MiB)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
+	{"WEBHOOK_ENVIRONMENT", "nothing is delivered unless it is that of webhook.settings.environment (none)"},
 	{"WEBHOOK_RETENTION", "how long finished events are kept (720h)"},
 	{"WEBHOOK_LOG_LEVEL", "debug, info, warn or error (info)"},
 	{"WEBHOOK_LOG_FORMAT", "json, or console (console on a terminal, else json)"},
@@ -38,6 +39,7 @@ func (f *flags) unknownSettings() []string {
 type workerConfig struct {
 	pollInterval, timeout, lease, retention *time.Duration
 	laneBytes                               *int64
+	environment                             *string // nil: none
 	logLevel, logFormat                     *string
 	networks                                networks
 }
@@ -52,6 +54,7 @@ func (f *flags) worker() *workerConfig {
 		logLevel:     f.choice("log-level", "WEBHOOK_LOG_LEVEL", "info", "what is logged", "debug", "info", "warn", "error"),
 		logFormat:    f.choice("log-format", "WEBHOOK_LOG_FORMAT", presetFormat(f.p.Stderr), "how it is logged", "json", "console"),
 	}
+	f.environment(&c.environment)
 	f.fromEnv("WEBHOOK_ALLOW_NETWORKS", c.networks.set)
 	f.Func("allow-networks", "CIDRs that may be called although loopback, private or reserved (WEBHOOK_ALLOW_NETWORKS)", c.networks.set)
 	return c

@@ -30,7 +30,7 @@ var violations = map[string][]string{
 	"channels_position_key":  {`update webhook.channels set position = 1 where name = 'cases'`},
 	"channels_url_is_http_or_https": {`update webhook.channels set url = 'geheim://h/'`, `update webhook.channels set url = ' https://h/geheim'`,
 		`update webhook.channels set url = E'geheim\nhttps://h/'`, `insert into webhook.channels (name, event, position, url, example) values ('x', 'audit.log', 9, 'geheim', '{}')`},
-	"channels_accept_status_lists_2xx": {`update webhook.channels set accept_status = '{}'`, `update webhook.channels set accept_status = '{200,302}'`, `update webhook.channels set accept_status = '{199}'`,
+	"channels_accept_status_lists_2xx_or_409": {`update webhook.channels set accept_status = '{}'`, `update webhook.channels set accept_status = '{200,302}'`, `update webhook.channels set accept_status = '{199}'`,
 		`update webhook.channels set accept_status = '{200,null}'`, `update webhook.channels set accept_status = '{null}'`, `update webhook.channels set accept_status = '{{200,201},{202,204}}'`},
 	"channels_max_in_flight_is_1_to_1000": {`update webhook.channels set max_in_flight = 0`, `update webhook.channels set max_in_flight = 1001`},
 	"channels_example_is_an_object":       {`update webhook.channels set example = '[]'`, `update webhook.channels set example = 'null'`},
@@ -47,6 +47,7 @@ var violations = map[string][]string{
 	"settings_bearer_token_is_a_header_value": {`update webhook.settings set bearer_token = E'geheim\n'`, `update webhook.settings set bearer_token = E'geheim\r\nX: y'`, `update webhook.settings set bearer_token = E'\tgeheim'`, `update webhook.settings set bearer_token = E'geheim\x7f'`},
 	"settings_document_base_url_is_http_or_https": {`update webhook.settings set document_base_url = 'geheim.example'`, `update webhook.settings set document_base_url = 'https:///geheim'`,
 		`update webhook.settings set document_base_url = 'https:// geheim'`},
+	"settings_environment_is_a_name":   {`update webhook.settings set environment = ''`, `update webhook.settings set environment = 'a geheim'`},
 	"settings_min_retention_is_from_0": {`update webhook.settings set min_retention = '-1 day'`},
 
 	"": {
@@ -155,7 +156,7 @@ func TestSettings_ARefusalSaysWhatIsWrong(t *testing.T) {
 	db := ready(t, "https://h")
 	for statement, words := range map[string]string{
 		`update webhook.channels set max_in_flight = 0`:                 "webhook.channels: max_in_flight is 0, a number from 1 to 1000 was expected HINT: To stop a channel",
-		`update webhook.channels set accept_status = '{200,302}'`:       "webhook.channels: accept_status is {200,302}, a list of HTTP statuses from 200 to 299",
+		`update webhook.channels set accept_status = '{200,302}'`:       "webhook.channels: accept_status is {200,302}, a list of HTTP statuses from 200 to 299, or 409",
 		`update webhook.settings set bearer_token = E'Zm9v\nYmFy'`:      "webhook.settings: bearer_token is no value of a header: character 5 of 9 is a line break (U+000A), a token without control characters",
 		`update webhook.settings set bearer_token = E'Zm9v\x1b'`:        "character 5 of 5 is a control character (U+001B)",
 		`update webhook.settings set auth = 'basic'`:                    "webhook.settings: auth is unknown, none or bearer",

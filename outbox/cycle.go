@@ -43,23 +43,24 @@ func (d *Dispatcher) expireLeases(ctx context.Context) {
 // Skip finishes the events of channels that are off. It runs as often as the cycle and beside it: a
 // large backlog takes minutes, and neither a lease nor a lane waits for that.
 func (d *Dispatcher) Skip(ctx context.Context) {
-	d.count("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
+	_ = d.count("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
 }
 
-// Prune is the nightly clean-up: it deletes events that finished longer ago than the retention.
-func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) {
-	d.count("prune events", "events pruned", func() (int, error) { return d.store.Prune(ctx, olderThan) })
+// Prune deletes events that finished longer ago than the retention. Nil: none is left.
+func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) error {
+	return d.count("prune events", "events pruned", func() (int, error) { return d.store.Prune(ctx, olderThan) })
 }
 
-func (d *Dispatcher) count(doing, done string, do func() (int, error)) {
+func (d *Dispatcher) count(doing, done string, do func() (int, error)) error {
 	n, err := do()
 	if err != nil {
 		d.health.failed(doing, err)
-		return
+		return err
 	}
 	if n > 0 {
 		d.log.Info(done, zap.Int("events", n))
 	}
+	return nil
 }
 
 // problemLog logs once that a channel cannot be called, and once that it can again.

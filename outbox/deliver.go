@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -127,13 +126,13 @@ func render(ev Event) ([]byte, error) {
 	})
 }
 
-// request addresses an envelope. The webhook-id is the same on every attempt.
+// request addresses an envelope.
 func request(ev Event, body []byte) Request {
 	return Request{
 		Channel:   ev.Channel,
 		URL:       ev.Endpoint.URL,
 		Token:     ev.Endpoint.Token,
-		WebhookID: ev.Endpoint.InstanceID + "-" + strconv.FormatInt(ev.ID, 10),
+		WebhookID: webhookID(ev),
 		Body:      body,
 		Accept:    ev.Endpoint.AcceptStatus,
 	}

@@ -33,7 +33,7 @@ type Endpoint struct {
 	AcceptStatus    []int  // the HTTP statuses that count as delivered
 	MaxInFlight     int    // slots of the channel's lane, in each worker
 	DocumentBaseURL string // prefix of doc_url
-	InstanceID      string // prefix of the webhook-id header, a UUID
+	InstanceID      string // beginning of the webhook-id header, a UUID
 }
 
 // Verdict is the state that an attempt leaves its event in.

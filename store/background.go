@@ -34,7 +34,7 @@ func (s *Store) Release(ctx context.Context, claimIDs []string) (int, error) {
 // recordSQL.
 func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 	return s.repeat(ctx, "expire leases", 0, `
-		-- $1 rows at most
+		-- $1 rows at most, $2 environment (null: none)
 		with expired as (
 		  update webhook.outbox o
 		     set status       = case when o.at_least_once then 'pending' else 'failed' end,
@@ -48,6 +48,7 @@ func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 		         response     = null
 		    from (select id from webhook.outbox
 		           where leased_until < clock_timestamp() and leased_until is not null
+		             and exists (select from webhook.settings s where s.environment is not distinct from $2)
 		           limit $1 for update skip locked) over
 		   where o.id = over.id
 		  returning o.id, o.at_least_once, o.failure, o.received, o.error
@@ -72,7 +73,7 @@ func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 		    from newest
 		   where same is not true
 		)
-		select count(*) from expired`)
+		select count(*) from expired`, s.self.Environment)
 }
 
 // Skip finishes the pending events of channels that are off, except where they are delivered at least
@@ -80,7 +81,7 @@ func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 // after its channel was turned on; see claimSQL.
 func (s *Store) Skip(ctx context.Context) (int, error) {
 	return s.repeat(ctx, "skip events", unhurried, `
-		-- $1 rows at most
+		-- $1 rows at most, $2 environment (null: none)
 		with off as (
 		  select p.id
 		    from webhook.channels c
@@ -91,7 +92,7 @@ func (s *Store) Skip(ctx context.Context) (int, error) {
 		            and case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end > 0
 		          order by case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end, o.due_at, o.id
 		          limit $1 for update skip locked) p
-		   where not c.enabled and not c.at_least_once and not s.offline_mode
+		   where not c.enabled and not c.at_least_once and not s.offline_mode and s.environment is not distinct from $2
 		     for share of s, c skip locked
 		), skipped as (
 		  update webhook.outbox o
@@ -100,7 +101,7 @@ func (s *Store) Skip(ctx context.Context) (int, error) {
 		   where o.id = off.id
 		  returning o.id
 		)
-		select count(*) from skipped`)
+		select count(*) from skipped`, s.self.Environment)
 }
 
 // Prune deletes finished events that are older than this, without haste.

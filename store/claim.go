@@ -43,7 +43,7 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 	if err != nil {
 		return nil, false, err
 	}
-	rows, err := stmt.QueryxContext(ctx, append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...)...)
+	rows, err := stmt.QueryxContext(ctx, append(append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...), s.self.Environment)...)
 	if err != nil {
 		return nil, true, err
 	}
@@ -99,7 +99,8 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 // row must not fail a claim.
 const claimSQL = `
 -- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots in flight, $6 retries in flight,
--- $7 retries are paused, $8 bytes left (0: no limit), $9 and $10 the cursor (due_at, id)
+-- $7 retries are paused, $8 bytes left (0: no limit), $9 and $10 the cursor (due_at, id);
+-- $11 environment (null: none)
 with capacity as (
   select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[], $9::timestamptz[], $10::bigint[])
              as capacity (channel, in_flight, retrying, retries_paused, bytes, cursor_due, cursor_id)
@@ -156,6 +157,7 @@ with capacity as (
                    ) due
                   limit greatest(c.max_in_flight - capacity.in_flight, 0)) due) p
    where (c.enabled or p.is_test) and not s.offline_mode and webhook.channel_problem(c, s) is null
+     and s.environment is not distinct from $11
      and (capacity.bytes = 0 or coalesce(p.bytes_before, 0) < capacity.bytes)
      for share of s, c skip locked
 ), superseded as (

@@ -78,7 +78,7 @@ func (s *Store) failed(doing string, err error) error {
 	case rejected(err):
 		err = fmt.Errorf("%w: %w", outbox.ErrRejected, err)
 	case denied(err):
-		err = fmt.Errorf("%w: %w", outbox.ErrDenied, err)
+		err = fmt.Errorf("%w: %w", outbox.ErrDenied, s.withGrant(err))
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

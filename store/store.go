@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 )
 
@@ -18,6 +19,7 @@ type Store struct {
 	network *network
 	worker  string // host and process, for claimed_by
 	lease   time.Duration
+	self    Worker
 
 	claim           pinned // one claim at a time
 	record          pinned
@@ -30,7 +32,7 @@ func New(db *sqlx.DB, lease time.Duration) *Store {
 	if err != nil {
 		host = "unknown-host"
 	}
-	return &Store{db: db, network: networkOf(db), worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease}
+	return &Store{db: db, network: networkOf(db), worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, self: Worker{ID: uuid.NewString()}}
 }
 
 // Close closes the pinned connections; the pool itself is the caller's.

@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+	"go.uber.org/zap"
+
+	"github.com/recordengine/webhooks/store"
+)
+
+// workerRole is the database role of this worker. An error names what it lacks.
+func workerRole(ctx context.Context, db *sqlx.DB, log *zap.Logger) (string, error) {
+	var p store.Privileges
+	err := waitForDatabase(ctx, log, func() (err error) {
+		p, err = store.ReadPrivileges(ctx, db)
+		return err
+	})
+	if err == nil && p.Missing != "" {
+		err = fmt.Errorf("the role %s cannot run the worker, it lacks: %s; %s", p.Role, p.Missing, grantWorker(p))
+	}
+	return p.Role, err
+}
+
+// withRole adds the role and the remedy to "permission denied".
+func withRole(ctx context.Context, db *sqlx.DB, err error) error {
+	p, unread := store.ReadPrivileges(ctx, db)
+	if unread != nil {
+		return err
+	}
+	return store.WithGrant(p.Role, err)
+}
+
+func grantWorker(p store.Privileges) string {
+	return "run: grant webhook_worker to " + store.QuoteIdentifier(p.Role) + " (webhooks migrate --roles makes that role)"
+}

@@ -32,8 +32,9 @@ var violations = map[string][]string{
 		`update webhook.channels set url = E'geheim\nhttps://h/'`, `insert into webhook.channels (name, event, position, url, example) values ('x', 'audit.log', 9, 'geheim', '{}')`},
 	"channels_accept_status_lists_2xx_or_409": {`update webhook.channels set accept_status = '{}'`, `update webhook.channels set accept_status = '{200,302}'`, `update webhook.channels set accept_status = '{199}'`,
 		`update webhook.channels set accept_status = '{200,null}'`, `update webhook.channels set accept_status = '{null}'`, `update webhook.channels set accept_status = '{{200,201},{202,204}}'`},
-	"channels_max_in_flight_is_1_to_1000": {`update webhook.channels set max_in_flight = 0`, `update webhook.channels set max_in_flight = 1001`},
-	"channels_example_is_an_object":       {`update webhook.channels set example = '[]'`, `update webhook.channels set example = 'null'`},
+	"channels_max_in_flight_is_1_to_1000":   {`update webhook.channels set max_in_flight = 0`, `update webhook.channels set max_in_flight = 1001`},
+	"channels_max_per_second_is_1_to_10000": {`update webhook.channels set max_per_second = 0`, `update webhook.channels set max_per_second = 10001`},
+	"channels_example_is_an_object":         {`update webhook.channels set example = '[]'`, `update webhook.channels set example = 'null'`},
 
 	"settings.only_row":                       {`update webhook.settings set only_row = null`},
 	"settings.offline_mode":                   {`update webhook.settings set offline_mode = null`},
@@ -156,6 +157,7 @@ func TestSettings_ARefusalSaysWhatIsWrong(t *testing.T) {
 	db := ready(t, "https://h")
 	for statement, words := range map[string]string{
 		`update webhook.channels set max_in_flight = 0`:                 "webhook.channels: max_in_flight is 0, a number from 1 to 1000 was expected HINT: To stop a channel",
+		`update webhook.channels set max_per_second = 0`:                "webhook.channels: max_per_second is 0, a number from 1 to 10000, or null for no limit, was expected",
 		`update webhook.channels set accept_status = '{200,302}'`:       "webhook.channels: accept_status is {200,302}, a list of HTTP statuses from 200 to 299, or 409",
 		`update webhook.settings set bearer_token = E'Zm9v\nYmFy'`:      "webhook.settings: bearer_token is no value of a header: character 5 of 9 is a line break (U+000A), a token without control characters",
 		`update webhook.settings set bearer_token = E'Zm9v\x1b'`:        "character 5 of 5 is a control character (U+001B)",

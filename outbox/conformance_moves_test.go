@@ -107,7 +107,10 @@ func (e *exercise) capacity(c Conforming, drawn []laneStep) (all []Capacity) {
 			lane.ByteBudget = int64(l.rows*len(simData) - len(simData)/2)
 		}
 		if 0 < l.cursor && l.cursor <= len(e.model.rows) {
-			lane.Cursor = c.Cursor(e.model.rows[l.cursor-1].times())
+			lane.Fresh = c.Cursor(e.model.rows[l.cursor-1].times())
+			if l.inFlight == 1 {
+				lane.Retries = lane.Fresh
+			}
 		}
 		all = append(all, lane)
 	}
@@ -150,7 +153,9 @@ func (e *exercise) ofRow(s step) move {
 }
 
 // eventsAnd puts the events in order of their channels. Within a channel the order counts.
+// eventsAnd leaves out what a claim superseded: the rows say so.
 func eventsAnd(events []Event, err error) string {
+	events = slices.DeleteFunc(events, func(ev Event) bool { return ev.Superseded })
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.Channel, b.Channel) })
 	text := fmt.Sprintf("%d events", len(events))
 	for _, ev := range events {

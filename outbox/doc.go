@@ -9,7 +9,8 @@
 // The queue owns what is in flight, from the claim until the outcome is recorded, in one lane per
 // channel. A lane consists of slots (slots.go: what is posted now and what is prefetched behind it), a
 // circuit breaker (breaker.go: how much may fail in one cycle) and a scan (cursor.go: where its next
-// claim begins to read). Every ten seconds a cycle (cycle.go) expires leases and restarts the scans.
+// claims begin to read). Every ten seconds a cycle (cycle.go) expires leases and lets the scans go back to
+// what they have passed. A receiver's Retry-After pauses its lane (pause.go).
 //
 // # Life cycles
 //

@@ -25,6 +25,8 @@ type fakeStore struct {
 	lookUps  int
 	released [][]string // by Release
 	expiries int
+	paused   []string // by Pause: channel and time
+	pauseErr error
 
 	claim   func(n int, claimID string) ([]Event, error) // n counts from 1
 	claimed func(n int, claimID string) ([]Event, error)
@@ -100,6 +102,15 @@ func (s *fakeStore) Skip(ctx context.Context) (int, error) {
 }
 
 func (s *fakeStore) Problems(context.Context) (map[string]string, error) { return nil, nil }
+
+func (s *fakeStore) Overlooked(context.Context, []Capacity) ([]Overlooked, error) { return nil, nil }
+
+func (s *fakeStore) Pause(_ context.Context, channel string, d time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = append(s.paused, fmt.Sprint(channel, " ", d))
+	return s.pauseErr
+}
 
 func (s *fakeStore) Prune(context.Context, time.Duration) (int, error) { return 0, nil }
 

@@ -36,6 +36,10 @@ type Result struct {
 	Error    string        // Failure in words, for people; empty after a success
 	Response string        // the first 2 KiB of the answer's body, readable, secrets masked
 	Took     time.Duration // from name lookup to the last byte read
+
+	// RetryAfter is how long the receiver asks to be left alone, with 429 or 503;
+	// at most five minutes, and 0 if it does not ask.
+	RetryAfter time.Duration
 }
 
 // Delivered reports a counted success.

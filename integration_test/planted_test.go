@@ -228,8 +228,10 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 			t.Errorf("webhooks %v calls %s: %s%s", args, c, out, errs)
 		}
 	}
+	var said strings.Builder
 	sql := func(by *login, statements ...string) {
 		for _, s := range statements {
+			said.WriteString(s)
 			_, err := by.Exec(s)
 			if c := caught(); c != "" || err != nil {
 				t.Errorf("%s, as %s, calls %q: %s", s, by.name, c, complaintOf(err))
@@ -240,13 +242,14 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 	run(owner, "migrate", "--roles")
 	producer, reader, worker, admin := plain.asRole(path, "webhook_producer"), plain.asRole(path, "webhook_reader"), plain.asRole(path, "webhook_worker"), plain.asRole(path, "webhook_admin")
 	for _, by := range []*login{owner, admin} {
-		sql(by, `update webhook.channels set url = '`+rcv.URL+`', enabled = true, accept_status = '{200,202}', max_in_flight = 7`,
+		sql(by, `update webhook.channels set url = '`+rcv.URL+`', enabled = true, accept_status = '{200,202}', max_in_flight = 7, max_per_second = 1000`,
 			`update webhook.settings set document_base_url = 'https://re.example', auth = 'bearer', bearer_token = 'geheim'`)
 	}
 	sql(owner, `update webhook.channels set example = '{"id": 42, "status": "Export"}'`)
 	for _, by := range []*login{owner, producer} {
 		for _, event := range []string{"document.exported", "contact.created", "audit.log"} {
-			sql(by, `select webhook.publish('`+event+`', '{"id": 42, "status": "Export", "notes": "a\u0000b"}')`,
+			sql(by, `select webhook.publish('`+event+`', '{"id": 42, "status": "Export", "notes": "a\u0000b"}')`, `select webhook.publish('`+event+`', '{"id": 43}'::json, '2026-03-22')`, `select webhook.publish('`+event+`', '{"id": 44}'::jsonb)`,
+				`select * from webhook.outcome(1)`,
 				`insert into webhook.outbox (event, data, occurred_at) values ('`+event+`', '{"id": "caf\u00e9\ud800", "notes": "refuse me"}', '2026-03-22T08:30:00Z') returning id`)
 		}
 	}
@@ -283,13 +286,14 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 				break
 			}
 		}
-		sql(by, `select * from webhook.status`, `select webhook.hint('timeout', 1, 'maybe')`, `select webhook.url_problem('https://u:p@[::1]:80/%20')`, `select webhook.url_host('https://u:p@h:80/%20')`)
+		sql(by, `select * from webhook.status`, `select * from webhook.workers`, `select webhook.hint('timeout', 1, 'maybe')`, `select webhook.webhook_id(o) from webhook.outbox o`, `select webhook.utc('2026-03-22')`,
+			`select webhook.url_problem('https://u:p@[::1]:80/%20')`, `select webhook.url_host('https://u:p@h:80/%20')`)
 	}
 	for _, by := range []*login{owner, reader, admin} {
 		sql(by, `select * from webhook.problems`, `select * from webhook.volume`, `select * from webhook.outbox`, `select * from webhook.attempts`)
 	}
 	for _, by := range []*login{owner, admin} {
-		sql(by, fmt.Sprintf(`select webhook.retry(%d)`, failed), fmt.Sprintf(`select webhook.cancel(%d)`, failed), fmt.Sprintf(`select webhook.retry(%d)`, failed), `select webhook.retry_failed(dry_run => true)`,
+		sql(by, fmt.Sprintf(`select webhook.mark_delivered(%d, 'seen there')`, failed), fmt.Sprintf(`select webhook.retry(%d)`, failed), fmt.Sprintf(`select webhook.cancel(%d)`, failed), fmt.Sprintf(`select webhook.retry(%d)`, failed), `select webhook.retry_failed(dry_run => true)`,
 			`select webhook.retry_failed(since => '2020-01-01', http_status => 503, failure => 'server_error', error_like => '%')`, `select webhook.discard(dry_run => true)`, `select webhook.send_test('contacts')`,
 			`select webhook.discard('cases', 'infinity')`, `select webhook.prune('1 hour')`, `select webhook.prune('0')`)
 		db.become(db.publish("audit.log", `{}`), states["failed"])
@@ -298,6 +302,23 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 	sql(worker, `select webhook.prune('30 days')`)
 	sql(owner, `select webhook.create_roles()`, `select webhook.create_roles(only_print => true)`, `analyze webhook.outbox`, `analyze webhook.channels`, `vacuum (full) webhook.outbox`, `reindex schema webhook`)
 	run(worker, "run", "--once")
+	called := said.String() + ourViews(db) // by a role, by a view, or by the worker and what an insert calls
+	for _, name := range []string{"at_least_once", "document_id", "refuse_event", "refuse_data", "refuse_null", "rate_left", "take_rate"} {
+		called += "webhook." + name + "("
+	}
+	var names []string
+	if err := db.Select(&names, `select distinct p.proname from pg_proc p cross join aclexplode(p.proacl) a where p.pronamespace = 'webhook'::regnamespace and a.grantee <> p.proowner`); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		if !strings.Contains(called, "webhook."+n+"(") {
+			t.Errorf("webhook.%s was not called", n)
+		}
+	}
+}
+
+func ourViews(db *database) string {
+	return db.ask(`select string_agg(pg_get_viewdef(oid), ' ') from pg_class where relkind = 'v' and relnamespace = 'webhook'::regnamespace`)
 }
 
 func (db *database) count64(query string) (n int64) {

@@ -9,7 +9,9 @@ require (
 	github.com/ory/dockertest/v3 v3.12.0
 	github.com/robfig/cron/v3 v3.0.1
 	go.uber.org/zap v1.28.0
+	golang.org/x/net v0.48.0
 	golang.org/x/term v0.38.0
+	golang.org/x/text v0.32.0
 	pgregory.net/rapid v1.3.0
 )
 

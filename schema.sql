@@ -460,29 +460,74 @@ end
 $fn$;
 comment on function webhook.refuse_settings() is 'Refuses values of the settings that their constraints do not allow, without quoting the token. Internal.';
 
+-- A setting without what cannot be seen at its ends: white space and format characters that a copied
+-- text brings along. The worker reads URLs, token and base URL in the same way (sender/text.go).
+create function webhook.trimmed(text text) returns text
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
+  as $fn$
+declare
+  unseen constant text := '[ \t\r\n\v\f\u0080-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+';
+begin
+  if $1 ~ '^[!-~]*$' then -- as it should be; a claim cannot afford the long class
+    return $1;
+  end if;
+  return regexp_replace($1, '^' || unseen || '|' || unseen || '$', '', 'g');
+end
+$fn$;
+comment on function webhook.trimmed(text) is 'The text without white space and invisible characters at its ends.';
+
+-- Names the first character within a setting that cannot be seen, without quoting anything around it.
+create function webhook.unseen(text text) returns text
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
+  as $fn$
+declare
+  c      constant text := case when $1 !~ '^[ -~]*$' then substring($1 from '[\u0001-\u001f\u007f\u0080-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]') end;
+  number constant text := 'U+' || upper(case when ascii(c) < 65536 then substring(to_hex(65536 + ascii(c)) from 2) else to_hex(ascii(c)) end);
+begin
+  return case
+    when c is null               then null
+    when c in (chr(10), chr(13)) then 'a control character (' || number || ', a line break)'
+    when ascii(c) < 128          then 'a control character (' || number || ')'
+    else 'the invisible character ' || number
+  end;
+end
+$fn$;
+comment on function webhook.unseen(text) is 'The first control or invisible character of a text, by its number, or null.';
+
 -- What the worker's HTTP client can call. Strict, so that nothing is claimed for a URL that cannot be
 -- called. Never quotes the URL.
 create function webhook.url_problem(url text) returns text
   language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
   as $fn$
+declare
+  called text := webhook.trimmed($1);
+  host   text;
 begin
+  -- A host in another script is called by its name in punycode: here its letters count as letters.
+  if called !~ '^[ -~]*$' and webhook.unseen(called) is null then
+    host := substring(called from '^[^/]*//(?:[^/?#]*@)?([^/?#@]*)');
+    called := substring(called from '^[^/]*//(?:[^/?#]*@)?') || regexp_replace(host, '[^ -~]', 'x', 'g')
+              || substring(called from '^[^/]*//[^/?#]*(.*)$');
+  end if;
   return case
-    when coalesce($1, '') = ''
+    when coalesce(called, '') = ''
       then 'it has no URL'
-    when $1 !~* '^https?://'
+    when called !~* '^https?://'
       then 'its URL does not begin with http:// or https://'
-    when $1 ~ '[[:space:][:cntrl:]\u0080-\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]'
-      then 'its URL does not parse: it contains a space or a control character'
-    when substring($1 from '^[^/]*//[^/?#]*') ~ ':0*(6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[1-9][0-9]{5,})?$'
-         and substring($1 from '^[^/]*//[^/?#]*') !~ ':$'
+    when webhook.unseen(called) is not null
+      then 'its URL does not parse: it contains ' || webhook.unseen(called)
+    when strpos(called, ' ') > 0
+      then 'its URL does not parse: it contains a space (U+0020)'
+    when substring(called from '^[^/]*//[^/?#]*') ~ ':0*(6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[1-9][0-9]{5,})?$'
+         and substring(called from '^[^/]*//[^/?#]*') !~ ':$'
       then 'its URL does not parse: the port is not between 1 and 65535'
     -- userinfo, then a name or an IPv6 address (eight groups, or fewer around one ::), then a port
-    when $1 !~* ('^https?://(([a-z0-9._~!$&''()*+,;=:@-]|%[0-9a-f]{2})*@)?([a-z0-9._-]+'
+    when called !~* ('^https?://(([a-z0-9._~!$&''()*+,;=:@-]|%[0-9a-f]{2})*@)?([a-z0-9._-]+'
                  '|\[([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\]'
                  '|\[(?!([^]:]*:){8})(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?::(([0-9a-f]{1,4}:)*[0-9a-f]{1,4})?\])'
                  '(:[0-9]*)?([/?#]|$)')
       then 'its URL does not parse: the host is missing or malformed'
-    when regexp_replace($1, '^([^?#]*)\?[^#]*', '\1') ~* '%($|.$|[^0-9a-f]|.[^0-9a-f])'
+    when regexp_replace(called, '^([^?#]*)\?[^#]*', '\1') ~* '%($|.$|[^0-9a-f]|.[^0-9a-f])'
       then 'its URL does not parse: a % is not followed by two hexadecimal digits'
   end;
 end
@@ -794,22 +839,35 @@ create function webhook.url_host(url text) returns text
   language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
   as $fn$
 begin
-  return case when webhook.url_problem($1) is null then substring($1 from '^[A-Za-z]+://(?:[^/?#]*@)?([^/?#@]+)') end;
+  return case when webhook.url_problem($1) is null then substring(webhook.trimmed($1) from '^[A-Za-z]+://(?:[^/?#]*@)?([^/?#@]+)') end;
 end
 $fn$;
 comment on function webhook.url_host(text) is 'Host and port of a URL, without userinfo, path or query. Null if the URL has none or cannot be called.';
 
 create function webhook.channel_problem(channel webhook.channels, settings webhook.settings) returns text
-  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
   as $fn$
+declare
+  token  constant text    := webhook.trimmed(settings.bearer_token);
+  base   constant text    := webhook.trimmed(settings.document_base_url);
+  links  constant boolean := channel.event = 'document.exported';
 begin
   return case
     when channel.url_problem is not null
       then channel.url_problem || ': update webhook.channels set url = ''https://...'' where name = ''' || channel.name || ''''
-    when settings.auth = 'bearer' and coalesce(settings.bearer_token, '') !~ '[!-~]'
+    when settings.auth = 'bearer' and webhook.unseen(token) is not null
+      then 'the bearer token contains ' || webhook.unseen(token) || ': update webhook.settings set bearer_token = ''...'''
+    when settings.auth = 'bearer' and lower(token) = 'bearer'
+      then 'the bearer token is missing, it is only the word Bearer: update webhook.settings set bearer_token = ''...'''
+    when settings.auth = 'bearer' and coalesce(token, '') = ''
       then 'auth is bearer and there is no token: update webhook.settings set bearer_token = ''...'', or, to send none: update webhook.settings set auth = ''none'''
-    when channel.event = 'document.exported' and coalesce(settings.document_base_url, '') = ''
+    when links and coalesce(base, '') = ''
       then 'webhook.settings has no document_base_url, which doc_url needs: update webhook.settings set document_base_url = ''https://...'''
+    when links and (webhook.unseen(base) is not null or base ~ '[ ?#]')
+      then 'document_base_url contains ' || coalesce(webhook.unseen(base), replace(substring(base from '[ ?#]'), ' ', 'a space (U+0020)'))
+           || ', and doc_url begins with it: update webhook.settings set document_base_url = ''https://...'''
+    when links and base ~ '^[^/]*//[^/]*@'
+      then 'document_base_url contains credentials, which every doc_url would show: update webhook.settings set document_base_url = ''https://...'''
   end;
 end
 $fn$;
@@ -1621,7 +1679,7 @@ begin
     'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.pacing, webhook.schema_versions, webhook.workers, webhook.maintenance, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
     'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, max_per_second, updated_at, example) on webhook.channels to webhook_reader',
     'grant select (only_row, offline_mode, auth, instance_id, environment, min_retention, updated_at) on webhook.settings to webhook_reader',
-    'grant execute on function webhook.explain(bigint), webhook.outcome(bigint), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.hint(text, int, text), webhook.url_host(text), webhook.url_problem(text), webhook.channel_problem(webhook.channels, webhook.settings), webhook.at_least_once(text) to webhook_reader, webhook_admin',
+    'grant execute on function webhook.explain(bigint), webhook.outcome(bigint), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.hint(text, int, text), webhook.url_host(text), webhook.url_problem(text), webhook.trimmed(text), webhook.unseen(text), webhook.channel_problem(webhook.channels, webhook.settings), webhook.at_least_once(text) to webhook_reader, webhook_admin',
     -- The worker: what its statements use, and not what an event is (event, data, occurred_at, is_test). It locks the
     -- switches in share mode, which needs the privilege to update.
     'grant select, update (status, due_at, attempts, claim_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, failure, received, error, response) on webhook.outbox to webhook_worker',
@@ -1632,7 +1690,7 @@ begin
     'grant select on webhook.schema_versions, webhook.status, webhook.problems to webhook_worker',
     'grant select, update (paused_until) on webhook.pacing to webhook_worker, webhook_admin',
     'grant execute on function webhook.rate_left(text, int), webhook.take_rate(text, int, int) to webhook_worker',
-    'grant execute on function webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(text, int, text) to webhook_worker',
+    'grant execute on function webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.trimmed(text), webhook.unseen(text), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(text, int, text) to webhook_worker',
     -- An administrator: the settings, and the functions that act on events.
     'grant select, update (url, enabled, accept_status, max_in_flight, max_per_second) on webhook.channels to webhook_admin',
     'grant select, update (offline_mode, auth, bearer_token, document_base_url, environment, min_retention) on webhook.settings to webhook_admin',

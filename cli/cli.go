@@ -85,7 +85,7 @@ func report(w io.Writer, err error) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitDone
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.Is(err, store.ErrParameter):
 		fmt.Fprintf(w, "webhooks: %v\n", err)
 		return exitUsage
 	case errors.Is(err, errAttention):

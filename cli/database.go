@@ -1,8 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -14,22 +18,26 @@ import (
 
 // database is the DSN, which every command that needs one must have.
 func (f *flags) database() *string {
-	return f.FlagSet.String("database-url", "", "PostgreSQL, as a lib/pq URL or DSN (DATABASE_URL; better there or in DATABASE_URL_FILE, since others can see flags)")
+	return f.FlagSet.String("database-url", "", "PostgreSQL, as a URL or key=value pairs (DATABASE_URL; better there or in DATABASE_URL_FILE, since others can see flags)")
 }
 
 // open prepares the database of the flag, or of the environment.
 func (f *flags) open(flagValue string) (*sqlx.DB, error) {
-	dsn := flagValue
-	if dsn == "" {
-		dsn = f.secret("DATABASE_URL")
+	return f.openFor(store.DefaultLease, flagValue)
+}
+
+// openFor is open for a worker with that lease.
+func (f *flags) openFor(lease time.Duration, flagValue string) (*sqlx.DB, error) {
+	read := func() (string, error) { return cmp.Or(flagValue, f.env("DATABASE_URL")), nil }
+	if path := f.env("DATABASE_URL_FILE"); path != "" && flagValue == "" {
+		read = fileOf("DATABASE_URL_FILE", path)
 	}
-	if err := errors.Join(f.errs...); err != nil {
+	if dsn, err := read(); err != nil {
 		return nil, usageError{err.Error()}
-	}
-	if dsn == "" {
+	} else if dsn == "" {
 		return nil, usagef("%s: DATABASE_URL is not set; for example DATABASE_URL=postgres://user:password@localhost/recordengine?sslmode=disable", f.Name())
 	}
-	db, err := store.Open(dsn)
+	db, err := store.OpenFor(lease, read)
 	if err != nil {
 		return nil, usagef("DATABASE_URL: %v", err)
 	}
@@ -54,16 +62,36 @@ func withDatabase(ctx context.Context, p Process, f *flags, args []string, argum
 	return do(db)
 }
 
+// fileOf reads the file that a setting names, each time anew.
+func fileOf(setting, path string) func() (string, error) {
+	return func() (string, error) {
+		text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", setting, err)
+		}
+		return strings.TrimSpace(string(text)), nil
+	}
+}
+
+// stillWaitingEvery is how often it is logged that a worker waits for its database.
+const stillWaitingEvery = time.Minute
+
 // waitForDatabase repeats try until it succeeds, ctx ends, or an error shows that
 // waiting cannot help: a wrong password or database name, another schema.
 func waitForDatabase(ctx context.Context, log *zap.Logger, try func() error) error {
-	for failures := 0; ; failures++ {
+	began := time.Now()
+	for failures, logged := 0, began; ; failures++ {
 		err := try()
-		if err == nil || !store.Transient(err) || ctx.Err() != nil {
+		var usage usageError
+		if err == nil || errors.As(err, &usage) || !store.Transient(err) || ctx.Err() != nil {
 			return err
 		}
-		if failures == 0 {
+		switch {
+		case failures == 0:
 			log.Warn("database unavailable at startup, retrying", zap.Error(err))
+		case time.Since(logged) >= stillWaitingEvery:
+			logged = time.Now()
+			log.Warn("still waiting for the database", zap.Error(err), zap.Time("since", began))
 		}
 		select {
 		case <-ctx.Done():
@@ -72,11 +100,24 @@ func waitForDatabase(ctx context.Context, log *zap.Logger, try func() error) err
 	}
 }
 
-// ensureSchema applies the schema, or only checks that the database has it.
-func ensureSchema(ctx context.Context, p Process, db *sqlx.DB, migrate bool) error {
-	if migrate {
-		_, err := store.Migrate(ctx, db, p.Schema)
+// ensureSchema applies the schema, or only checks that the database has it. Its connections have the
+// limits of a command: a migration may last for longer than the lease of a worker.
+func (f *flags) ensureSchema(ctx context.Context, database string, migrate bool, log *zap.Logger) error {
+	db, err := f.open(database)
+	if err != nil {
 		return err
 	}
-	return store.CheckSchema(ctx, db, p.Schema)
+	defer db.Close()
+	if migrate {
+		_, err = store.Migrate(ctx, db, f.p.Schema)
+	} else {
+		err = store.CheckSchema(ctx, db, f.p.Schema)
+	}
+	if err != nil {
+		return withRole(ctx, db, err)
+	}
+	if notice, err := store.CompareSchema(ctx, db, f.p.Schema); err == nil && notice != "" {
+		log.Warn("schema newer than this binary", zap.String("notice", notice))
+	}
+	return nil
 }

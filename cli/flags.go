@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 )
 
@@ -67,17 +66,4 @@ func (f *flags) env(name string) string {
 		}
 	}
 	return ""
-}
-
-// secret is a setting that may also stand in a file, named by NAME_FILE.
-func (f *flags) secret(name string) string {
-	path := f.env(name + "_FILE")
-	if path == "" {
-		return f.env(name)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		f.errs = append(f.errs, fmt.Errorf("%s_FILE: %w", name, err))
-	}
-	return strings.TrimSpace(string(text))
 }

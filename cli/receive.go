@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // runReceive is `webhooks receive`: a receiver on its own.
@@ -32,8 +35,28 @@ func runReceive(_, stop context.Context, p Process, args []string) error {
 }
 
 func printDelivery(w io.Writer, d delivery, whole bool) {
-	fmt.Fprintf(w, "%s  %d  %-22s %5d B  %s  %s\n", d.at.Format("15:04:05.000"), d.status, d.event, len(d.body), d.path, d.webhookID)
+	fmt.Fprintf(w, "%s  %d  %-22s %5d B  %s  %s\n", d.at.Format("15:04:05.000"), d.status, visible(d.event), len(d.body), visible(d.path), visible(d.webhookID))
 	if whole {
-		fmt.Fprintf(w, "%s\n", d.body)
+		fmt.Fprintf(w, "%s\n", visible(string(d.body)))
 	}
+}
+
+// visible is a foreign text for a terminal: what would control it, or turn the
+// direction of the text, is escaped as in Go and JSON. Line breaks and tabs of a body
+// are escaped, too: a body cannot pretend to be another line.
+func visible(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return b.String()
 }

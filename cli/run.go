@@ -7,7 +7,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recordengine/webhooks/sender"
-	"github.com/recordengine/webhooks/store"
 )
 
 // runWorker is `webhooks run`.
@@ -27,21 +26,17 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	if unknown := f.unknownSettings(); len(unknown) > 0 {
 		log.Warn("unknown settings in the environment", zap.Strings("names", unknown))
 	}
-	db, err := f.open(*database)
+	switch err := waitForDatabase(stop, log, func() error { return f.ensureSchema(stop, *database, *migrate, log) }); {
+	case err != nil && stop.Err() != nil:
+		return nil // stopped before anything was begun
+	case err != nil:
+		return err
+	}
+	db, err := f.openFor(*cfg.lease, *database)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	err = waitForDatabase(stop, log, func() error { return ensureSchema(stop, p, db, *migrate) })
-	switch {
-	case err != nil && stop.Err() != nil:
-		return nil // stopped before anything was begun
-	case err != nil:
-		return withRole(stop, db, err)
-	}
-	if notice, err := store.CompareSchema(stop, db, p.Schema); err == nil && notice != "" {
-		log.Warn("the schema is newer than this binary", zap.String("notice", notice))
-	}
 	limitGarbageCollection(f)
 	role, err := workerRole(stop, db, log)
 	switch {
@@ -58,7 +53,7 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 }
 
 func newSender(cfg *workerConfig) *sender.Sender {
-	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, Version: Version()})
+	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, CAFile: string(cfg.caFile), Version: Version()})
 }
 
 // limitGarbageCollection lets the heap grow further between two collections: a

@@ -9,12 +9,13 @@ import (
 // The settings of the environment. Each has a flag of the same name where a
 // command uses it: WEBHOOK_POLL_INTERVAL is --poll-interval.
 var environment = []struct{ name, about string }{
-	{"DATABASE_URL", "PostgreSQL, as a lib/pq URL or key=value DSN; or DATABASE_URL_FILE, a file that holds it"},
+	{"DATABASE_URL", "PostgreSQL, as a URL or key=value pairs; or DATABASE_URL_FILE, a file that holds it, read for each new connection"},
 	{"WEBHOOK_POLL_INTERVAL", "how often an idle worker polls (20ms)"},
 	{"WEBHOOK_TIMEOUT", "the longest attempt, from name look-up to the last byte read (30s)"},
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},
 	{"WEBHOOK_LANE_BYTES", "how many bytes of data the events in flight of a channel may have, such as 512KiB or 32MiB (32MiB)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
+	{"WEBHOOK_CA_FILE", "certificate authorities in PEM form, to trust besides the system's; read again when it changes (none)"},
 	{"WEBHOOK_ENVIRONMENT", "nothing is delivered unless it is that of webhook.settings.environment (none)"},
 	{"WEBHOOK_RETENTION", "how long finished events are kept (720h)"},
 	{"WEBHOOK_LOG_LEVEL", "debug, info, warn or error (info)"},
@@ -42,6 +43,7 @@ type workerConfig struct {
 	environment                             *string // nil: none
 	logLevel, logFormat                     *string
 	networks                                networks
+	caFile                                  caFile
 }
 
 func (f *flags) worker() *workerConfig {
@@ -56,6 +58,8 @@ func (f *flags) worker() *workerConfig {
 	}
 	f.environment(&c.environment)
 	f.fromEnv("WEBHOOK_ALLOW_NETWORKS", c.networks.set)
+	f.fromEnv("WEBHOOK_CA_FILE", c.caFile.set)
+	f.Func("ca-file", "certificate authorities to trust besides the system's (WEBHOOK_CA_FILE)", c.caFile.set)
 	f.Func("allow-networks", "CIDRs that may be called although loopback, private or reserved (WEBHOOK_ALLOW_NETWORKS)", c.networks.set)
 	return c
 }

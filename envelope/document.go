@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -63,7 +64,7 @@ func requireExport(data object) error {
 
 // setDocURL computes the deep link; what the data has under its name is ignored.
 func setDocURL(data *object, baseURL string) error {
-	base := strings.TrimRight(baseURL, "/")
+	base := strings.TrimRight(strings.TrimFunc(baseURL, unseen), "/")
 	if base == "" {
 		return &Error{"document_base_url", "empty, and doc_url begins with it: set document_base_url in webhook.settings to the address of RecordEngine"}
 	}
@@ -74,6 +75,9 @@ func setDocURL(data *object, baseURL string) error {
 	data.set("doc_url", quoted(escaped(base)+"/api/document/"+url.PathEscape(id)+"/view"))
 	return nil
 }
+
+// unseen is what a copied address brings along at its ends; webhook.trimmed in schema.sql drops it, too.
+func unseen(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
 // maxIDLength is the longest id, in characters: that of webhook.document_id in
 // schema.sql, which keeps the exports of one document in order.

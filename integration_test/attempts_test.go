@@ -153,7 +153,7 @@ func TestRuns_ExpiredLeaseIsAnAttempt(t *testing.T) {
 	for range 3 {
 		a.claim()
 		eventually(t, "the lease has run out", func() bool {
-			n, err := a.store.ExpireLeases(t.Context())
+			n, err := expireAll(t.Context(), a.store)
 			return err == nil && n > 0 && db.row(id).LeasedUntil == nil
 		})
 	}

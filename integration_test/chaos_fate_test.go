@@ -26,7 +26,7 @@ type step struct {
 	hangUp    bool   // the worker loses the connection, the server keeps its half
 	hold      time.Duration
 	untilNext bool // hold the message until the next step has struck
-	pastMark  bool // hold it until others have expired leases at the ten-second mark
+	pastMark  bool // hold it until the ten-second mark has passed
 }
 
 // fate is what happens to a worker: steps, one after the other.
@@ -64,9 +64,9 @@ var expiryDeaths = []fate{
 	single("killed: expiry executed, reply not delivered", step{where: answered, statement: expireStatement, kill: true, then: cut}),
 }
 
-// afterItsExpiry is a claim whose reply comes after its lease has ended and another
-// worker has expired it: none of its POSTs may be started.
-var afterItsExpiry = single("claim executed, reply delivered after its lease was expired",
+// afterItsExpiry is a claim whose reply comes after its lease has ended: none of its POSTs may be
+// started under that reply. Its worker has stopped waiting for it long before, and looks the claim up.
+var afterItsExpiry = single("claim executed, reply withheld past its lease",
 	step{where: answered, statement: claimStatement, rows: true, then: pass, pastMark: true})
 
 // injuries are what a worker survives.

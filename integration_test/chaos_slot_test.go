@@ -83,11 +83,12 @@ func (s *slot) live(f fate, during func(l *life)) {
 	l.bury()
 }
 
-// expiring is a life across a ten-second mark, killed while it expires leases or soon after.
+// expiring is a life across two ten-second marks, killed while it expires leases or soon after: at the
+// first it sees them expired, at the second it ends them.
 func (s *slot) expiring(left time.Duration) {
 	f := s.expiries.deal()
 	s.live(f, func(l *life) {
-		l.meets(left + time.Second)
+		l.meets(left + markEvery + time.Second)
 		l.wait(nil, 200*time.Millisecond) // for a POST that must not be started
 	})
 }

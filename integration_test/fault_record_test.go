@@ -205,12 +205,13 @@ func TestRecord_AnswersThatNoTextColumnHolds(t *testing.T) {
 				_, _ = w.Write(bodies[strings.TrimPrefix(r.path, "/")])
 			})
 			db := ready(t, rcv.URL)
-			for _, event := range append(oneAttempts(), "document.exported") {
+			events := append(oneAttempts(), "document.exported")
+			for _, event := range events {
 				db.publish(event, `{"id": 1, "status": "Export"}`)
 			}
 			startWorker(t, quick(db.address))
 			eventually(t, "every outcome is recorded", func() bool {
-				return db.count(`select count(*) from webhook.outbox where http_status = $1 and leased_until is null`, status) == 7
+				return db.count(`select count(*) from webhook.outbox where http_status = $1 and leased_until is null`, status) == len(events)
 			})
 			for _, r := range db.rows() {
 				text := value(r.Response)

@@ -78,8 +78,8 @@ func TestLanes_DeadEndpointCostsTheOthersNothing(t *testing.T) {
 			eventually(t, "the dead endpoint has all it can take", func() bool { return g.now("/"+dead.Name) == slots })
 			db.exec(`insert into webhook.outbox (event, data) select event, json_build_object('id', n, 'status', 'Export')
 			           from webhook.channels, generate_series(1, 100) n where event <> $1`, dead.Event)
-			eventually(t, "the other six deliver all of theirs", func() bool {
-				return db.count(`select count(*) from webhook.outbox where event <> $1 and status = 'sent'`, dead.Event) == 600
+			eventually(t, "the other channels deliver all of theirs", func() bool {
+				return db.count(`select count(*) from webhook.outbox where event <> $1 and status <> 'sent'`, dead.Event) == 0
 			})
 			if n := db.count(`select count(*) from webhook.outbox where event = $1 and finished_at is not null`, dead.Event); n != 0 {
 				t.Errorf("%d events of the dead endpoint are finished", n)
@@ -106,8 +106,8 @@ func TestLanes_BacklogOfADeadChannelDelaysNoOther(t *testing.T) {
 	eventually(t, "both dead lanes are full", func() bool { return g.now("/documents") == slots && g.now("/audit_log") == slots })
 	db.exec(`insert into webhook.outbox (event, data) select event, '{}' from webhook.channels, generate_series(1, 50)
 	          where name not in ('documents', 'audit_log')`)
-	eventually(t, "the other five deliver all of theirs", func() bool {
-		return db.count(`select count(*) from webhook.outbox where status = 'sent'`) == 250
+	eventually(t, "the other channels deliver all of theirs", func() bool {
+		return db.count(`select count(*) from webhook.outbox where event not in ('document.exported', 'audit.log') and status <> 'sent'`) == 0
 	})
 	if documents, audits := g.peak("/documents"), g.peak("/audit_log"); documents > slots || audits > slots {
 		t.Errorf("%d documents and %d audit entries were in flight at once", documents, audits)

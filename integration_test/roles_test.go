@@ -90,7 +90,7 @@ var (
 	views     = []string{"status", "problems", "volume"}
 	functions = []string{
 		`webhook.publish('contact.created', '{}')`, `webhook.retry(1)`, `webhook.cancel(1)`, `webhook.retry_failed()`, `webhook.discard()`, `webhook.send_test('contacts')`,
-		`webhook.prune('30 days')`, `webhook.explain(1)`, `webhook.hint('rejected', 404)`, `webhook.url_host('https://h')`, `webhook.url_problem('https://h')`,
+		`webhook.prune('30 days')`, `webhook.explain(1)`, `webhook.hint('rejected', 404)`, `webhook.url_host('https://h')`, `webhook.url_problem('https://h')`, `webhook.trimmed('h')`, `webhook.unseen('h')`,
 		`webhook.at_least_once('contact.created')`, `webhook.document_id('{}')`, `webhook.event_of('contacts')`, `webhook.utc(now())`, `webhook.create_roles()`, `webhook.refuse_batch(1, true)`,
 		`webhook.publish('contact.created', '{}'::text)`, `webhook.publish('contact.created', '{}'::jsonb)`, `webhook.publish('contact.created', '{}'::json)`, `webhook.mark_delivered(1, 'x')`, `webhook.outcome(1)`,
 		`webhook.webhook_id(null)`, `webhook.worker_problem(null, null)`,
@@ -204,7 +204,7 @@ func TestRoles_AReaderSeesEverythingExceptTokensAndURLs(t *testing.T) {
 		t.Errorf("a reader sees a secret:\n%s", seen.String())
 	}
 
-	reader.mayNot(allBut("explain", "hint", "url_host", "url_problem", "at_least_once", "outcome", "webhook_id", "utc", "worker_problem")...)
+	reader.mayNot(allBut("explain", "hint", "url_host", "url_problem", "trimmed", "unseen", "at_least_once", "outcome", "webhook_id", "utc", "worker_problem")...)
 	for _, table := range tables {
 		reader.mayNot(`delete from webhook.`+table, `insert into webhook.`+table+` default values`)
 	}

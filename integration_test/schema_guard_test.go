@@ -39,7 +39,7 @@ func TestSchema_ByHandIsThatOfMigrateAndRunsOnce(t *testing.T) {
 		t.Fatalf("psql: %v\n%s", err, said)
 	}
 	sameCatalog(t, "psql -1", db.catalog(), want.catalog())
-	if said, err := db.psql("../schema.sql", "--single-transaction"); err == nil || !strings.Contains(said, "this database has the webhook schema already, version 1") || !strings.Contains(said, "webhooks migrate") {
+	if said, err := db.psql("../schema.sql", "--single-transaction"); err == nil || !strings.Contains(said, "this database has the webhook schema already, version ") || !strings.Contains(said, "webhooks migrate") {
 		t.Errorf("again: %v, %s", err, said)
 	}
 	with(t, "migrate", migrate(db), "0 nothing to do: the schema is up to date")

@@ -30,6 +30,7 @@ func FuzzSettings(f *testing.F) {
 	f.Add("https://h/", " a\tb ")
 	f.Add("https://h/", "é\u00a0")
 	db := open(f, newDatabase(f))
+	db.exec(`update webhook.channels set url = 'https://h/'`)
 	f.Fuzz(func(t *testing.T, url, token string) {
 		if !storable(url) || !storable(token) {
 			return
@@ -45,10 +46,12 @@ func FuzzSettings(f *testing.F) {
 			t.Errorf("the problem of %q quotes it: %s", url, *problem)
 		}
 		var sent string
-		err := db.Get(&sent, `update webhook.settings set bearer_token = $1 returning coalesce(btrim(bearer_token), '')`, token)
+		var unusable bool
+		err := db.QueryRow(`update webhook.settings s set auth = 'bearer', bearer_token = $1
+			returning coalesce(btrim(bearer_token), ''), (select webhook.channel_problem(c, s) like '%bearer token%' from webhook.channels c where c.name = 'contacts') is true`, token).Scan(&sent, &unusable)
 		if err != nil {
 			mustBeRefused(t, err, "23514")
-		} else if err := sender.Check("https://h/", sent); err != nil {
+		} else if err := sender.Check("https://h/", sent); err != nil && !unusable {
 			t.Errorf("the database accepts the token %q, the sender says: %v", token, err)
 		}
 	})

@@ -183,13 +183,16 @@ func TestPlans_NoStatementOfAWorkerReadsFinishedRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 10 {
-		if _, err := s.ExpireLeases(t.Context()); err != nil {
+		if _, err := s.Expired(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := expireAll(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Skip(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Claimed(t.Context(), uuid.NewString()); err != nil {
+		if _, _, err := s.Claimed(t.Context(), uuid.NewString()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Release(t.Context(), []string{uuid.NewString()}); err != nil {

@@ -52,9 +52,9 @@ func claimAndRecord(t *testing.T, s *store.Store, times int) (claimed int) {
 func background(t *testing.T, s *store.Store) {
 	t.Helper()
 	for doing, do := range map[string]func(context.Context) error{
-		"expire":  func(ctx context.Context) error { _, err := s.ExpireLeases(ctx); return err },
+		"expire":  func(ctx context.Context) error { _, err := s.ExpireLeases(ctx, []string{uuid.NewString()}); return err },
 		"skip":    func(ctx context.Context) error { _, err := s.Skip(ctx); return err },
-		"claimed": func(ctx context.Context) error { _, err := s.Claimed(ctx, uuid.NewString()); return err },
+		"claimed": func(ctx context.Context) error { _, _, err := s.Claimed(ctx, uuid.NewString()); return err },
 		"release": func(ctx context.Context) error { _, err := s.Release(ctx, []string{uuid.NewString()}); return err },
 	} {
 		if err := do(t.Context()); err != nil {

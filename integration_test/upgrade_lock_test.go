@@ -100,7 +100,7 @@ func TestMigrate_EndedWhileItWaitsIsCompletedByTheNext(t *testing.T) {
 }
 
 func completesAfterAKill(t *testing.T, version int) {
-	schema := released(t, tasks(t), note(t))
+	schema := released(t, invoices(t), note(t))
 	db := atVersion(t, version, "https://re.example")
 	id := db.publish("contact.created", `{}`)
 	release := db.locked(`update webhook.outbox set response = 'open transaction' where id = $1`, id)

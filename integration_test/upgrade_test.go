@@ -86,20 +86,17 @@ func note(t testing.TB) release {
 	}
 }
 
-// tasks is another channel: the smallest upgrade that CONTRIBUTING.md shows.
-func tasks(t testing.TB) release {
-	const row = `(8, 'tasks', 'task.created', '{"task_id": 9}')`
+// invoices is another channel.
+func invoices(t testing.TB) release {
+	const insert = `insert into webhook.channels (position, name, event, example) values (99, 'invoices', 'invoice.created', '{"invoice_id": 9}');`
 	present := func(schema string) string {
-		schema = replaced(t, schema, "'audit.log']) then false", "'audit.log', 'task.created']) then false")
-		return replaced(t, schema, "\"logged_at\": \"2026-03-22T08:30:00Z\"}');", "\"logged_at\": \"2026-03-22T08:30:00Z\"}'),\n  "+row+";")
+		schema = replaced(t, schema, "']) then false", "', 'invoice.created']) then false")
+		return replaced(t, schema, "\ncreate table webhook.settings (", "\n"+insert+"\n\ncreate table webhook.settings (")
 	}
 	schema, _ := shipped(t)
 	_, rest, _ := strings.Cut(present(schema.Present), "create function webhook.at_least_once(")
 	function, _, _ := strings.Cut(rest, "\ncomment on ")
-	return release{
-		present: present,
-		upgrade: "create or replace function webhook.at_least_once(" + function + "\ninsert into webhook.channels (position, name, event, example) values " + row + ";\n",
-	}
+	return release{present: present, upgrade: "create or replace function webhook.at_least_once(" + function + "\n" + insert + "\n"}
 }
 
 // atVersion is a database with the schema of a released version, all channels on and pointing at url; of version 0, an
@@ -199,7 +196,7 @@ func TestMigrate_TheFirstVersionIsKept(t *testing.T) {
 func TestMigrate_AnUpgradedDatabaseIsLikeANewOne(t *testing.T) {
 	t.Parallel()
 	for name, releases := range map[string][]release{
-		"this version": {}, "a column": {note(t)}, "a channel": {tasks(t)}, "a column and a channel": {note(t), tasks(t)},
+		"this version": {}, "a column": {note(t)}, "a channel": {invoices(t)}, "a column and a channel": {note(t), invoices(t)},
 	} {
 		schema := released(t, releases...)
 		want := open(t, emptyDatabase(t))
@@ -288,13 +285,13 @@ func TestMigrate_AnUpgradeThatFailsIsUndoneAndResumed(t *testing.T) {
 	_, version := shipped(t)
 	db := open(t, newDatabase(t))
 	broken := release{upgrade: "alter table webhook.channels add column half text; select 1 / 0;"}
-	applied, err := db.tryUpgrade(released(t, note(t), broken, tasks(t)))
+	applied, err := db.tryUpgrade(released(t, note(t), broken, invoices(t)))
 	with(t, "the error", fmt.Sprint(err), fmt.Sprintf("upgrades/%04d_of_a_test.sql: ", version+2), "division by zero")
 	if len(applied) != 1 || path.Base(applied[0]) != fmt.Sprintf("%04d_of_a_test.sql", version+1) || db.version() != version+1 {
 		t.Errorf("applied are %v, it is version %d", applied, db.version())
 	}
 	fixed := release{upgrade: "select 1;"}
-	whole := released(t, note(t), fixed, tasks(t))
+	whole := released(t, note(t), fixed, invoices(t))
 	if applied, err = db.tryUpgrade(whole); len(applied) != 2 || err != nil {
 		t.Errorf("applied are %v: %v", applied, err)
 	}
@@ -305,7 +302,7 @@ func TestMigrate_AnUpgradeThatFailsIsUndoneAndResumed(t *testing.T) {
 
 func TestMigrate_ManyAtOnceAllSucceed(t *testing.T) {
 	t.Parallel()
-	schema := released(t, note(t), tasks(t))
+	schema := released(t, note(t), invoices(t))
 	for _, db := range []*database{open(t, emptyDatabase(t)), open(t, newDatabase(t))} {
 		files := make(chan []string, 4)
 		for range cap(files) {
@@ -382,13 +379,14 @@ func leavesEveryRowAsItWas(t *testing.T, version int) {
 	ids["contact resent"], ids["document resent"] = db.inState("failed", "contact.created", `{}`), db.inState("sent", "document.exported", `{"id": "D-resent", "status": "Export"}`)
 	db.exec(`select webhook.retry($1), webhook.retry($2)`, ids["contact resent"], ids["document resent"])
 	db.exec(`select webhook.cancel($1)`, db.publish("contact.created", `{}`))
+	channels := db.ask(`select string_agg(quote_literal(name), ', ') from webhook.channels`)
 	rows := func() string {
 		return query[string](t, db.address, `select concat_ws(e'\n', pg_relation_filenode('webhook.outbox'), (select string_agg(xmin || (to_jsonb(o) - 'note')::text, e'\n' order by id) from webhook.outbox o),
-			(select string_agg(c::text, e'\n' order by position) from webhook.channels c where name <> 'tasks'), (select s::text from webhook.settings s),
+			(select string_agg(c::text, e'\n' order by position) from webhook.channels c where name in (`+channels+`)), (select s::text from webhook.settings s),
 			(select string_agg(a::text, e'\n' order by outbox_id, run) from webhook.attempts a), (select string_agg(i::text, e'\n' order by id) from webhook.interventions i))`)
 	}
 	before := rows()
-	db.upgrade(released(t, note(t), tasks(t)))
+	db.upgrade(released(t, note(t), invoices(t)))
 	if after := rows(); after != before {
 		t.Errorf("something has changed, or was rewritten:\n%s\n%s", before, after)
 	}
@@ -412,7 +410,7 @@ func leavesEveryRowAsItWas(t *testing.T, version int) {
 	db.ask(`select webhook.retry($1)`, ids["contact failed"])
 	eventually(t, "what the earlier version left as failed is sent again by a person", func() bool { return db.status(ids["contact failed"]) == "sent" })
 	with(t, "a finished row", db.ask(`update webhook.outbox set data = '{}' where id = $1 returning id`, ids["contact sent"]), "ERROR 23001", "does not change")
-	if id := db.publish("task.created", `{}`); db.status(id) != "pending" {
+	if id := db.publish("invoice.created", `{}`); db.status(id) != "pending" {
 		t.Errorf("an event of the new channel is %s", db.status(id))
 	}
 }

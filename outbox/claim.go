@@ -4,30 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 )
 
-// claim claims what there is capacity for. A claim whose reply was lost is looked up by its id: the
-// events that are found were committed and may be sent. There is one claim at a time, and none while
-// the outcome of another is being looked up.
+// lookUpEvery is the longest pause between two look-ups of a claim.
+const lookUpEvery = time.Second
+
+// claim claims what there is capacity for. A claim whose reply was lost is looked up by its id until
+// its outcome is known. There is one claim at a time, and none while the outcome of another is unknown.
 func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed, error) {
 	at, id := d.now(), uuid.NewString()
+	d.claims.begin(id)
 	events, err := d.store.Claim(ctx, id, capacity)
 	if errors.Is(err, ErrReplyLost) {
-		d.health.down("claim", err)
-		events, err = d.lookUp(ctx, id)
+		found, known := d.lookUp(ctx, id, at)
+		if !known {
+			return nil, fmt.Errorf("look up a claim: %w", err) // this worker ends
+		}
+		if len(found) > 0 {
+			events, err = found, nil
+		}
 	}
+	d.claims.known(id, len(events))
 	if err != nil {
-		d.health.down("claim", err)
 		return nil, fmt.Errorf("claim: %w", err)
 	}
-	d.health.up()
 	batch := make([]claimed, len(events))
 	for i, ev := range events {
 		batch[i] = claimed{event: ev, at: at}
@@ -35,69 +39,35 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 	return batch, nil
 }
 
-// lookUp repeats the look-up of a claim until the database answers. If nothing is found the claim may
-// still commit, in a server process that has not noticed the broken connection. Its rows are then too
-// old to be sent: the claim is unknown from now on, and its rows are released.
-func (d *Dispatcher) lookUp(ctx context.Context, id string) ([]Event, error) {
+// lookUp repeats the look-up of a claim until its outcome is known, however long that takes: its events
+// were found, or the session that was to commit it has ended without them. A commit may be delayed for
+// minutes in a server process that has not noticed the broken connection (a standby that does not
+// acknowledge, a disk that hangs). Events that are found too late to be sent are released, before any
+// worker expires them (see expireLeases). The outcome stays unknown if ctx ends before.
+func (d *Dispatcher) lookUp(ctx context.Context, id string, at time.Time) (events []Event, known bool) {
 	for try := 0; ; try++ {
-		events, err := d.store.Claimed(ctx, id)
-		if err == nil {
-			if len(events) == 0 {
-				d.unknown.add(id, d.now())
-			}
-			return events, nil
+		events, over, err := d.store.Claimed(ctx, id)
+		switch {
+		case err != nil:
+		case len(events) == 0 && over:
+			return nil, true
+		case len(events) > 0 && d.now().Sub(at) <= d.beginWithin:
+			return events, true
+		case len(events) > 0 && d.releaseLate(ctx, id):
+			return nil, true
 		}
-		if !sleep(ctx, Backoff(try)) {
-			d.unknown.add(id, d.now())
-			return nil, err
+		if !sleep(ctx, min(Backoff(try), lookUpEvery)) {
+			return nil, false
 		}
 	}
 }
 
-// releaseUnknown releases what has been committed under unknown claims. What such a claim leased has
-// expired a lease after the claim was lost.
-func (d *Dispatcher) releaseUnknown(ctx context.Context) {
-	ids := d.unknown.list()
-	if len(ids) == 0 {
-		return
-	}
-	now := d.now()
-	n, err := d.store.Release(ctx, ids)
-	if err != nil {
-		d.health.failed("release unknown claims", err)
-		return
-	}
-	if n > 0 {
+// releaseLate releases the events of a claim that was found too late. It reports whether the database
+// has accepted that.
+func (d *Dispatcher) releaseLate(ctx context.Context, id string) bool {
+	n, err := d.store.Release(ctx, []string{id})
+	if err == nil && n > 0 {
 		d.log.Warn("released events of a claim whose reply was lost", zap.Int("events", n))
 	}
-	d.unknown.forget(now.Add(-d.opts.Lease))
-}
-
-// unknownClaims are the claims that were looked up and not found, or not before the worker was stopped:
-// it is unknown whether they commit.
-type unknownClaims struct {
-	mu sync.Mutex
-	at map[string]time.Time // by id
-}
-
-func (u *unknownClaims) add(id string, at time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.at == nil {
-		u.at = map[string]time.Time{}
-	}
-	u.at[id] = at
-}
-
-func (u *unknownClaims) list() []string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return slices.Collect(maps.Keys(u.at))
-}
-
-// forget drops the claims that were lost before an instant.
-func (u *unknownClaims) forget(before time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	maps.DeleteFunc(u.at, func(_ string, at time.Time) bool { return at.Before(before) })
+	return err == nil
 }

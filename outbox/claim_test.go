@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,18 +11,18 @@ func TestClaim_CommittedClaimWithLostReplyIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, post := &fakeStore{}, &fakeSender{}
 		s.claim = func(n int, _ string) ([]Event, error) { return nil, map[bool]error{true: errLost}[n == 1] }
-		s.claimed = func(n int, _ string) ([]Event, error) {
+		s.claimed = func(n int, _ string) ([]Event, bool, error) {
 			if n <= 3 {
-				return nil, errDown
+				return nil, false, errDown
 			}
-			return []Event{contact(1), doc(2)}, nil
+			return []Event{contact(1), doc(2)}, false, nil
 		}
 		d, _ := newTestDispatcher(s, post)
 		if err := d.Once(t.Context(), t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if s.lookUps != 4 || post.count() != 2 || len(d.unknown.list()) != 0 {
-			t.Errorf("%d look-ups, %d requests, unknown: %v", s.lookUps, post.count(), d.unknown.list())
+		if s.lookUps != 4 || post.count() != 2 || d.claims.unknowns() != 0 {
+			t.Errorf("%d look-ups, %d requests, unknown: %d", s.lookUps, post.count(), d.claims.unknowns())
 		}
 		for _, batch := range s.writes() {
 			for _, o := range batch {
@@ -33,44 +34,61 @@ func TestClaim_CommittedClaimWithLostReplyIsSent(t *testing.T) {
 	})
 }
 
-func TestClaim_UnknownClaimIsReleasedForALease(t *testing.T) {
+// A commit that is delayed: the look-up finds nothing for minutes, then events that are too old to be
+// sent. Until then nothing else is claimed; then they are released.
+func TestClaim_FoundLateIsReleasedAndNoOtherIsMadeBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, post := &fakeStore{}, &fakeSender{}
+		began := time.Now()
 		s.claim = func(n int, _ string) ([]Event, error) { return nil, map[bool]error{true: errLost}[n == 1] }
-		d, logs := newTestDispatcher(s, post)
-		if n, _ := d.Pass(t.Context()); n != 0 {
-			t.Fatalf("%d events", n)
-		}
-		id := s.ids[0]
-		for range 9 { // 10 s to 90 s: within a lease
-			time.Sleep(10 * time.Second)
-			d.Cycle(t.Context())
-		}
-		if len(s.released) != 9 {
-			t.Fatalf("released %d times", len(s.released))
-		}
-		for _, ids := range s.released {
-			if len(ids) != 1 || ids[0] != id {
-				t.Errorf("released: %v, %s was expected", ids, id)
+		s.claimed = func(int, string) ([]Event, bool, error) {
+			if time.Since(began) < 4*time.Minute {
+				return nil, false, nil
 			}
+			return []Event{contact(1), doc(2)}, false, nil
 		}
-		s.release = func() (int, error) { return 0, errDown }
-		time.Sleep(10 * time.Second)
-		d.Cycle(t.Context())
-		if len(d.unknown.list()) != 1 {
-			t.Error("forgotten although it could not be released")
+		releases := 0
+		s.release = func() (int, error) {
+			if releases++; releases == 1 {
+				return 0, errDown
+			}
+			return 2, nil
 		}
-		s.release = func() (int, error) { return 2, nil }
-		d.Cycle(t.Context())
-		d.Cycle(t.Context())
-		if len(s.released) != 11 || len(d.unknown.list()) != 0 {
-			t.Errorf("released %d times, 11 were expected; unknown: %v", len(s.released), d.unknown.list())
+		d, logs := newTestDispatcher(s, post)
+		r := start(t, d)
+		time.Sleep(4*time.Minute - time.Second)
+		if s.claims() != 1 || s.lookUps < 4*60 || len(s.released) != 0 {
+			t.Errorf("before: %d claims, %d look-ups, released %v", s.claims(), s.lookUps, s.released)
+		}
+		time.Sleep(5 * time.Second)
+		r.stop()
+		if err := r.within(t, time.Second); err != nil {
+			t.Error(err)
+		}
+		if releases != 2 || s.released[1][0] != s.ids[0] || s.claims() < 2 || post.count() != 0 {
+			t.Errorf("after: released %v, %d claims, %d requests", s.released, s.claims(), post.count())
 		}
 		if n := logs.FilterMessage("released events of a claim whose reply was lost").Len(); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
-		if post.count() != 0 {
-			t.Errorf("%d requests", post.count())
+	})
+}
+
+// The session of the claim has ended, and nothing is found: it will never commit.
+func TestClaim_ThatIsOverIsFollowedByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		s.claim = func(n int, _ string) ([]Event, error) { return nil, map[bool]error{true: errLost}[n == 1] }
+		s.claimed = func(n int, _ string) ([]Event, bool, error) { return nil, n == 3, nil }
+		d, _ := newTestDispatcher(s, &fakeSender{})
+		if _, err := d.Pass(t.Context()); !errors.Is(err, ErrReplyLost) {
+			t.Fatal(err)
+		}
+		if _, err := d.Pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s.claims() != 2 || s.lookUps != 3 || len(s.released) != 0 || d.claims.unknowns() != 0 {
+			t.Errorf("%d claims, %d look-ups, released %v", s.claims(), s.lookUps, s.released)
 		}
 	})
 }
@@ -106,22 +124,6 @@ func TestClaim_FailedClaimIsRepeatedUnderAnotherID(t *testing.T) {
 		down, up := logs.FilterMessage("database unavailable, retrying").Len(), logs.FilterMessage("database available again").Len()
 		if down != 1 || up != 1 {
 			t.Errorf("%d lines say that the database is unavailable, %d that it is available again", down, up)
-		}
-	})
-}
-
-func TestClaim_UnknownClaimIsReleasedOnStop(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &fakeStore{claim: func(n int, _ string) ([]Event, error) { return nil, map[bool]error{true: errLost}[n == 1] }}
-		d, _ := newTestDispatcher(s, &fakeSender{})
-		r := start(t, d)
-		time.Sleep(time.Second)
-		r.stop()
-		if err := r.within(t, time.Second); err != nil {
-			t.Error(err)
-		}
-		if len(s.released) != 1 || len(s.released[0]) != 1 || s.released[0][0] != s.ids[0] {
-			t.Errorf("released: %v", s.released)
 		}
 	})
 }

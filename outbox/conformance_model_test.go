@@ -96,10 +96,10 @@ func (m *modelSide) Claim(_ context.Context, claimID string, capacity []Capacity
 	return c.events, c.err
 }
 
-func (m *modelSide) Claimed(_ context.Context, claimID string) ([]Event, error) {
+func (m *modelSide) Claimed(_ context.Context, claimID string) ([]Event, bool, error) {
 	c := &simCall{claimID: claimID}
 	m.claimed(c)
-	return c.events, c.err
+	return c.events, c.over, c.err
 }
 
 // Record goes on where the model waits for a lock, until it defers what is locked.
@@ -117,8 +117,14 @@ func (m *modelSide) Release(_ context.Context, claimIDs []string) (int, error) {
 	return c.n, c.err
 }
 
-func (m *modelSide) ExpireLeases(context.Context) (int, error) {
+func (m *modelSide) Expired(context.Context) ([]string, error) {
 	c := &simCall{}
+	m.expired(c)
+	return c.claimIDs, nil
+}
+
+func (m *modelSide) ExpireLeases(_ context.Context, claimIDs []string) (int, error) {
+	c := &simCall{claimIDs: claimIDs}
 	m.expire(c)
 	return c.n, nil
 }

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -9,11 +10,11 @@ import (
 )
 
 // Cycle is what happens every ten seconds beside the polling: each lane has its failure budget again,
-// unknown claims are released, leases that are over expire, channels that cannot be called are logged,
-// and what the scans have passed is looked for. One part that fails is logged and runs again in the next cycle.
+// leases that are over expire, channels that cannot be called are logged, and what the scans have passed
+// is looked for. One part that fails is logged and runs again in the next cycle. There is one cycle at a
+// time.
 func (d *Dispatcher) Cycle(ctx context.Context) {
 	d.queue.newCycle()
-	d.releaseUnknown(ctx)
 	d.expireLeases(ctx)
 
 	if problems, err := d.store.Problems(ctx); err != nil {
@@ -35,24 +36,9 @@ func (d *Dispatcher) rewind(ctx context.Context) {
 	d.queue.rewind(overlooked)
 }
 
-// expireLeases waits until the database has answered for a whole lease: after an outage every worker
-// first records the outcomes it holds.
-func (d *Dispatcher) expireLeases(ctx context.Context) {
-	if !d.health.upFor(d.opts.Lease) {
-		return
-	}
-	n, err := d.store.ExpireLeases(ctx)
-	if err != nil {
-		d.health.down("expire leases", err)
-		return
-	}
-	if n > 0 {
-		d.log.Info("leases expired, their worker has ended or hangs", zap.Int("events", n))
-	}
-}
-
 // Skip finishes the events of channels that are off. It runs as often as the cycle and beside it: a
-// large backlog takes minutes, and neither a lease nor a lane waits for that.
+// large backlog takes minutes, and neither a lease nor a lane waits for that. While commits hang it
+// would leave a hanging session in each cycle, so it waits until the database is available.
 func (d *Dispatcher) Skip(ctx context.Context) {
 	_ = d.count("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
 }
@@ -63,6 +49,9 @@ func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) error {
 }
 
 func (d *Dispatcher) count(doing, done string, do func() (int, error)) error {
+	if d.health.unavailable() {
+		return errUnavailable
+	}
 	n, err := do()
 	if err != nil {
 		d.health.failed(doing, err)
@@ -73,6 +62,9 @@ func (d *Dispatcher) count(doing, done string, do func() (int, error)) error {
 	}
 	return nil
 }
+
+// errUnavailable means that a background statement was not run, since the database is unavailable.
+var errUnavailable = errors.New("database unavailable")
 
 // problemLog logs once that a channel cannot be called, and once that it can again.
 type problemLog struct {

@@ -32,7 +32,8 @@ type Dispatcher struct {
 	queue       *queue
 	recorder    *recorder
 	health      *health
-	unknown     unknownClaims
+	claims      openClaims
+	expired     expiredClaims
 	problems    problemLog
 
 	idle    chan claimed   // where a sender without an event waits for one
@@ -42,7 +43,6 @@ type Dispatcher struct {
 // New makes a dispatcher over a database and a sender.
 func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher {
 	d := &Dispatcher{
-		store:       store,
 		sender:      sender,
 		log:         log,
 		opts:        opts,
@@ -51,9 +51,10 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 		queue:       newQueue(Channels(), opts.LaneBytes),
 		idle:        make(chan claimed),
 	}
-	d.health = &health{log: log, now: d.now}
+	d.health = &health{log: log, now: d.now, slow: min(opts.Lease/6, 15*time.Second)}
+	d.store = watched{store, d.health}
 	d.problems = problemLog{log: log}
-	d.recorder = newRecorder(store, log, d.health, d.queue.recorded)
+	d.recorder = newRecorder(d.store, log, d.recorded)
 	return d
 }
 
@@ -70,9 +71,14 @@ func (d *Dispatcher) Once(ctx, stop context.Context) error { return d.run(ctx, s
 // in all with the default timeout.
 const drainBeyond = 5 * time.Second
 
+// unansweredFor is how long a worker that was asked to stop, and that has no attempt in flight, waits
+// for a database that does not answer.
+const unansweredFor = 2 * time.Second
+
 // The reasons for which a drain ends early.
 var (
 	errDrainTooLong = errors.New("the drain took too long")
+	errUnanswered   = errors.New("the database did not answer")
 	errStoppedNow   = errors.New("the worker was stopped at once")
 )
 
@@ -85,7 +91,6 @@ func (d *Dispatcher) run(ctx, stop context.Context, loop func(ctx, stop context.
 	loop(ctx, stop)
 	d.release(ctx, d.queue.overdue(d.now())) // everything that waits for a slot
 	d.queue.wait(ctx)
-	d.releaseUnknown(ctx)
 
 	err := d.unrecorded(ctx)
 	cancel(nil)
@@ -94,31 +99,48 @@ func (d *Dispatcher) run(ctx, stop context.Context, loop func(ctx, stop context.
 }
 
 // limitDrain ends ctx when too much time has passed since stop, wherever the loop is by then: looking
-// up a claim while the database is unavailable has no end of its own.
+// up a claim has no end of its own. With no attempt in flight it ends soon after the database has
+// stopped answering.
 func (d *Dispatcher) limitDrain(ctx, stop context.Context, cancel context.CancelCauseFunc) {
 	select {
 	case <-stop.Done():
 	case <-ctx.Done():
 		return
 	}
-	if sleep(ctx, d.opts.Timeout+drainBeyond) {
-		cancel(errDrainTooLong)
+	for limit := d.now().Add(d.opts.Timeout + drainBeyond); ; {
+		asked := d.now()
+		switch left := limit.Sub(asked); {
+		case left <= 0:
+			cancel(errDrainTooLong)
+			return
+		case !sleep(ctx, min(left, unansweredFor)):
+			return
+		case d.queue.inFlight() == 0 && !d.health.answeredSince(asked):
+			cancel(errUnanswered)
+			return
+		}
 	}
+}
+
+// recorded ends the time in flight of events whose outcomes are recorded, or never can be.
+func (d *Dispatcher) recorded(outcomes []Outcome) {
+	d.claims.recorded(outcomes)
+	d.queue.recorded(outcomes)
 }
 
 // unrecorded is the error of what a drain left open; nil if it left nothing.
 func (d *Dispatcher) unrecorded(ctx context.Context) error {
-	open, claims := d.queue.inFlight(), len(d.unknown.list())
-	if open == 0 && (ctx.Err() == nil || claims == 0) {
+	open, claims := d.queue.inFlight(), d.claims.unknowns()
+	if open == 0 && claims == 0 {
 		return nil
 	}
 	why := context.Cause(ctx)
-	if !errors.Is(why, errDrainTooLong) {
+	if !errors.Is(why, errDrainTooLong) && !errors.Is(why, errUnanswered) {
 		why = errStoppedNow
 	}
 	what := fmt.Sprintf("%d attempts were not recorded", open)
 	if claims > 0 {
-		what += fmt.Sprintf(", and it is unknown whether %d claims were committed", claims)
+		what += ", and it is unknown whether the newest claim was committed"
 	}
 	return fmt.Errorf("%s: %w; when their leases expire, documents are sent again and the others become failed", what, why)
 }

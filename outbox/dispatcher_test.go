@@ -106,14 +106,34 @@ func TestRun_EndsOnStopWhileTheDatabaseIsUnavailable(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &fakeStore{
 				claim:   func(int, string) ([]Event, error) { return nil, errLost },
-				claimed: func(int, string) ([]Event, error) { return nil, errDown },
+				claimed: func(int, string) ([]Event, bool, error) { return nil, false, errDown },
 			}
 			d, _ := newTestDispatcher(s, &fakeSender{})
 			r := start(t, d)
 			time.Sleep(time.Minute)
 			r.stop()
-			if err := r.within(t, testTimeout+6*time.Second); err == nil {
+			if err := r.within(t, 3*time.Second); err == nil {
 				t.Error("no error, although a claim may be committed")
+			}
+		})
+	})
+	t.Run("a claim that may still commit", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &fakeStore{
+				claim:   func(int, string) ([]Event, error) { return nil, errLost },
+				claimed: func(int, string) ([]Event, bool, error) { return nil, false, nil },
+			}
+			d, _ := newTestDispatcher(s, &fakeSender{})
+			r := start(t, d)
+			time.Sleep(time.Minute)
+			r.stop()
+			stopped := time.Now()
+			err := r.within(t, testTimeout+6*time.Second)
+			if err == nil || !strings.Contains(err.Error(), "unknown whether the newest claim was committed") {
+				t.Errorf("error %v", err)
+			}
+			if took := time.Since(stopped); took < testTimeout || s.claims() != 1 {
+				t.Errorf("given up after %s, %d claims", took, s.claims())
 			}
 		})
 	})

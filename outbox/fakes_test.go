@@ -25,14 +25,18 @@ type fakeStore struct {
 	lookUps  int
 	released [][]string // by Release
 	expiries int
+	expiring [][]string // by ExpireLeases
+	probes   int
 	paused   []string // by Pause: channel and time
 	pauseErr error
 
 	claim   func(n int, claimID string) ([]Event, error) // n counts from 1
-	claimed func(n int, claimID string) ([]Event, error)
+	claimed func(n int, claimID string) (events []Event, over bool, err error)
 	record  func(n int, outcomes []Outcome) error
 	release func() (int, error)
+	expired func() ([]string, error)
 	expire  func() (int, error)
+	probe   func() error
 	skip    func(ctx context.Context) (int, error)
 }
 
@@ -48,16 +52,16 @@ func (s *fakeStore) Claim(_ context.Context, claimID string, capacity []Capacity
 	return under(events, claimID), err
 }
 
-func (s *fakeStore) Claimed(_ context.Context, claimID string) ([]Event, error) {
+func (s *fakeStore) Claimed(_ context.Context, claimID string) ([]Event, bool, error) {
 	s.mu.Lock()
 	s.lookUps++
 	n := s.lookUps
 	s.mu.Unlock()
 	if s.claimed == nil {
-		return nil, nil
+		return nil, true, nil
 	}
-	events, err := s.claimed(n, claimID)
-	return under(events, claimID), err
+	events, over, err := s.claimed(n, claimID)
+	return under(events, claimID), over, err
 }
 
 func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) (locked []Outcome, err error) {
@@ -84,9 +88,27 @@ func (s *fakeStore) Release(_ context.Context, claimIDs []string) (int, error) {
 	return s.release()
 }
 
-func (s *fakeStore) ExpireLeases(context.Context) (int, error) {
+func (s *fakeStore) Expired(context.Context) ([]string, error) {
+	if s.expired == nil {
+		return nil, nil
+	}
+	return s.expired()
+}
+
+func (s *fakeStore) Probe(context.Context) error {
+	s.mu.Lock()
+	s.probes++
+	s.mu.Unlock()
+	if s.probe == nil {
+		return nil
+	}
+	return s.probe()
+}
+
+func (s *fakeStore) ExpireLeases(_ context.Context, claimIDs []string) (int, error) {
 	s.mu.Lock()
 	s.expiries++
+	s.expiring = append(s.expiring, claimIDs)
 	s.mu.Unlock()
 	if s.expire == nil {
 		return 0, nil

@@ -1,27 +1,90 @@
 package outbox
 
 import (
+	"context"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// health is whether the database answers, and since when. Each change is logged once, however many
-// statements fail meanwhile.
+// How often an outage is logged: at its start, then every minute, and sooner where the error has
+// changed; ports do not count.
+const (
+	logOutageEvery  = time.Minute
+	logChangesEvery = 10 * time.Second
+)
+
+func withoutDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// health is whether the database accepts writes, and since when. It is unavailable from the failure of
+// a statement until a write has succeeded: while commits hang (a standby does not acknowledge, the log
+// cannot be written) reads succeed. A statement that is under way for longer than any may take counts as
+// one that failed.
 type health struct {
 	mu    sync.Mutex
 	log   *zap.Logger
 	now   func() time.Time
+	slow  time.Duration // longer than any statement may take
 	isUp  bool
 	since time.Time
+
+	underWay map[*statement]bool
+	answered time.Time // when a statement last succeeded
+	logged   time.Time // when the outage was last logged, with this error
+	error    string    // without its digits
 }
 
-// up notes that the database answered.
-func (h *health) up() {
+// statement is one that is under way.
+type statement struct {
+	health *health
+	doing  string
+	began  time.Time
+}
+
+// begin notes that a statement is about to be sent.
+func (h *health) begin(doing string) *statement {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	s := &statement{health: h, doing: doing, began: h.now()}
+	if h.underWay == nil {
+		h.underWay = map[*statement]bool{}
+	}
+	h.underWay[s] = true
+	return s
+}
+
+// end notes how a statement ended. wrote: it has committed a write.
+func (s *statement) end(ctx context.Context, err error, wrote bool) {
+	h := s.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.underWay, s)
+	switch {
+	case err == nil:
+		h.answered = h.now()
+		if h.isUp && h.now().Sub(s.began) >= h.slow {
+			h.since = h.now()
+		}
+		if wrote {
+			h.up()
+		}
+	case ctx.Err() == nil: // else the worker itself has ended it
+		h.down(s.doing, err)
+	}
+}
+
+// up notes that a write has succeeded.
+func (h *health) up() {
 	if h.isUp {
 		return
 	}
@@ -33,13 +96,15 @@ func (h *health) up() {
 
 // down notes a statement that failed and will be repeated.
 func (h *health) down(doing string, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.isUp && !h.since.IsZero() {
+	now := h.now()
+	if h.isUp || h.since.IsZero() {
+		h.isUp, h.since, h.logged = false, now, time.Time{}
+	}
+	if ago := now.Sub(h.logged); ago < logChangesEvery || ago < logOutageEvery && withoutDigits(err.Error()) == h.error {
 		return
 	}
-	h.isUp, h.since = false, h.now()
-	h.log.Warn("database unavailable, retrying", zap.String("doing", doing), zap.Error(err))
+	h.logged, h.error = now, withoutDigits(err.Error())
+	h.log.Warn("database unavailable, retrying", zap.String("doing", doing), zap.Error(err), zap.Time("since", h.since))
 }
 
 // failed logs the failure of a background statement; it does not affect health. While the database is
@@ -52,11 +117,34 @@ func (h *health) failed(doing string, err error) {
 	}
 }
 
-// upFor reports whether the database has answered without a break for d.
+// upFor reports whether the database has accepted writes without a break for d.
 func (h *health) upFor(d time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.isUp && h.now().Sub(h.since) >= d
+	return h.isUp && h.now().Sub(h.since) >= d && !h.hangs()
+}
+
+// unavailable reports whether a statement has failed, or hangs, and no write has succeeded since.
+func (h *health) unavailable() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.isUp && !h.since.IsZero() || h.hangs()
+}
+
+func (h *health) hangs() bool {
+	for s := range h.underWay {
+		if h.now().Sub(s.began) >= h.slow {
+			return true
+		}
+	}
+	return false
+}
+
+// answeredSince reports whether a statement has succeeded since an instant.
+func (h *health) answeredSince(at time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.answered.After(at)
 }
 
 // Backoff is how long to wait after a number of failures in a row: 50 ms after none, doubling up to

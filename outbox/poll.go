@@ -23,7 +23,7 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 }
 
 // pollOnce is the loop of Once: pass after pass, each recorded before the next one, until a pass finds
-// nothing and the outcome of every claim is known.
+// nothing.
 func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 	d.Cycle(ctx)
 	d.Skip(ctx)
@@ -36,13 +36,9 @@ func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 			continue
 		}
 		d.queue.wait(ctx)
-		if n == 0 && len(d.unknown.list()) == 0 {
+		if n == 0 {
 			return
 		}
-		if n == 0 { // the rows of an unknown claim may appear until a lease has passed
-			pause(ctx, stop, time.Second, nil)
-		}
-		d.releaseUnknown(ctx)
 	}
 }
 

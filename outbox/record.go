@@ -23,14 +23,13 @@ const (
 type recorder struct {
 	store    Store
 	log      *zap.Logger
-	health   *health
 	waiting  chan Outcome
 	deferred []Outcome       // locked or denied: written again every second, for deferredTime at most
 	recorded func([]Outcome) // called with outcomes that need no more work
 }
 
-func newRecorder(store Store, log *zap.Logger, h *health, recorded func([]Outcome)) *recorder {
-	return &recorder{store: store, log: log, health: h, waiting: make(chan Outcome, maxWaiting), recorded: recorded}
+func newRecorder(store Store, log *zap.Logger, recorded func([]Outcome)) *recorder {
+	return &recorder{store: store, log: log, waiting: make(chan Outcome, maxWaiting), recorded: recorded}
 }
 
 // add has an outcome recorded. After ctx has ended it is dropped, and its lease expires.
@@ -136,16 +135,13 @@ func (r *recorder) write(ctx context.Context, batch []Outcome) error {
 	for try := 0; ctx.Err() == nil; try++ {
 		locked, err := r.store.Record(ctx, batch)
 		if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
-			r.health.up()
 			return err
 		}
 		if err == nil {
-			r.health.up()
 			r.postpone(locked)
 			r.recorded(without(batch, locked))
 			return nil
 		}
-		r.health.down("record outcomes", err)
 		sleep(ctx, Backoff(try))
 	}
 	return ctx.Err()

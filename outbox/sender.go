@@ -40,6 +40,11 @@ type Result struct {
 	// RetryAfter is how long the receiver asks to be left alone, with 429 or 503;
 	// at most five minutes, and 0 if it does not ask.
 	RetryAfter time.Duration
+
+	// Shortage is what this machine lacked for the attempt (a free file, a free
+	// port, memory) and what to raise, in words; empty if nothing. Not a byte was
+	// written then, and the failure is not the receiver's.
+	Shortage string
 }
 
 // Delivered reports a counted success.

@@ -1,11 +1,23 @@
 package outbox
 
+import "slices"
+
+// expired is the query of store.Expired.
+func (db *simDB) expired(c *simCall) {
+	for _, r := range db.rows {
+		if r.held() && r.leasedUntil < db.clock() && !slices.Contains(c.claimIDs, r.claimID) {
+			c.claimIDs = append(c.claimIDs, r.claimID)
+		}
+	}
+}
+
 // expire is the statement of store.ExpireLeases.
 func (db *simDB) expire(c *simCall) {
 	for _, r := range db.rows {
-		if !r.held() || r.leasedUntil >= db.clock() || r.lockedBy != nil {
+		if !r.held() || r.leasedUntil >= db.clock() || r.lockedBy != nil || !slices.Contains(c.claimIDs, r.claimID) {
 			continue
 		}
+		db.s.mayExpireRow(c, r)
 		next := *r
 		next.leasedUntil, next.httpStatus = 0, 0
 		next.failure, next.received, next.error = FailureInterrupted, ReceivedMaybe, "interrupted"

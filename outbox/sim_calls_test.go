@@ -15,14 +15,16 @@ const (
 	simClaimed
 	simRecord
 	simRelease
+	simExpired
 	simExpire
+	simProbe
 	simSkip
 	simCheck // no call at all: the instant between a claim and its POST
 	simSend
 )
 
 func (k simKind) String() string {
-	return [...]string{"Claim", "Claimed", "Record", "Release", "ExpireLeases", "Skip", "Check", "Send"}[k]
+	return [...]string{"Claim", "Claimed", "Record", "Release", "Expired", "ExpireLeases", "Probe", "Skip", "Check", "Send"}[k]
 }
 
 // simCall is a call between the instants of its way.
@@ -34,7 +36,7 @@ type simCall struct {
 
 	claimID  string     // Claim, Claimed
 	capacity []Capacity // Claim
-	claimIDs []string   // Release
+	claimIDs []string   // Release, Expired, ExpireLeases
 	outcomes []Outcome
 	locked   []Outcome // Record: their rows are locked
 	token    string    // Check, Send
@@ -47,6 +49,7 @@ type simCall struct {
 	orphan   bool   // no worker waits for its reply any more
 
 	events []Event
+	over   bool // Claimed
 	n      int
 	result Result
 	err    error
@@ -101,6 +104,7 @@ func (s *simSchedule) begin(c *simCall) {
 	switch c.kind {
 	case simClaim:
 		s.claimSentAt[c.claimID] = c.at
+		s.mayClaim(c.worker)
 	case simSend:
 		s.mayBeginPost(c)
 	case simRecord:
@@ -108,6 +112,9 @@ func (s *simSchedule) begin(c *simCall) {
 	case simRelease:
 		for _, id := range c.claimIDs {
 			c.worker.released[id] = true
+		}
+		for _, h := range c.releases() {
+			h.ended = true
 		}
 	case simExpire:
 		s.mayExpire(c.worker)
@@ -128,7 +135,7 @@ func (s *simSchedule) about(c *simCall) []int64 {
 		for _, o := range c.outcomes {
 			b = append(b, o.EventID, s.claimNo(o.ClaimID), int64(o.Verdict[0]))
 		}
-	case simRelease:
+	case simRelease, simExpire:
 		for _, id := range c.claimIDs {
 			b = append(b, s.claimNo(id))
 		}
@@ -191,6 +198,8 @@ func (s *simSchedule) execute(c *simCall) {
 		c.executed = s.db.record(c)
 	case c.kind == simRelease:
 		c.executed = s.db.releaseClaims(c)
+	case c.kind == simExpired:
+		s.db.expired(c)
 	case c.kind == simExpire:
 		s.db.expire(c)
 	case c.kind == simSkip:
@@ -251,6 +260,12 @@ func (s *simSchedule) reply(c *simCall) {
 	switch c.kind {
 	case simClaim, simClaimed:
 		s.given(c)
+	case simRelease:
+		if c.err == nil {
+			for _, h := range c.releases() {
+				h.recorded = true
+			}
+		}
 	case simSend:
 		c.held.post.over, c.held.ended = true, true
 		c.result = c.held.post.result
@@ -273,11 +288,24 @@ func (s *simSchedule) reply(c *simCall) {
 	}
 }
 
+// releases are the events that a worker was given too late, and releases.
+func (c *simCall) releases() (all []*simHolding) {
+	for _, h := range c.worker.holds {
+		if slices.Contains(c.claimIDs, h.event.ClaimID) {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
 // given notes the events that a claim returned to its worker.
 func (s *simSchedule) given(c *simCall) {
 	w := c.worker
-	if c.kind == simClaimed && c.err == nil && len(c.events) == 0 {
+	if c.kind == simClaimed && c.err == nil && len(c.events) == 0 && c.over {
 		w.released[c.claimID] = true
+		for _, h := range w.holds { // found too late and released before, by a statement whose reply was lost
+			h.recorded = h.recorded || h.event.ClaimID == c.claimID
+		}
 	}
 	if c.err != nil {
 		return
@@ -306,7 +334,7 @@ func (s *simSchedule) cut(c *simCall) {
 		left.orphan = true
 		s.calls = append(s.calls, &left)
 	}
-	c.executed, c.tx, c.events, c.n = true, nil, nil, 0
+	c.executed, c.tx, c.events, c.over, c.n = true, nil, nil, false, 0
 	c.err = errDown
 	if c.kind == simClaim {
 		c.err = errLost

@@ -17,6 +17,7 @@ type simTx struct {
 	offline  bool
 	picked   []simPick
 	tries    int
+	leasedAt time.Duration // clock_timestamp() of its update
 }
 
 // simPick is a row of the CTE picked.
@@ -52,6 +53,7 @@ func (db *simDB) look(c *simCall) bool {
 // switches, locked in share mode. What is locked by others is left out.
 func (db *simDB) pick(c *simCall) {
 	tx := c.tx
+	tx.leasedAt = db.clock()
 	for _, lane := range c.capacity {
 		channel := slices.IndexFunc(channels[:], func(ch Channel) bool { return ch.Name == lane.Channel })
 		ch := db.channels[channel]
@@ -209,7 +211,7 @@ func (db *simDB) supersede(r *simRow, by int64) {
 	db.put(r, next)
 }
 
-// lease is the update of store.claimSQL.
+// lease is the update of store.claimSQL. It may be committed long after the row was updated.
 func (db *simDB) lease(c *simCall, r *simRow) {
 	db.s.mayCommitClaim(r)
 	next := *r
@@ -219,7 +221,7 @@ func (db *simDB) lease(c *simCall, r *simRow) {
 	}
 	next.attempts++
 	next.claimID = c.claimID
-	next.leasedUntil = db.clock() + db.s.lease
+	next.leasedUntil = c.tx.leasedAt + db.s.lease
 	db.put(r, next)
 	c.events = append(c.events, db.event(r))
 }
@@ -241,6 +243,7 @@ func (db *simDB) release(c *simCall) {
 
 // claimed is the query of store.Claimed.
 func (db *simDB) claimed(c *simCall) {
+	c.over = !slices.ContainsFunc(db.s.calls, func(other *simCall) bool { return other.kind == simClaim && other.claimID == c.claimID })
 	for _, r := range db.rows {
 		if r.claimID == c.claimID && r.held() {
 			c.events = append(c.events, db.event(r))

@@ -194,6 +194,23 @@ func (s *simSchedule) mayExpire(w *simWorker) {
 	}
 }
 
+// mayExpireRow: no worker expires a row that it holds itself.
+func (s *simSchedule) mayExpireRow(c *simCall, r *simRow) {
+	h := s.holdings[simToken(r.id, r.claimID)]
+	if h != nil && h.worker == c.worker && !h.recorded && !c.orphan {
+		s.fail("row %d: worker %d expires a lease that it holds", r.id, c.worker.id)
+	}
+}
+
+// mayClaim: while a claim may still commit its worker makes no other.
+func (s *simSchedule) mayClaim(w *simWorker) {
+	for _, other := range s.calls {
+		if other.kind == simClaim && other.worker == w && other.orphan {
+			s.fail("worker %d claims, and its claim %d may still commit", w.id, s.claimNo(other.claimID))
+		}
+	}
+}
+
 // mayStillDrain: a worker that was asked to stop ends within an attempt and five seconds.
 func (s *simSchedule) mayStillDrain() {
 	for _, w := range s.workers {

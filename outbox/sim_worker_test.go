@@ -135,9 +135,9 @@ func (w *simWorker) Claim(ctx context.Context, claimID string, capacity []Capaci
 	return c.events, c.err
 }
 
-func (w *simWorker) Claimed(ctx context.Context, claimID string) ([]Event, error) {
+func (w *simWorker) Claimed(ctx context.Context, claimID string) ([]Event, bool, error) {
 	c := w.do(ctx, &simCall{kind: simClaimed, claimID: claimID})
-	return c.events, c.err
+	return c.events, c.over, c.err
 }
 
 func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) ([]Outcome, error) {
@@ -150,9 +150,18 @@ func (w *simWorker) Release(ctx context.Context, claimIDs []string) (int, error)
 	return c.n, c.err
 }
 
-func (w *simWorker) ExpireLeases(ctx context.Context) (int, error) {
-	c := w.do(ctx, &simCall{kind: simExpire})
+func (w *simWorker) Expired(ctx context.Context) ([]string, error) {
+	c := w.do(ctx, &simCall{kind: simExpired})
+	return c.claimIDs, c.err
+}
+
+func (w *simWorker) ExpireLeases(ctx context.Context, claimIDs []string) (int, error) {
+	c := w.do(ctx, &simCall{kind: simExpire, claimIDs: claimIDs})
 	return c.n, c.err
+}
+
+func (w *simWorker) Probe(ctx context.Context) error {
+	return w.do(ctx, &simCall{kind: simProbe}).err
 }
 
 func (w *simWorker) Skip(ctx context.Context) (int, error) {

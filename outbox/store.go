@@ -29,9 +29,10 @@ type Store interface {
 	// claimed.
 	Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error)
 
-	// Claimed returns the events that are leased under claimID, read on a fresh connection. No event
-	// and a nil error: there are none, or the claim has not committed yet.
-	Claimed(ctx context.Context, claimID string) ([]Event, error)
+	// Claimed returns the events that are leased under claimID, the newest claim, read on a fresh
+	// connection. over: the session of that claim has ended, so that what was not found never will be
+	// committed. No event, and not over: it may still be.
+	Claimed(ctx context.Context, claimID string) (events []Event, over bool, err error)
 
 	// Record writes outcomes and returns those whose rows are locked by another transaction. An
 	// outcome whose event is no longer leased under its claim changes nothing and is no error: it was
@@ -42,9 +43,15 @@ type Store interface {
 	// Release returns to pending the events that are leased under these claims.
 	Release(ctx context.Context, claimIDs []string) (events int, err error)
 
-	// ExpireLeases ends the leases that are over: events that are delivered at least once are due
-	// again, the others become failed.
-	ExpireLeases(ctx context.Context) (events int, err error)
+	// Expired returns the claims whose leases are over.
+	Expired(ctx context.Context) (claimIDs []string, err error)
+
+	// ExpireLeases ends the leases of these claims that are over: events that are delivered at least
+	// once are due again, the others become failed.
+	ExpireLeases(ctx context.Context, claimIDs []string) (events int, err error)
+
+	// Probe commits a write that changes no row.
+	Probe(ctx context.Context) error
 
 	// Skip finishes the pending events of channels that are off, except those that are delivered at
 	// least once.

@@ -6,12 +6,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Check reports whether a channel's URL and bearer token can be called as they
 // are configured, without calling them. The error has the text of an attempt
 // with outbox.FailureConfig and shows nothing of either. An empty token is
-// valid: no Authorization header is sent then.
+// valid: no Authorization header is sent then. What can have been meant in one
+// way only is read that way: what cannot be seen at the ends is dropped, and so is
+// the word Bearer before a token.
 //
 // A URL may carry userinfo (https://user:password@host); it is sent as Basic
 // authorization, unless there is a token, which wins.
@@ -23,32 +26,46 @@ func Check(rawURL, token string) error {
 // Check is the package's Check, remembered for each URL and token.
 func (s *Sender) Check(rawURL, token string) error { return s.endpoint(rawURL, token).err }
 
-// checkEndpoint is Check that also returns the URL.
-func checkEndpoint(rawURL, token string) (*url.URL, error) {
-	u, err := parseURL(rawURL)
+// checkEndpoint is Check that also returns what will be called.
+func checkEndpoint(rawURL, token string) (*target, error) {
+	raw := trimmed(rawURL)
+	u, err := parseURL(raw)
 	if err == nil {
 		err = checkToken(token)
+	}
+	var to *target
+	if err == nil {
+		to, err = newTarget(u, raw, bare(token))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot call: %w; nothing was sent", err)
 	}
-	return u, nil
+	return to, nil
 }
 
 // parseURL never returns the text of url.Parse, which quotes what it could not
 // parse: perhaps a part of a password or key.
 func parseURL(raw string) (*url.URL, error) {
-	switch {
-	case strings.TrimSpace(raw) == "":
+	if raw == "" {
 		return nil, errors.New("the channel has no URL")
-	case strings.TrimSpace(raw) != raw:
-		return nil, errors.New("the URL begins or ends with white space")
+	}
+	if r, found := firstOf(raw, func(r rune) bool { return r < ' ' || r == 0x7f || isInvisible(r) }); found {
+		return nil, fmt.Errorf("the URL contains %s", character(r))
+	}
+	if !utf8.ValidString(raw) {
+		return nil, errors.New("the URL contains bytes that are not UTF-8")
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("the URL cannot be parsed: %s", parseProblem(err))
 	}
-	return u, checkURL(u)
+	if err := checkURL(u); err != nil {
+		return nil, err
+	}
+	if strings.Contains(raw, " ") {
+		return nil, fmt.Errorf("the URL contains %s", character(' '))
+	}
+	return u, nil
 }
 
 func checkURL(u *url.URL) error {
@@ -95,16 +112,21 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// checkToken applies RFC 9110 to a field value: no control character, and white
-// space at its ends would be lost on the way.
+// checkToken applies RFC 9110 to a field value: no control character. Of what
+// cannot be seen within it, no reading is the only one.
 func checkToken(token string) error {
-	for i := range len(token) {
-		if c := token[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return errors.New("the bearer token contains a line break or another control character, so it is no header value")
-		}
+	sent := bare(token)
+	switch {
+	case token != "" && sent == "":
+		return errors.New("the bearer token is only white space")
+	case strings.EqualFold(sent, "bearer"):
+		return errors.New("the bearer token is missing: it is only the word Bearer")
 	}
-	if strings.Trim(token, " \t") != token {
-		return errors.New("the bearer token begins or ends with white space")
+	if r, found := firstOf(sent, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }); found {
+		return fmt.Errorf("the bearer token contains %s, so it is no header value", character(r))
+	}
+	if r, found := firstOf(sent, isInvisible); found {
+		return fmt.Errorf("the bearer token contains %s", character(r))
 	}
 	return nil
 }

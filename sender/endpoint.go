@@ -8,7 +8,7 @@ type setting struct{ url, token string }
 // endpoint is a setting that was checked and parsed. That takes longer than the
 // rest of an attempt's own work and gives the same each time, so it is kept.
 type endpoint struct {
-	target *url.URL
+	target *target
 	hidden secrets
 	err    error // why it cannot be called; then the others are nil
 }
@@ -18,15 +18,25 @@ func (s *Sender) endpoint(url, token string) *endpoint {
 	if known, ok := s.endpoints.Load(key); ok {
 		return known.(*endpoint)
 	}
-	to := &endpoint{}
-	if to.target, to.err = checkEndpoint(url, token); to.err == nil {
-		to.hidden = secretsOf(to.target, token)
-	}
+	to := newEndpoint(url, token)
 	s.endpoints.Store(key, to)
 	return to
 }
 
-// originOf returns scheme://host[:port], all that may be shown of a URL.
+func newEndpoint(rawURL, token string) *endpoint {
+	to := &endpoint{}
+	if to.target, to.err = checkEndpoint(rawURL, token); to.err != nil {
+		return to
+	}
+	to.hidden = secretsOf(to.target.url, bare(token))
+	if wire, err := url.ParseRequestURI(to.target.path); err == nil {
+		wire.Host = to.target.host
+		to.hidden = append(to.hidden, secretsOf(wire, trimmed(token))...)
+	}
+	return to
+}
+
+// originOf returns scheme://host[:port] of a Location.
 func originOf(u *url.URL) string {
 	return cut(clean(u.Scheme+"://"+u.Host), maxOrigin)
 }

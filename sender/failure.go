@@ -35,7 +35,7 @@ type reason struct {
 // written, whatever the class.
 func (f failure) result() outbox.Result {
 	r := f.judge()
-	return outbox.Result{Failure: r.class, Received: f.trail.received(), Error: message(r.text)}
+	return outbox.Result{Failure: r.class, Received: f.trail.received(), Error: message(r.text), Shortage: f.shortage()}
 }
 
 // judge tries the classes one after the other. The order matters where one error
@@ -43,7 +43,7 @@ func (f failure) result() outbox.Result {
 // that reports it, a look-up before the sockets that it used.
 func (f failure) judge() reason {
 	for _, kind := range []func() *reason{
-		f.stopped, f.blocked, f.dns, f.tls, f.refused, f.timedOut, f.lost, f.unreachable, f.tooLarge,
+		f.stopped, f.blocked, f.dns, f.unasked, f.tls, f.refused, f.timedOut, f.lost, f.unreachable, f.tooLarge,
 	} {
 		if r := kind(); r != nil {
 			return *r
@@ -82,7 +82,7 @@ func (f failure) blocked() *reason {
 		return nil
 	}
 	return f.reason(outbox.FailureBlockedAddress, "address not allowed: %s leads to %s, which is %s; to allow it, add %s to WEBHOOK_ALLOW_NETWORKS",
-		f.origin, e.addr, e.kind, e.smallest())
+		f.origin, e.shown(), e.kind, e.smallest())
 }
 
 func (f failure) dns() *reason {
@@ -131,9 +131,17 @@ func (f failure) lost() *reason {
 	return f.reason(outbox.FailureConnectionLost, "connection lost: %s %s %s", f.origin, how, f.trail.at().before())
 }
 
+// unasked is a connection on which the receiver spoke first.
+func (f failure) unasked() *reason {
+	if !errors.Is(f.err, errUnasked) {
+		return nil
+	}
+	return f.reason(outbox.FailureBadAnswer, "bad answer: %s sent something before it was sent a request, so it is no HTTP server", f.origin)
+}
+
 // unreachable is whatever else keeps a connection from being made: no route, no
-// network, no free port or file on this machine. Without a dial net/http has
-// rejected the request itself: a webhook-id that is no header value.
+// network, no free port or file on this machine. Without a connection the request
+// itself was rejected: a webhook-id that is no header value.
 func (f failure) unreachable() *reason {
 	var e *net.OpError
 	switch {
@@ -147,18 +155,16 @@ func (f failure) unreachable() *reason {
 	return nil
 }
 
-// tooLarge finds net/http's error by its words; it has no type.
 func (f failure) tooLarge() *reason {
-	if !strings.Contains(f.err.Error(), "server response headers exceeded") {
+	if !errors.Is(f.err, errHeadTooLarge) {
 		return nil
 	}
 	return f.reason(outbox.FailureBadAnswer, "answer too large: %s sent more than %d KiB of headers", f.origin, maxHeader>>10)
 }
 
-// unreadable is an answer that is not HTTP. What arrives before the request was
-// written makes net/http close the connection.
+// unreadable is an answer that is not HTTP.
 func (f failure) unreadable() reason {
-	what := strings.TrimPrefix(f.err.Error(), "net/http: HTTP/1.x transport connection broken: ")
+	what := f.err.Error()
 	switch {
 	case !f.trail.wrote():
 		return *f.reason(outbox.FailureConnectionLost, "connection lost: %s (%s)", f.origin, f.detail(what))

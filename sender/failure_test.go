@@ -124,7 +124,7 @@ func TestFailure_ErrorsOfTheOperatingSystem(t *testing.T) {
 		{"name server does not answer", outbox.FailureDNS, "dns: the host of https://h could not be looked up (i/o timeout); nothing was sent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "h", IsTimeout: true}}, fresh(lookingUp)},
 		{"refused name server is no refused receiver", outbox.FailureDNS, "dns: the host of https://h could not be looked up (connection refused); nothing was sent", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "connection refused", UnwrapErr: syscall.ECONNREFUSED}}, fresh(lookingUp)},
 		{"the request itself is rejected", outbox.FailureConfig, "cannot call: https://h (strange); nothing was sent", errors.New("strange"), fresh(lookingUp)},
-		{"closed before the request was written", outbox.FailureConnectionLost, "connection lost: https://h (http: server closed idle connection); nothing was sent", errors.New("http: server closed idle connection"), &trail{conn: &countedConn{}}},
+		{"closed before the request was written", outbox.FailureConnectionLost, "connection lost: https://h (http: server closed idle connection); nothing was sent", errors.New("http: server closed idle connection"), &trail{conn: &conn{}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := (failure{err: c.err, origin: "https://h", trail: c.trail}).result()
@@ -144,9 +144,9 @@ func TestSend_StoppedAfterTheStatusIsASuccess(t *testing.T) {
 		c.hang()
 	})
 	s := newSender(t, 10*time.Second)
-	s.transport.DialContext = func(_ context.Context, network, address string) (net.Conn, error) {
+	s.dialer.connect = func(_ context.Context, network, address string) (net.Conn, error) {
 		conn, err := net.Dial(network, address)
-		return &countedConn{Conn: &stoppingConn{Conn: conn, stop: cancel}}, err
+		return &stoppingConn{Conn: conn, stop: cancel}, err
 	}
 	if got := sendCtx(ctx, t, s, newRequest(srv.url())); !got.Delivered() {
 		t.Errorf("got %+v", got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"syscall"
 )
 
@@ -32,28 +33,58 @@ func (g guard) control(_ context.Context, _, address string, _ syscall.RawConn) 
 }
 
 // judge returns nil or a *blockedError. An IPv4-mapped IPv6 address is judged as
-// the IPv4 address that it is; a zone changes nothing.
+// the IPv4 address that it is, and so is what a NAT64 gateway makes one of: by no
+// other network can they be allowed. A network of tunnels that is allowed does not
+// open what they lead to; one address of it may be named. A zone changes nothing.
 func (g guard) judge(addr netip.Addr) error {
 	addr = addr.WithZone("").Unmap()
+	inner, own := embedded(addr)
+	if own || len(inner) == 0 {
+		if err := g.judgeOne(addr, addr); err != nil || g.names(addr) {
+			return err
+		}
+	}
+	for _, in := range inner {
+		if err := g.judgeOne(in, addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g guard) names(addr netip.Addr) bool {
+	return slices.Contains(g.allowed, netip.PrefixFrom(addr, addr.BitLen()))
+}
+
+func (g guard) judgeOne(addr, dialled netip.Addr) error {
 	for _, p := range g.allowed {
 		if p.Contains(addr) {
 			return nil
 		}
 	}
 	if kind := kindOf(addr); kind != "" {
-		return &blockedError{addr: addr, kind: kind}
+		return &blockedError{addr: addr, dialled: dialled, kind: kind}
 	}
 	return nil
 }
 
 // blockedError is an address that may not be called.
 type blockedError struct {
-	addr netip.Addr
-	kind string // "loopback", "private", …
+	addr    netip.Addr
+	dialled netip.Addr // holds addr, or is addr
+	kind    string     // "loopback", "private", …
 }
 
 func (e *blockedError) Error() string {
-	return fmt.Sprintf("%s is not allowed: it is %s", e.addr, e.kind)
+	return fmt.Sprintf("%s is not allowed: it is %s", e.shown(), e.kind)
+}
+
+// shown is the address that was dialled, and what it stands for.
+func (e *blockedError) shown() string {
+	if e.addr == e.dialled {
+		return e.addr.String()
+	}
+	return fmt.Sprintf("%s (%s behind a gateway)", e.dialled, e.addr)
 }
 
 // smallest is the narrowest network that would allow the address.
@@ -79,8 +110,7 @@ func kindOf(addr netip.Addr) string {
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
 // special is IANA's special-purpose registries (IPv4 and IPv6) as far as they are
-// not public, and the tunnels whose embedded IPv4 address this table could not
-// judge. The first match counts.
+// not public, and the tunnels. The first match counts.
 var special = []struct {
 	network netip.Prefix
 	kind    string

@@ -32,7 +32,8 @@ func TestGuard_EveryNetwork(t *testing.T) {
 		{"::", "unspecified"}, {"::1", "loopback"}, {"::2", "reserved"}, {"::7f00:1", "reserved"},
 		{"::ffff:127.0.0.1", "loopback"}, {"::ffff:10.1.2.3", "private"}, {"::ffff:169.254.169.254", "link-local"}, {"::ffff:8.8.8.8", ""},
 		{"::ffff:0:127.0.0.1", "reserved"},
-		{"64:ff9b::7f00:1", "NAT64"}, {"64:ff9b::808:808", "NAT64"}, {"64:ff9b:1::1", "NAT64"},
+		{"64:ff9b::7f00:1", "loopback"}, {"64:ff9b::a9fe:a9fe", "link-local"}, {"64:ff9b::10.1.2.3", "private"}, {"64:ff9b::808:808", ""},
+		{"64:ff9b:1::1", "NAT64"}, {"64:ff9b:1::10.1.2.3", "private"}, {"64:ff9b:1::8.8.8.8", ""}, {"64:ff9b:1:808:8:800::", ""},
 		{"100::1", "discard-only"}, {"100:0:0:1::1", "reserved"},
 		{"2001::1", "Teredo"}, {"2001:2::1", "protocol assignments"}, {"2001:20::1", "protocol assignments"}, {"2001:1ff::1", "protocol assignments"}, {"2001:200::1", ""},
 		{"2001:db8::1", "documentation"}, {"2002:7f00:1::1", "6to4"}, {"3fff::1", "documentation"}, {"3fff:1000::1", ""},
@@ -56,6 +57,43 @@ func TestGuard_EveryNetwork(t *testing.T) {
 				t.Errorf("its own smallest prefix %s does not allow it: %v", blocked.smallest(), err)
 			}
 		})
+	}
+}
+
+// The length of a prefix within 64:ff9b:1::/48 is the gateway's own: every
+// reading has to be public. No network but IPv4's own allows one.
+func TestGuard_AddressBehindAGatewayIsJudgedByWhatItHolds(t *testing.T) {
+	for _, c := range []struct {
+		allow, addr string
+		allowed     bool
+	}{
+		{"64:ff9b::/96", "64:ff9b::127.0.0.1", false},
+		{"64:ff9b::/96", "64:ff9b::169.254.169.254", false},
+		{"64:ff9b::/96", "64:ff9b::8.8.8.8", true},
+		{"64:ff9b::7f00:1", "64:ff9b::127.0.0.1", false},
+		{"::/0", "64:ff9b::10.0.0.1", false},
+		{"10.0.0.0/8", "64:ff9b::10.0.0.1", true},
+		{"", "64:ff9b:1:a9fe:a9:fe00::", false},
+		{"", "64:ff9b:1:0:a9:fea9:fe00:0", false},
+		{"", "64:ff9b:1:7f00:0:100::", false},
+		{"64:ff9b:1::/48", "64:ff9b:1:ffff::127.0.0.1", false},
+		{"64:ff9b:1::/48", "64:ff9b:1::1", true},
+		{"2002::/16", "2002:7f00:1::1", false},
+		{"2002::/16", "2002:808:808::1", true},
+		{"", "2002:808:808::1", false},
+		{"2001::/32", "2001:0:808:808::80ff:fffe", false}, // the client is 127.0.0.1
+		{"2001::/32", "2001:0:808:808::f7f7:f7f7", true},
+		{"::/0", "::127.0.0.1", false},
+		{"::/0", "::ffff:0:127.0.0.1", false},
+		{"::/0", "::1", true},
+	} {
+		networks, err := ParseNetworks(c.allow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := newGuard(networks).judge(netip.MustParseAddr(c.addr)); (err == nil) != c.allowed {
+			t.Errorf("%s with %q: got %v", c.addr, c.allow, err)
+		}
 	}
 }
 
@@ -202,10 +240,8 @@ func dnsAnswer(query []byte, names map[string][]string, rcode byte) []byte {
 // withNames returns a Sender that uses the given name server.
 func withNames(t *testing.T, o Options, r *net.Resolver) *Sender {
 	t.Helper()
-	s, d := New(o), newDialer(o)
-	d.timeout = s.timeout + time.Second
-	d.net.Resolver = r
-	s.transport = newTransport(d)
+	s := New(o)
+	s.dialer.resolver = r
 	t.Cleanup(s.Close)
 	return s
 }

@@ -1,61 +1,104 @@
 package sender
 
 import (
-	"bytes"
 	"context"
-	"io"
-	"net/http"
-	"net/url"
+	"errors"
+	"net"
+	"time"
 
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// post sends the request once and returns the answer, its body unread.
+// post makes the attempt on one connection after the other, until a byte of the
+// request was written.
 //
 // A kept connection may turn out to be closed before a single byte of the
 // request was written. Then, and only then, the request goes to another
-// connection: it was not sent yet. net/http does not replay it: its
-// shouldRetryRequest needs GetBody, an idempotent method or an Idempotency-Key
-// header, and this request has none of them.
-func (s *Sender) post(ctx context.Context, target *url.URL, req outbox.Request) (*http.Response, *trail, error) {
+// connection: it was not sent yet.
+func (s *Sender) post(ctx context.Context, to *endpoint, req outbox.Request) (outbox.Result, *trail, error) {
+	head, err := to.target.head(s.agent, req)
+	if err != nil {
+		return outbox.Result{}, &trail{}, err
+	}
 	for {
 		went := &trail{}
-		answer, err := s.transport.RoundTrip(s.request(went.follow(ctx), target, req))
+		result, err := s.try(ctx, to, req, head, went)
+		if err != nil && went.reused && !isOurs(ctx, err) {
+			s.pool.endReuse(to.target.key)
+		}
 		if err == nil || went.wrote() || !went.reused || ctx.Err() != nil {
-			return answer, went, err
+			return result, went, err
 		}
 	}
 }
 
-// request is the POST of docs/contract.md, "The request". Its body can be read
-// once and not be rewound: see post. webhook-id is sent in lower case, as written.
-func (s *Sender) request(ctx context.Context, target *url.URL, req outbox.Request) *http.Request {
-	r := (&http.Request{
-		Method: http.MethodPost, URL: target, Host: target.Host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{
-			"Content-Type": {"application/json"},
-			"User-Agent":   {s.agent},
-			"webhook-id":   {req.WebhookID},
-		},
-		Body:          io.NopCloser(bytes.NewReader(req.Body)),
-		ContentLength: int64(len(req.Body)),
-	}).WithContext(ctx)
-	if len(req.Body) == 0 {
-		r.Body = http.NoBody
-	}
-	authorize(r, req.Token)
-	return r
+// isOurs reports whether the attempt ended because its time ran out or it was cancelled.
+func isOurs(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
 }
 
-// authorize sets the bearer token, or else the URL's own userinfo as Basic.
-func authorize(r *http.Request, token string) {
-	user := r.URL.User
-	switch {
-	case token != "":
-		r.Header.Set("Authorization", "Bearer "+token)
-	case user != nil:
-		password, _ := user.Password()
-		r.SetBasicAuth(user.Username(), password)
+// try makes the attempt on one connection.
+func (s *Sender) try(ctx context.Context, to *endpoint, req outbox.Request, head []byte, went *trail) (outbox.Result, error) {
+	c, err := s.connect(ctx, to.target, went)
+	if err != nil {
+		return outbox.Result{}, causeOr(ctx, err)
 	}
+	release := context.AfterFunc(ctx, c.abort)
+	answer, up, err := c.exchange(head, req.Body, went)
+	if err != nil {
+		release()
+		_ = c.Close()
+		return outbox.Result{}, causeOr(ctx, err)
+	}
+	body := c.body(ctx, answer)
+	up.finish(c, answer.StatusCode/100 == 2)
+	s.keep(to.target.key, c, keepFor(answer), release() && body.whole && up.whole())
+	return verdict(req, to, answer, body), nil
+}
+
+// causeOr is why the attempt was ended, if it was; else the error. A dialler has
+// the deadline of its context, and may be a moment ahead of it.
+func causeOr(ctx context.Context, err error) error {
+	var late net.Error
+	if at, ok := ctx.Deadline(); ok && errors.As(err, &late) && late.Timeout() && !time.Now().Before(at) {
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// connect returns a kept connection, or a new one on which the receiver has not
+// said anything yet.
+func (s *Sender) connect(ctx context.Context, to *target, went *trail) (*conn, error) {
+	if c := s.pool.get(ctx, to.key); c != nil {
+		went.got(c, true)
+		return c, nil
+	}
+	c, err := s.dialer.dial(ctx, to, went)
+	if err != nil {
+		return nil, err
+	}
+	went.got(c, false)
+	if err := c.quiet(); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// keep puts a connection back whose request was written and whose answer was
+// read, both to the end, if not a byte more has come.
+func (s *Sender) keep(key string, c *conn, keep time.Duration, whole bool) {
+	if whole && c.in.Buffered() > 0 {
+		s.pool.endReuse(key)
+	}
+	if !whole || keep <= 0 || c.in.Buffered() > 0 {
+		_ = c.Close()
+		return
+	}
+	c.keep = keep
+	_ = c.SetDeadline(time.Time{})
+	s.pool.put(key, c)
 }

@@ -3,40 +3,41 @@ package sender
 import (
 	"context"
 	"errors"
-	"net"
-	"net/url"
+	"time"
 )
 
+// alertTime is how long Probe waits for a server that has requested a client
+// certificate: with TLS 1.3 it rejects the client after the handshake.
+const alertTime = time.Second
+
 // Probe looks up the host of a URL, connects to it and, for https, completes the
-// handshake and verifies the certificate. It sends no request. The error has the
-// text that an attempt's would have.
+// handshake and verifies the certificate, as an attempt would. It sends no
+// request. The error has the text that an attempt's would have.
 func (s *Sender) Probe(ctx context.Context, rawURL, token string) error {
-	target, err := checkEndpoint(rawURL, token)
-	if err != nil {
-		return err
+	to := newEndpoint(rawURL, token)
+	if to.err != nil {
+		return to.err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
 	defer cancel()
 	went := &trail{}
-	conn, err := s.dialer.to(went.follow(ctx), target)
-	if err != nil {
-		f := failure{err: err, cause: context.Cause(ctx), origin: originOf(target), timeout: s.timeout, trail: went, hidden: secretsOf(target, token)}
-		return errors.New(f.result().Error)
+	if err := s.dialer.probe(ctx, to.target, went); err != nil {
+		return errors.New(s.failed(ctx, to, went, causeOr(ctx, err)).result().Error)
 	}
-	return conn.Close()
+	return nil
 }
 
-// to dials as a request to this URL would.
-func (d *dialer) to(ctx context.Context, target *url.URL) (net.Conn, error) {
-	port := target.Port()
-	if target.Scheme == "https" {
-		if port == "" {
-			port = "443"
+func (d *dialer) probe(ctx context.Context, to *target, went *trail) error {
+	c, err := d.dial(ctx, to, went)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if went.certRequested.Load() {
+		_ = c.SetReadDeadline(time.Now().Add(alertTime))
+		if _, err := c.Conn.Read(make([]byte, 1)); err != nil && !isTimeout(err) {
+			return err
 		}
-		return d.dialTLS(ctx, "tcp", net.JoinHostPort(target.Hostname(), port))
 	}
-	if port == "" {
-		port = "80"
-	}
-	return d.dial(ctx, "tcp", net.JoinHostPort(target.Hostname(), port))
+	return nil
 }

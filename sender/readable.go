@@ -10,6 +10,7 @@ import (
 // so that the end of an error, which says the outcome, is never cut off.
 const (
 	maxResponse = 2048
+	maxMasked   = 8 * maxResponse // what is masked before it is cut; a secret is longer than its mask
 	maxError    = 1024
 	maxOrigin   = 300
 	maxDetail   = 300
@@ -19,6 +20,9 @@ const (
 // cut. Of a body that is not whole the end may be the beginning of a secret,
 // which is masked too.
 func response(body string, whole bool, hidden secrets) string {
+	if len(body) > maxMasked {
+		body, whole = body[:maxMasked], false
+	}
 	var text string
 	if whole {
 		text = hidden.mask(clean(body))
@@ -45,12 +49,12 @@ func wholeRunes(text string) string {
 // before; its own words are not, since a token such as "e" would mask parts of them.
 func message(text string) string { return cut(clean(text), maxError) }
 
-// clean replaces control characters and line separators by spaces, and each
-// byte that is not UTF-8 by U+FFFD. It works on one character at a time: the
+// clean replaces control characters, line separators and what turns the direction
+// of a text by spaces, and each byte that is not UTF-8 by U+FFFD. It works on one character at a time: the
 // clean form of a secret is found wherever the secret was.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r

@@ -99,12 +99,12 @@ func TestPost_OnlyAnUnwrittenRequestMovesToAnotherConnection(t *testing.T) {
 			})
 			s := newSender(t, 10*time.Second)
 			var dials atomic.Int32
-			s.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			s.dialer.connect = func(ctx context.Context, network, address string) (net.Conn, error) {
 				conn, err := net.Dial(network, address)
 				if dials.Add(1) == 1 {
 					conn = &breakingConn{Conn: conn, whole: c.whole, bytes: c.bytes}
 				}
-				return &countedConn{Conn: conn}, err
+				return conn, err
 			}
 			for range c.whole {
 				send(t, s, newRequest(srv.url()))
@@ -130,7 +130,7 @@ func TestPost_ManyStaleConnections(t *testing.T) {
 	s := newSender(t, 10*time.Second)
 	var dials, together atomic.Int32
 	ready := make(chan struct{})
-	s.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	s.dialer.connect = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := net.Dial(network, address)
 		if dials.Add(1) <= stale {
 			conn = &breakingConn{Conn: conn, whole: 1}
@@ -139,7 +139,7 @@ func TestPost_ManyStaleConnections(t *testing.T) {
 			}
 			<-ready
 		}
-		return &countedConn{Conn: conn}, err
+		return conn, err
 	}
 	var wg sync.WaitGroup
 	for range stale {

@@ -2,12 +2,8 @@ package sender
 
 import (
 	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"html"
 	"net/url"
 	"strings"
-	"unicode/utf16"
 )
 
 // mask stands for a secret.
@@ -17,8 +13,8 @@ const mask = "***"
 // query is treated as a secret. Tokens and passwords are secrets at any length.
 const minSecret = 8
 
-// secrets are the texts that must not be shown, in every form in which a
-// receiver may echo them, clean, in lower case, none empty.
+// secrets are the texts that must not be shown, in the forms of forms, clean, in
+// lower case, none empty.
 type secrets []string
 
 // secretsOf collects the secrets of an attempt. What the host shows anyway is
@@ -88,46 +84,27 @@ func urlParts(u *url.URL) []string {
 	return parts
 }
 
-// forms returns the ways in which programs write a text: as it is, in JSON (of
-// Go, of PHP, of Python), in HTML, in a URL, in base64.
+// forms returns the ways in which programs write a text that no view of a body
+// decodes: as it is, and in base64, by itself or within a longer text. Base64
+// writes three bytes as four characters, so there a text has three beginnings.
 func forms(text string) []string {
 	if text == "" {
 		return nil
 	}
-	plain := quoted(text)
-	return []string{
-		text, plain,
-		strings.ReplaceAll(plain, "/", `\/`),
-		asciiOnly(plain), strings.ReplaceAll(asciiOnly(plain), "/", `\/`), goQuoted(text),
-		html.EscapeString(text),
-		url.QueryEscape(text), url.PathEscape(text), (&url.URL{Path: text}).EscapedPath(),
-		base64.StdEncoding.EncodeToString([]byte(text)), base64.RawStdEncoding.EncodeToString([]byte(text)),
-		base64.URLEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text)),
-	}
-}
-
-// goQuoted is text as encoding/json writes it, < > & escaped.
-func goQuoted(text string) string {
-	b, _ := json.Marshal(text) // a string never fails
-	return string(b[1 : len(b)-1])
-}
-
-// quoted is text in JSON with only the necessary escapes.
-func quoted(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`).Replace(text)
-}
-
-// asciiOnly escapes what is not ASCII as \uXXXX.
-func asciiOnly(text string) string {
-	var b strings.Builder
-	for _, unit := range utf16.Encode([]rune(text)) {
-		if unit < 0x80 {
-			b.WriteByte(byte(unit))
-		} else {
-			fmt.Fprintf(&b, `\u%04x`, unit)
+	all := []string{text, strings.ReplaceAll(text, " ", "+")}
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		all = append(all, enc.EncodeToString([]byte(text)), enc.WithPadding('=').EncodeToString([]byte(text)))
+		for before := range 3 {
+			core := enc.EncodeToString(append(make([]byte, before), text...))[(before*8+5)/6:]
+			if (before+len(text))%3 != 0 {
+				core = core[:len(core)-1]
+			}
+			if len(core) >= minSecret {
+				all = append(all, core)
+			}
 		}
 	}
-	return b.String()
+	return all
 }
 
 // lower folds ASCII letters only, so that positions stay what they are.
@@ -139,62 +116,4 @@ func lower(text string) string {
 		}
 	}
 	return string(b)
-}
-
-// mask returns a clean text with every secret replaced, in either case.
-func (s secrets) mask(text string) string {
-	return blot(text, s.cover(lower(text)))
-}
-
-// maskCut is mask for a text that was cut off somewhere: the beginning of a
-// secret at its end is replaced as well.
-func (s secrets) maskCut(text string) string {
-	folded := lower(text)
-	covered := s.cover(folded)
-	for _, secret := range s {
-		for n := min(len(secret), len(folded)); n > 0; n-- {
-			if strings.HasSuffix(folded, secret[:n]) {
-				fill(covered, len(folded)-n, len(folded))
-				break
-			}
-		}
-	}
-	return blot(text, covered)
-}
-
-// cover marks the bytes of all secrets, overlapping ones included.
-func (s secrets) cover(folded string) []bool {
-	covered := make([]bool, len(folded))
-	for _, secret := range s {
-		for from, done := 0, 0; ; from++ {
-			at := strings.Index(folded[from:], secret)
-			if at < 0 {
-				break
-			}
-			from += at
-			fill(covered, max(from, done), from+len(secret))
-			done = from + len(secret)
-		}
-	}
-	return covered
-}
-
-func fill(covered []bool, from, to int) {
-	for i := from; i < to; i++ {
-		covered[i] = true
-	}
-}
-
-// blot replaces each run of covered bytes by one mask.
-func blot(text string, covered []bool) string {
-	var b strings.Builder
-	for i := range len(text) {
-		switch {
-		case !covered[i]:
-			b.WriteByte(text[i])
-		case i == 0 || !covered[i-1]:
-			b.WriteString(mask)
-		}
-	}
-	return b.String()
 }

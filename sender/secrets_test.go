@@ -135,6 +135,7 @@ func TestSecrets_BrokenBodyShowsNoPrefix(t *testing.T) {
 func TestResponse_IsReadable(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"controls", "a\x00b\tc\r\nd\u0085e\u2028f", "a b c  d e f"},
+		{"direction", "a\u202eb\u2066c\u200fd\u061ce", "a b c d e"},
 		{"not UTF-8", "a\xff\xc3b", "a\uFFFD\uFFFDb"},
 		{"cut at a character", strings.Repeat("é", 3000), strings.Repeat("é", 1024)},
 		{"cut before a character", "x" + strings.Repeat("é", 3000), "x" + strings.Repeat("é", 1023)},

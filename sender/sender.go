@@ -6,17 +6,27 @@
 //
 //	sender.go      Send, the attempt as a straight line
 //	check.go       can this URL and this token be called at all?
+//	text.go        what cannot be seen in a URL or a token
+//	target.go      a URL as it is called: address, Host, request target
 //	endpoint.go    a channel's URL and token, checked and parsed once
-//	post.go        the request, and when it may be tried on another connection
-//	transport.go   how connections are made and kept
+//	post.go        on which connection, and when on another one
+//	conn.go        one connection: a request is written, then its answer is read
+//	answer.go      the head of an answer, and what it asks for
+//	body.go        as much of an answer's body as is kept, decoded
+//	pool.go        which connections are used again
+//	peek_*.go      has the other side closed it, or sent anything?
+//	dial.go        how connections are made
+//	roots.go       the authorities to trust
 //	guard.go       which addresses may be called
 //	networks.go    the list of addresses that the operator allows
 //	trail.go       how far an attempt came, above all: was anything written?
 //	verdict.go     a status arrived: its Failure and Received, and its text
 //	failure.go     no status arrived: the same
+//	shortage.go    what this machine lacks is no failure of the receiver
 //	tlsfailure.go  the failures of TLS and what to do about each
 //	readable.go    what may be stored of a foreign text
 //	secrets.go     what must not be shown of token and URL
+//	masked.go      where a foreign text shows it, in the forms of error pages
 //	probe.go       a connection without a request, for `webhooks check`
 package sender
 
@@ -24,7 +34,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -45,6 +54,7 @@ type Options struct {
 	AllowNetworks []netip.Prefix // may be called although not public; see ParseNetworks
 	Version       string         // sent as User-Agent: RecordEngine-Webhooks/<version>; "" means devel
 	RootCAs       *x509.CertPool // authorities to trust; nil means the system's
+	CAFile        string         // authorities to trust besides; read again when it changes
 }
 
 // Sender makes attempts. It is safe for concurrent use; connections are shared
@@ -53,7 +63,7 @@ type Sender struct {
 	timeout   time.Duration
 	agent     string
 	dialer    *dialer
-	transport *http.Transport
+	pool      *pool
 	endpoints sync.Map // setting to *endpoint; one entry for each setting a channel had
 }
 
@@ -65,18 +75,17 @@ func New(o Options) *Sender {
 	if o.Version == "" {
 		o.Version = "devel"
 	}
-	d := newDialer(o)
 	return &Sender{
-		timeout:   o.Timeout,
-		agent:     "RecordEngine-Webhooks/" + o.Version,
-		dialer:    d,
-		transport: newTransport(d),
+		timeout: o.Timeout,
+		agent:   "RecordEngine-Webhooks/" + o.Version,
+		dialer:  newDialer(o),
+		pool:    newPool(),
 	}
 }
 
 // Close closes the idle connections. Attempts in flight are not affected, and the
 // Sender remains usable.
-func (s *Sender) Close() { s.transport.CloseIdleConnections() }
+func (s *Sender) Close() { s.pool.close() }
 
 // Send makes one attempt and always returns a complete Result, within the
 // Sender's timeout. Delivered means exactly that the answer's status is one of
@@ -84,6 +93,9 @@ func (s *Sender) Close() { s.transport.CloseIdleConnections() }
 func (s *Sender) Send(ctx context.Context, req outbox.Request) outbox.Result {
 	start := time.Now()
 	result := s.attempt(ctx, req)
+	if result.Shortage != "" {
+		s.pool.close() // idle connections are the first to go
+	}
 	result.Took = time.Since(start)
 	return result
 }
@@ -97,11 +109,14 @@ func (s *Sender) attempt(ctx context.Context, req outbox.Request) outbox.Result 
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimedOut)
 	defer cancel()
 
-	answer, went, err := s.post(ctx, to.target, req)
+	result, went, err := s.post(ctx, to, req)
 	if err != nil {
-		f := failure{err: err, cause: context.Cause(ctx), origin: originOf(to.target), timeout: s.timeout, trail: went, hidden: to.hidden}
-		return f.result()
+		return s.failed(ctx, to, went, err).result()
 	}
-	defer answer.Body.Close()
-	return verdict(req, to.target, answer, to.hidden)
+	return result
+}
+
+// failed is an attempt that ended without a status.
+func (s *Sender) failed(ctx context.Context, to *endpoint, went *trail, err error) failure {
+	return failure{err: err, cause: context.Cause(ctx), origin: to.target.origin, timeout: s.timeout, trail: went, hidden: to.hidden}
 }

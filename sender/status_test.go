@@ -61,7 +61,7 @@ func statusResult(t *testing.T, s *Sender, origin string, code int) outbox.Resul
 		return send(t, s, req)
 	}
 	to := s.endpoint(req.URL, req.Token)
-	return verdict(req, to.target, &http.Response{StatusCode: code, Body: http.NoBody}, to.hidden)
+	return verdict(req, to, &http.Response{StatusCode: code, Body: http.NoBody}, body{})
 }
 
 // answerer answers with the status that is in the path.

@@ -163,3 +163,11 @@ func failsWith(t *testing.T, got outbox.Result, begins string, more ...string) {
 		}
 	}
 }
+
+// pipe is a connection without a network; the first one is how to get it.
+func pipe(t *testing.T) (func(context.Context, string, string) (net.Conn, error), net.Conn) {
+	t.Helper()
+	mine, theirs := net.Pipe()
+	t.Cleanup(func() { mine.Close(); theirs.Close() })
+	return func(context.Context, string, string) (net.Conn, error) { return mine, nil }, theirs
+}

@@ -1,9 +1,6 @@
 package sender
 
 import (
-	"context"
-	"net"
-	"net/http/httptrace"
 	"sync/atomic"
 
 	"github.com/recordengine/webhooks/outbox"
@@ -47,19 +44,11 @@ func (s stage) before() string {
 // rest is written in Send's own goroutine.
 type trail struct {
 	stage  atomic.Int32
-	conn   *countedConn // the connection it got, nil if none
-	before int64        // bytes that conn had carried for others
+	conn   *conn // the connection it got, nil if none
+	before int64 // bytes that conn had carried for others
 	reused bool
-}
 
-// follow returns a context whose connection events are noted in t.
-func (t *trail) follow(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		ConnectStart:      func(string, string) { t.reach(connecting) },
-		TLSHandshakeStart: func() { t.reach(handshaking) },
-		GotConn:           t.gotConn,
-		WroteRequest:      t.wroteRequest,
-	})
+	certRequested atomic.Bool // the server wants a client certificate
 }
 
 // reach notes a stage; the stage never goes backwards.
@@ -74,21 +63,13 @@ func (t *trail) reach(s stage) {
 
 func (t *trail) at() stage { return stage(t.stage.Load()) }
 
-func (t *trail) gotConn(info httptrace.GotConnInfo) {
-	t.conn, t.reused = info.Conn.(*countedConn), info.Reused
-	t.before = t.conn.written.Load()
+func (t *trail) got(c *conn, reused bool) {
+	t.conn, t.reused, t.before = c, reused, c.written.Load()
 	t.reach(sending)
 }
 
-func (t *trail) wroteRequest(info httptrace.WroteRequestInfo) {
-	if info.Err == nil {
-		t.reach(waiting)
-	}
-}
-
 // wrote reports whether a byte of the request was passed to the network. It is
-// exact once RoundTrip has returned an error: net/http waits for its writing
-// goroutine first (mapRoundTripError).
+// exact once exchange has returned: an upload has ended by then.
 func (t *trail) wrote() bool {
 	return t.conn != nil && t.conn.written.Load() > t.before
 }
@@ -110,28 +91,4 @@ func (t *trail) outcome() string {
 		return "outcome unknown"
 	}
 	return "nothing was sent"
-}
-
-// countedConn counts the bytes written through it, above TLS: a TLS record
-// that was not written in full cannot be decrypted and counts nothing.
-// It also remembers that reading came to an end: to net/http, headers that
-// break off are merely malformed.
-type countedConn struct {
-	net.Conn
-	written atomic.Int64
-	ended   atomic.Bool
-}
-
-func (c *countedConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err != nil {
-		c.ended.Store(true)
-	}
-	return n, err
-}
-
-func (c *countedConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	c.written.Add(int64(n))
-	return n, err
 }

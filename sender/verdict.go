@@ -2,31 +2,30 @@ package sender
 
 import (
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// maxRead bounds what is read of an answer's body, in bytes.
-const maxRead = 64 << 10
-
 // verdict turns an answer into a Result. The status alone decides: a body that
 // breaks or runs out of time changes nothing.
-func verdict(req outbox.Request, target *url.URL, answer *http.Response, hidden secrets) outbox.Result {
+func verdict(req outbox.Request, to *endpoint, answer *http.Response, body body) outbox.Result {
 	if answer.StatusCode < 100 {
 		return outbox.Result{Failure: outbox.FailureBadAnswer, Received: outbox.ReceivedMaybe,
-			Error: message(fmt.Sprintf("bad answer: %s returned %03d, which is no HTTP status; outcome unknown", originOf(target), answer.StatusCode))}
+			Error: message(fmt.Sprintf("bad answer: %s returned %03d, which is no HTTP status; outcome unknown", to.target.origin, answer.StatusCode))}
 	}
-	result := outbox.Result{Received: outbox.ReceivedYes, Status: answer.StatusCode, Response: readable(answer, hidden)}
+	result := outbox.Result{
+		Received: outbox.ReceivedYes, Status: answer.StatusCode, Response: body.readable(answer, to.hidden),
+		RetryAfter: retryAfter(answer, time.Now()),
+	}
 	if slices.Contains(req.Accept, answer.StatusCode) {
 		return result
 	}
 	result.Failure, result.Received = classOf(answer.StatusCode)
-	result.Error = message(uncounted(req.Channel, target, answer, hidden))
+	result.Error = message(uncounted(req.Channel, to, answer))
 	return result
 }
 
@@ -50,15 +49,15 @@ func classOf(code int) (outbox.Failure, outbox.Received) {
 }
 
 // uncounted says what a status that does not count means.
-func uncounted(channel string, target *url.URL, answer *http.Response, hidden secrets) string {
-	from := statusLine(answer.StatusCode) + " from " + originOf(target)
+func uncounted(channel string, to *endpoint, answer *http.Response) string {
+	from := statusLine(answer.StatusCode) + " from " + to.target.origin
 	switch answer.StatusCode / 100 {
 	case 1:
 		return from + " is not a final answer; outcome unknown"
 	case 2:
 		return from + " is not counted as delivered; to count it: " + acceptSQL(channel, answer.StatusCode)
 	case 3:
-		return "redirect: " + from + destination(target, answer, hidden) + "; redirects are never followed, so set the channel's URL to where it should go"
+		return "redirect: " + from + destination(to, answer) + "; redirects are never followed, so set the channel's URL to where it should go"
 	}
 	return from
 }
@@ -76,25 +75,14 @@ func acceptSQL(channel string, code int) string {
 
 // destination shows scheme and host of a Location. Its path and query may hold
 // a key as well as the channel's own URL.
-func destination(target *url.URL, answer *http.Response, hidden secrets) string {
+func destination(from *endpoint, answer *http.Response) string {
 	location := answer.Header.Get("Location")
 	if location == "" {
 		return " without a Location"
 	}
-	to, err := target.Parse(location)
+	to, err := from.target.url.Parse(location)
 	if err != nil || to.Host == "" {
 		return " to a Location that is no web address"
 	}
-	return " to " + hidden.mask(originOf(to))
-}
-
-// readable returns the part of the answer's body that is stored. A body of 101
-// is no body but the connection itself, and would last until the timeout.
-func readable(answer *http.Response, hidden secrets) string {
-	if answer.StatusCode == http.StatusSwitchingProtocols || answer.Body == http.NoBody {
-		return ""
-	}
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxRead))
-	whole := err == nil && len(text) < maxRead
-	return response(string(text), whole, hidden)
+	return " to " + from.hidden.mask(originOf(to))
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -29,12 +30,30 @@ func (s *Store) Release(ctx context.Context, claimIDs []string) (int, error) {
 		select count(*) from released`, pq.Array(claimIDs))
 }
 
-// ExpireLeases ends the leases that are over. An event that is delivered at least once is due again at
-// once; of the others it is unknown whether their POST arrived, so they fail. The runs are kept as in
-// recordSQL.
-func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
+// maxExpired bounds how many claims one cycle ends.
+const maxExpired = 5000
+
+// Expired returns the claims whose leases are over.
+func (s *Store) Expired(ctx context.Context) (claimIDs []string, err error) {
+	err = s.lookUps(ctx, func(tx *sqlx.Tx) error {
+		return tx.SelectContext(ctx, &claimIDs, `
+			-- $1 claims at most
+			select distinct claim_id::text from webhook.outbox
+			 where leased_until < clock_timestamp() and leased_until is not null
+			 limit $1`, maxExpired)
+	})
+	if err != nil {
+		return nil, s.failed("read expired leases", err)
+	}
+	return claimIDs, nil
+}
+
+// ExpireLeases ends the leases of these claims that are over. An event that is delivered at least once
+// is due again at once; of the others it is unknown whether their POST arrived, so they fail. The runs
+// are kept as in recordSQL.
+func (s *Store) ExpireLeases(ctx context.Context, claimIDs []string) (int, error) {
 	return s.repeat(ctx, "expire leases", 0, `
-		-- $1 rows at most, $2 environment (null: none)
+		-- $1 rows at most, $2 claim ids, $3 environment (null: none)
 		with expired as (
 		  update webhook.outbox o
 		     set status       = case when o.at_least_once then 'pending' else 'failed' end,
@@ -47,8 +66,8 @@ func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 		         error        = 'interrupted: outcome unknown',
 		         response     = null
 		    from (select ctid from webhook.outbox
-		           where leased_until < clock_timestamp() and leased_until is not null and claim_id is not null
-		             and exists (select from webhook.settings s where s.environment is not distinct from $2)
+		           where claim_id = any ($2) and leased_until < clock_timestamp() and leased_until is not null
+		             and exists (select from webhook.settings s where s.environment is not distinct from $3)
 		           limit $1 for update skip locked) over
 		   where o.ctid = over.ctid
 		  returning o.id, o.at_least_once, o.failure, o.received, o.error
@@ -73,7 +92,24 @@ func (s *Store) ExpireLeases(ctx context.Context) (int, error) {
 		    from newest
 		   where same is not true
 		)
-		select count(*) from expired`, s.self.Environment)
+		select count(*) from expired`, pq.Array(claimIDs), s.self.Environment)
+}
+
+// Probe commits a write that changes no row: a message in the log. While commits hang each would leave a
+// session that hangs, so a probe holds a lock until it has committed, and the next one fails.
+func (s *Store) Probe(ctx context.Context) error {
+	defer s.network.endWith(ctx)()
+	var free bool
+	err := s.db.GetContext(ctx, &free, `
+		-- $1 the lock
+		select case when pg_try_advisory_xact_lock($1) then pg_logical_emit_message(true, 'webhooks', 'probe') is not null else false end`, s.probeLock)
+	if err == nil && !free {
+		err = errors.New("the commit of an earlier probe hangs: a standby that does not acknowledge, or a disk that does not answer")
+	}
+	if err != nil {
+		return s.failed("probe", err)
+	}
+	return nil
 }
 
 // Skip finishes the pending events of channels that are off, except where they are delivered at least

@@ -42,6 +42,7 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 	if err != nil {
 		return nil, false, err
 	}
+	s.newest.claimID, s.newest.lock = claimID, s.claim.lock
 	rows, err := stmt.QueryxContext(ctx, append(append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...), s.self.Environment)...)
 	if err != nil {
 		return nil, true, err
@@ -117,7 +118,8 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 const claimSQL = `
 -- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots in flight, $6 retries in flight,
 -- $7 retries are paused, $8 bytes left (0: no limit); the cursor of retries: $9 due_at (null: what was due
--- then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows; $15 environment (null: none)
+-- then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows;
+-- $15 environment (null: none)
 with capacity as (
   select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[],
                        $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::bigint[])

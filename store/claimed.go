@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -12,9 +13,18 @@ import (
 
 // Claimed returns what is leased under a claim. Its reply was lost, and so, perhaps, were all the
 // pooled connections: a fresh one is made. The columns are those of claimSQL.
-func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Event, err error) {
+//
+// The session that executes a claim holds an advisory lock. Once that can be taken the session has
+// ended, and what it has committed is visible to the next statement: the claim is over. A session that
+// hangs in its commit is left alone. One that waits for its client, which is this worker, is ended: it
+// may wait for hours on a dead connection, with the claim still on its way to it.
+func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Event, over bool, err error) {
+	lock := s.lockOf(claimID)
 	s.dropIdle()
 	err = s.lookUps(ctx, func(tx *sqlx.Tx) error {
+		if err := tx.GetContext(ctx, &over, `select pg_try_advisory_xact_lock($1)`, lock); err != nil {
+			return err
+		}
 		rows, err := tx.QueryxContext(ctx, `
 			-- $1 claim id
 			select o.id, o.event, c.name, o.data, o.occurred_at::text, o.due_at::text, o.attempts, o.is_test, o.at_least_once, false,
@@ -31,9 +41,37 @@ func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Ev
 		return err
 	})
 	if err != nil {
-		return nil, s.failed("look up a claim", err)
+		return nil, false, s.failed("look up a claim", err)
 	}
-	return events, nil
+	if len(events) == 0 && !over {
+		s.endIdleSession(ctx, lock)
+	}
+	return events, over, nil
+}
+
+// lockOf is the lock of the session that executes a claim; one that is free for another claim than the
+// newest, which was known before it was followed by the next.
+func (s *Store) lockOf(claimID string) int64 {
+	s.claim.mu.Lock()
+	defer s.claim.mu.Unlock()
+	if s.newest.claimID == claimID {
+		return s.newest.lock
+	}
+	return rand.Int64()
+}
+
+// endIdleSession ends the session that holds a lock and waits for its client. A role may end its own
+// sessions; where it may not end this one, the session ends when the server notices the dead connection.
+func (s *Store) endIdleSession(ctx context.Context, lock int64) {
+	defer s.network.endWith(ctx)()
+	_, _ = s.db.ExecContext(ctx, `
+		-- $1 the lock
+		select pg_terminate_backend(a.pid)
+		  from pg_stat_activity a
+		 where a.wait_event_type = 'Client' and a.usename = session_user and a.datname = current_database()
+		   and a.pid in (select l.pid from pg_locks l
+		                  where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+		                    and (l.classid::bigint << 32) | l.objid::bigint = $1)`, lock)
 }
 
 // scanEvents reads to the very end: a claim has committed only once the server has reported it. The rows

@@ -7,48 +7,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
 
-// Limits of a session.
-const (
-	statementTimeout = 15 * time.Second
-	lockTimeout      = 500 * time.Millisecond // every lock the worker waits for is held for an instant, or by a forgotten session
-	maxConnections   = 6
-)
-
-// Open prepares a pool of connections; none is made yet. The error is about the DSN alone (lib/pq's URL
-// or key=value form) and never quotes it.
+// Open prepares a pool of connections; none is made yet. The error is about the DSN alone (see parse)
+// and never quotes it.
 func Open(dsn string) (*sqlx.DB, error) {
-	connector, err := pq.NewConnector(dsn)
-	if err != nil {
-		return nil, unusable(err)
+	return OpenFor(DefaultLease, func() (string, error) { return dsn, nil })
+}
+
+// OpenFor prepares a pool for a worker with that lease. The DSN is read for each new connection: a
+// password that is rotated in a file takes effect without a restart.
+func OpenFor(lease time.Duration, read func() (dsn string, err error)) (*sqlx.DB, error) {
+	s := &sessions{read: read, network: &network{limits: limitsOf(lease)}}
+	if _, err := s.current(); err != nil {
+		return nil, err
 	}
-	n := &network{}
-	connector.Dialer(n)
-	db := sqlx.NewDb(sql.OpenDB(sessions{connector, n}), "postgres")
+	db := sqlx.NewDb(sql.OpenDB(s), "postgres")
 	db.SetMaxOpenConns(maxConnections)
 	db.SetMaxIdleConns(maxConnections)
 	db.SetConnMaxIdleTime(time.Minute)
 	return db, nil
 }
 
-// unusable says what is wrong with a DSN, without the text that lib/pq quotes: it may be the password.
-func unusable(err error) error {
-	if text := err.Error(); strings.HasPrefix(text, `pq: wrong value for "sslmode"`) {
-		return errors.New(text)
-	}
-	return errors.New("it is neither a URL like postgres://user:password@host:5432/database?sslmode=disable nor a list of key=value pairs that lib/pq understands")
-}
-
 // sessions makes connections that behave alike whatever the database's defaults are.
 type sessions struct {
-	driver.Connector
+	read    func() (string, error)
 	network *network
+
+	mu     sync.Mutex
+	dsn    string // as it was read last
+	target *target
 }
 
 // sessionDriver names the network of a pool's connections, see networkOf.
@@ -58,36 +51,47 @@ type sessionDriver struct {
 }
 
 // Driver implements driver.Connector.
-func (s sessions) Driver() driver.Driver { return sessionDriver{s.Connector.Driver(), s.network} }
+func (s *sessions) Driver() driver.Driver { return sessionDriver{pq.Driver{}, s.network} }
 
-// ErrReadOnly means that after a failover the session is on the old primary.
+// current is the target that the DSN names now.
+func (s *sessions) current() (*target, error) {
+	dsn, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.target != nil && s.dsn == dsn {
+		return s.target, nil
+	}
+	t, err := newTarget(dsn, s.network)
+	if err != nil {
+		return nil, err
+	}
+	s.dsn, s.target = dsn, t
+	return t, nil
+}
+
+// ErrReadOnly: after a failover the session is on the old primary.
 var ErrReadOnly = errors.New("the database accepts no writes (a standby, or a primary that was demoted)")
 
-// Connect opens a connection and sets up its session. The search_path leaves out every schema in which
-// another role can create a function or an operator.
-func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
+// Connect opens a connection and sets up its session. The first connection to a target is preceded by
+// the check that it leads to sessions of its own: a setting changes no other client's session.
+func (s *sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	defer s.network.endWith(ctx)()
-	conn, err := s.Connector.Connect(ctx)
+	t, err := s.current()
 	if err != nil {
-		return nil, withoutDSN(err)
+		return nil, err
 	}
-	// "set" calls no function: one of the name set_config may be another role's, where pg_catalog is not
-	// the first schema of the path that the session begins with.
-	query := fmt.Sprintf(`
-		set search_path = pg_catalog, pg_temp;
-		select set_config('default_transaction_isolation', 'read committed', false),
-		       set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'
-		                                        else current_setting('synchronous_commit') end, false),
-		       set_config('statement_timeout', '%d', false),
-		       set_config('lock_timeout', '%d', false),
-		       set_config('idle_in_transaction_session_timeout', '%d', false),
-		       set_config('application_name', case current_setting('application_name') when '' then 'webhooks' else current_setting('application_name') end, false),
-		       set_config('timezone', 'UTC', false),
-		       set_config('datestyle', 'ISO, YMD', false),
-		       set_config('jit', 'off', false),
-		       current_setting('transaction_read_only')`,
-		statementTimeout.Milliseconds(), lockTimeout.Milliseconds(), statementTimeout.Milliseconds())
-	readOnly, err := lastColumn(ctx, conn, query)
+	if err := t.requireOwnSessions(ctx); err != nil {
+		return nil, err
+	}
+	m := &made{}
+	conn, err := t.connect(context.WithValue(ctx, madeKey{}, m))
+	if err != nil {
+		return nil, err
+	}
+	readOnly, err := lastColumn(ctx, conn, setUp(s.network.limits))
 	if err == nil && readOnly == "on" {
 		err = ErrReadOnly
 	}
@@ -95,7 +99,34 @@ func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("set up the session: %w", err)
 	}
+	s.network.established(m, conn)
 	return conn, nil
+}
+
+// setUp sets what a session must not inherit from the database, the role or the DSN, and returns
+// whether it is read-only. The search_path leaves out every schema in which another role can create a
+// function or an operator. "set" calls none, while a set_config may be planted where pg_catalog is not
+// the first schema of the path until then. The server notices a client that has vanished, and frees what
+// it has locked.
+func setUp(l limits) string {
+	return fmt.Sprintf(`
+		set search_path = pg_catalog, pg_temp;
+		select set_config('standard_conforming_strings', 'on', false),
+		       set_config('default_transaction_isolation', 'read committed', false),
+		       set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'
+		                                        else current_setting('synchronous_commit') end, false),
+		       set_config('statement_timeout', '%d', false),
+		       set_config('lock_timeout', '%d', false),
+		       set_config('idle_in_transaction_session_timeout', '%d', false),
+		       set_config('tcp_keepalives_idle', '30', false),
+		       set_config('tcp_keepalives_interval', '10', false),
+		       set_config('tcp_keepalives_count', '3', false),
+		       set_config('application_name', case current_setting('application_name') when '' then 'webhooks' else current_setting('application_name') end, false),
+		       set_config('timezone', 'UTC', false),
+		       set_config('datestyle', 'ISO, YMD', false),
+		       set_config('jit', 'off', false),
+		       current_setting('transaction_read_only')`,
+		l.statement.Milliseconds(), l.lock.Milliseconds(), l.statement.Milliseconds())
 }
 
 // lastColumn runs a query of one row and returns its last column as text.
@@ -117,6 +148,8 @@ func lastColumn(ctx context.Context, conn driver.Conn, query string) (text strin
 		return string(v), nil
 	case string:
 		return v, nil
+	case int64:
+		return fmt.Sprint(v), nil
 	}
 	return "", nil
 }

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"slices"
 	"strings"
@@ -69,9 +72,11 @@ func connectionLost(err error) bool {
 }
 
 // failed wraps an error for the dispatcher. After a failover a connection to the old primary is of no
-// use, and the pool would keep it: it is emptied.
+// use, and where one connection is dead the others may be: the pool, which would keep them, is emptied.
 func (s *Store) failed(doing string, err error) error {
 	switch {
+	case code(err) == "":
+		s.dropIdle()
 	case readOnly(err):
 		s.dropIdle()
 		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
@@ -83,12 +88,31 @@ func (s *Store) failed(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// ErrParameter: the server does not know a parameter of the DSN.
+var ErrParameter = errors.New("the server does not know a parameter of DATABASE_URL; remove it")
+
+// connectError is why no connection was made, without the address that url.Parse quotes.
+func connectError(err error) error {
+	if c := code(err); c == "42704" || c == "08P01" && strings.Contains(err.Error(), "startup parameter") { // the latter of pgbouncer
+		return fmt.Errorf("%w: %w", ErrParameter, err)
+	}
+	return withoutDSN(err)
+}
+
 // Transient reports whether waiting can help: the server could not be reached, or it cannot serve now
 // (starting up, shutting down, out of connections, a lock, a standby). It cannot with a wrong password, a
-// missing database or privilege, or a schema that this program cannot work with.
+// missing database or privilege, a parameter or pooler that cannot be used, a server without TLS or with
+// an untrusted certificate, a missing file, or a schema that this program cannot work with.
 func Transient(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var file *fs.PathError
 	switch {
-	case errors.Is(err, ErrSchema):
+	case errors.Is(err, ErrSchema), errors.Is(err, ErrPooled), errors.Is(err, ErrParameter), errors.Is(err, pq.ErrSSLNotSupported):
+		return false
+	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &file):
 		return false
 	case code(err) == "":
 		return true // no answer of the server

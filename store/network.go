@@ -9,20 +9,13 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// dialTimeout bounds making a connection. networkTimeout bounds a single read or write; it is longer
-// than any statement may take, so that it only passes when the network is dead. endWithin is what remains
-// of both when the context of a call ends: enough for the server to cancel the statement.
-const (
-	dialTimeout    = 5 * time.Second
-	networkTimeout = 20 * time.Second
-	endWithin      = 200 * time.Millisecond
-)
-
 // network makes the connections of a pool, on which no read or write lasts without end. A context does
 // not ensure that: while the network is dead lib/pq goes on reading after its context has ended, and then
 // waits for the connection by which it asks the server to cancel (measured). So when the context of a call
 // ends, the deadlines of all connections are brought forward.
 type network struct {
+	limits limits
+
 	mu    sync.Mutex
 	open  map[*deadlineConn]bool
 	ended int // calls under way whose context has ended
@@ -33,7 +26,7 @@ func networkOf(db *sqlx.DB) *network {
 	if d, ok := db.Driver().(sessionDriver); ok {
 		return d.network
 	}
-	return &network{}
+	return &network{limits: limitsOf(DefaultLease)}
 }
 
 // endWith ends the reads and writes of all connections soon after ctx ends, also of those that are made
@@ -59,7 +52,7 @@ func (n *network) endWith(ctx context.Context) (over func()) {
 
 // Dial implements pq.Dialer.
 func (n *network) Dial(network, address string) (net.Conn, error) {
-	return n.DialTimeout(network, address, dialTimeout)
+	return n.DialTimeout(network, address, n.limits.dial)
 }
 
 // DialTimeout implements pq.Dialer.
@@ -69,11 +62,15 @@ func (n *network) DialTimeout(network, address string, timeout time.Duration) (n
 	return n.DialContext(ctx, network, address)
 }
 
-// DialContext implements pq.DialerContext.
+// DialContext implements pq.DialerContext. Until the session is set up (see established) everything
+// together has one limit.
 func (n *network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, n.limits.dial)
 	defer cancel()
-	c := &deadlineConn{network: n, stopDial: cancel}
+	c := &deadlineConn{network: n, stopDial: cancel, setUpBy: time.Now().Add(n.limits.network)}
+	if made, ok := ctx.Value(madeKey{}).(*made); ok {
+		made.conn = c
+	}
 	n.add(c)
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
@@ -82,6 +79,34 @@ func (n *network) DialContext(ctx context.Context, network, address string) (net
 	}
 	c.dialled(conn)
 	return c, nil
+}
+
+// made receives the connection that a driver's connection is made of, from the context of its Connect.
+type made struct{ conn *deadlineConn }
+
+type madeKey struct{}
+
+// established notes that the session of a driver's connection is set up.
+func (n *network) established(m *made, conn any) {
+	if m.conn == nil {
+		return
+	}
+	m.conn.mu.Lock()
+	defer m.conn.mu.Unlock()
+	m.conn.setUpBy = time.Time{}
+	m.conn.driverConn = conn
+}
+
+// quiet reports whether a driver's connection is open and has nothing to be read.
+func (n *network) quiet(conn any) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.open {
+		if c.isOf(conn) {
+			return socketQuiet(c.Conn)
+		}
+	}
+	return false
 }
 
 func (n *network) add(c *deadlineConn) {
@@ -108,8 +133,16 @@ type deadlineConn struct {
 	network  *network
 	stopDial context.CancelFunc
 
-	mu   sync.Mutex
-	ends time.Time // not zero: neither the dial nor a read or write lasts longer
+	mu         sync.Mutex
+	ends       time.Time // not zero: neither the dial nor a read or write lasts longer
+	setUpBy    time.Time // the same, until the session is set up
+	driverConn any       // the driver's connection, once its session is set up
+}
+
+func (c *deadlineConn) isOf(conn any) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.driverConn == conn
 }
 
 func (c *deadlineConn) Read(b []byte) (int, error) {
@@ -135,10 +168,13 @@ func (c *deadlineConn) Close() error {
 func (c *deadlineConn) limit(set func(time.Time) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ends.IsZero() {
+	switch {
+	case !c.ends.IsZero():
 		return set(c.ends)
+	case !c.setUpBy.IsZero():
+		return set(c.setUpBy)
 	}
-	return set(time.Now().Add(networkTimeout))
+	return set(time.Now().Add(c.network.limits.network))
 }
 
 func (c *deadlineConn) dialled(conn net.Conn) {

@@ -10,7 +10,7 @@ import (
 )
 
 // A server that accepts connections and never answers: without deadlines of their own these calls
-// would last for networkTimeout. For a network that dies under an open session see
+// would last for its limit. For a network that dies under an open session see
 // TestStore_CallsEndWithTheirContextOnADeadNetwork in integration_test.
 func TestStore_CallsEndWithTheirContextWhileConnecting(t *testing.T) {
 	t.Parallel()
@@ -21,9 +21,9 @@ func TestStore_CallsEndWithTheirContextWhileConnecting(t *testing.T) {
 	t.Cleanup(func() { _ = silent.Close() })
 	for name, call := range map[string]func(context.Context, *Store) error{
 		"Claim":        func(ctx context.Context, s *Store) error { _, err := s.Claim(ctx, "c", nil); return err },
-		"Claimed":      func(ctx context.Context, s *Store) error { _, err := s.Claimed(ctx, "c"); return err },
+		"Claimed":      func(ctx context.Context, s *Store) error { _, _, err := s.Claimed(ctx, "c"); return err },
 		"Record":       func(ctx context.Context, s *Store) error { _, err := s.Record(ctx, []outbox.Outcome{{}}); return err },
-		"ExpireLeases": func(ctx context.Context, s *Store) error { _, err := s.ExpireLeases(ctx); return err },
+		"ExpireLeases": func(ctx context.Context, s *Store) error { _, err := s.ExpireLeases(ctx, nil); return err },
 		"Problems":     func(ctx context.Context, s *Store) error { _, err := s.Problems(ctx); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -17,7 +18,11 @@ const pinnedFor = time.Minute
 // pinned is a connection for one caller at a time, with its hot statements prepared on it: a plan costs
 // 2 ms, a poll that finds nothing 0.3 ms.
 type pinned struct {
+	network *network
+	locks   bool // each connection holds an advisory lock of its own, by which its end is noticed
+
 	mu       sync.Mutex // held by the caller
+	lock     int64      // of the connection
 	conn     *sqlx.Conn // nil before the first statement and after a failed one
 	prepared map[string]*sqlx.Stmt
 	used     time.Time
@@ -25,7 +30,7 @@ type pinned struct {
 
 // prepare returns a statement that is ready to be executed. An error means that it was not executed.
 func (p *pinned) prepare(ctx context.Context, db *sqlx.DB, query string) (*sqlx.Stmt, error) {
-	if time.Since(p.used) > pinnedFor {
+	if time.Since(p.used) > pinnedFor || p.conn != nil && !p.open() {
 		p.drop()
 	}
 	p.used = time.Now()
@@ -38,7 +43,7 @@ func (p *pinned) prepare(ctx context.Context, db *sqlx.DB, query string) (*sqlx.
 			return nil, err
 		}
 		p.conn, p.prepared = conn, map[string]*sqlx.Stmt{}
-		if _, err := conn.ExecContext(ctx, byIndex(false)); err != nil {
+		if err := p.setUp(ctx); err != nil {
 			p.drop()
 			return nil, err
 		}
@@ -50,6 +55,25 @@ func (p *pinned) prepare(ctx context.Context, db *sqlx.DB, query string) (*sqlx.
 	}
 	p.prepared[query] = stmt
 	return stmt, nil
+}
+
+func (p *pinned) setUp(ctx context.Context) error {
+	if _, err := p.conn.ExecContext(ctx, byIndex(false)); err != nil || !p.locks {
+		return err
+	}
+	p.lock = rand.Int64()
+	_, err := p.conn.ExecContext(ctx, fmt.Sprintf(`select pg_advisory_lock(%d)`, p.lock))
+	return err
+}
+
+// open reports whether the server has neither closed the connection nor sent anything since its last
+// answer, such as the end of the session. A statement that is not sent need not be looked up.
+func (p *pinned) open() (open bool) {
+	err := p.conn.Raw(func(conn any) error {
+		open = p.network.quiet(conn)
+		return nil
+	})
+	return err == nil && open
 }
 
 // drop closes the connection, whose settings the pool must not get; the next statement opens another.

@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -24,6 +25,12 @@ type Store struct {
 	claim           pinned // one claim at a time
 	record          pinned
 	skipLockedUntil time.Time // see Record
+	probeLock       int64     // see Probe
+
+	newest struct { // the newest claim and the lock of its session, see Claimed
+		claimID string
+		lock    int64
+	}
 }
 
 // New is the database as a worker uses it, over a pool that Open returned. A claim lasts for lease.
@@ -32,7 +39,12 @@ func New(db *sqlx.DB, lease time.Duration) *Store {
 	if err != nil {
 		host = "unknown-host"
 	}
-	return &Store{db: db, network: networkOf(db), worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, self: Worker{ID: uuid.NewString()}}
+	n := networkOf(db)
+	return &Store{
+		db: db, network: n, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, probeLock: rand.Int64(),
+		self:  Worker{ID: uuid.NewString()},
+		claim: pinned{network: n, locks: true}, record: pinned{network: n},
+	}
 }
 
 // Close closes the pinned connections; the pool itself is the caller's.

@@ -1,0 +1,71 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+)
+
+// watched is a Store whose statements determine the database's health. Skip, Prune and Problems are
+// left out: they may last for minutes, or need privileges that the rest does not need.
+type watched struct {
+	Store
+	health *health
+}
+
+func (w watched) Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error) {
+	s := w.health.begin("claim")
+	events, err := w.Store.Claim(ctx, claimID, capacity)
+	s.end(ctx, err, len(events) > 0)
+	return events, err
+}
+
+func (w watched) Claimed(ctx context.Context, claimID string) (events []Event, over bool, err error) {
+	s := w.health.begin("look up a claim")
+	events, over, err = w.Store.Claimed(ctx, claimID)
+	s.end(ctx, err, false)
+	return events, over, err
+}
+
+// Record: a row that the database rejects or denies says nothing about its health.
+func (w watched) Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error) {
+	s := w.health.begin("record outcomes")
+	locked, err = w.Store.Record(ctx, outcomes)
+	if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
+		s.end(ctx, nil, false)
+	} else {
+		s.end(ctx, err, len(locked) < len(outcomes))
+	}
+	return locked, err
+}
+
+func (w watched) Release(ctx context.Context, claimIDs []string) (int, error) {
+	s := w.health.begin("release a claim")
+	n, err := w.Store.Release(ctx, claimIDs)
+	s.end(ctx, err, n > 0)
+	return n, err
+}
+
+func (w watched) Expired(ctx context.Context) ([]string, error) {
+	s := w.health.begin("read expired leases")
+	ids, err := w.Store.Expired(ctx)
+	s.end(ctx, err, false)
+	return ids, err
+}
+
+func (w watched) ExpireLeases(ctx context.Context, claimIDs []string) (int, error) {
+	s := w.health.begin("expire leases")
+	n, err := w.Store.ExpireLeases(ctx, claimIDs)
+	s.end(ctx, err, n > 0)
+	return n, err
+}
+
+// Probe: a database that denies it cannot be asked.
+func (w watched) Probe(ctx context.Context) error {
+	s := w.health.begin("probe")
+	err := w.Store.Probe(ctx)
+	if errors.Is(err, ErrDenied) {
+		err = nil
+	}
+	s.end(ctx, err, true)
+	return err
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package store
+
+import "net"
+
+// socketQuiet cannot be told here: a statement on a connection that was closed is looked up.
+func socketQuiet(net.Conn) bool { return true }

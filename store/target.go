@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/lib/pq"
+)
+
+// target is where a DSN leads.
+type target struct {
+	encrypted, plain *pq.Connector // plain is nil if the DSN requires encryption, encrypted if it forbids it
+	ownSessions      atomic.Bool   // see requireOwnSessions
+}
+
+func newTarget(dsn string, n *network) (*target, error) {
+	cfg, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	connector := func(mode pq.SSLMode) *pq.Connector {
+		c := cfg.Clone()
+		c.SSLMode = mode
+		made, _ := pq.NewConnectorConfig(c) // it has no error
+		made.Dialer(n)
+		return made
+	}
+	switch cfg.SSLMode {
+	case pq.SSLModeDisable:
+		return &target{plain: connector(pq.SSLModeDisable)}, nil
+	case "", pq.SSLModePrefer, pq.SSLModeAllow:
+		return &target{encrypted: connector(pq.SSLModeRequire), plain: connector(pq.SSLModeDisable)}, nil
+	}
+	return &target{encrypted: connector(cfg.SSLMode)}, nil
+}
+
+// connect makes a connection with the driver. Without an sslmode it is encrypted if the server can do
+// that, as psql has it. lib/pq's own prefer forgets to close the first connection, and gives up
+// encryption for any error.
+func (t *target) connect(ctx context.Context) (driver.Conn, error) {
+	if t.encrypted != nil {
+		conn, err := t.encrypted.Connect(ctx)
+		switch {
+		case err == nil:
+			return conn, nil
+		case !errors.Is(err, pq.ErrSSLNotSupported):
+			return nil, connectError(err)
+		case t.plain == nil:
+			return nil, fmt.Errorf("%w; configure TLS at the server, or add sslmode=disable to DATABASE_URL if the network between is trusted", err)
+		}
+	}
+	conn, err := t.plain.Connect(ctx)
+	if err != nil {
+		return nil, connectError(err)
+	}
+	return conn, nil
+}
+
+// ErrPooled: the DSN leads through a pooler that hands each statement or transaction to any session.
+var ErrPooled = errors.New("DATABASE_URL leads through a connection pooler in transaction or statement mode, " +
+	"which gives one connection the session of another; use the server's own port, or the pooler in session mode")
+
+// requireOwnSessions refuses a pooler that shares sessions between its clients, before anything is set.
+// Of two connections that are open at once each has a server process of its own, for as long as it is
+// open. The order of the questions is none that a pooler's rotation of two or three sessions repeats.
+func (t *target) requireOwnSessions(ctx context.Context) error {
+	if t.ownSessions.Load() {
+		return nil
+	}
+	var conns [2]driver.Conn
+	var pids [2]string
+	for _, i := range [...]int{0, 1, 0, 0, 1} {
+		if conns[i] == nil {
+			conn, err := t.connect(ctx)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			conns[i] = conn
+		}
+		pid, err := lastColumn(ctx, conns[i], `select pg_catalog.pg_backend_pid()`)
+		if err != nil {
+			return fmt.Errorf("check for a pooler: %w", err)
+		}
+		if pids[i] != "" && pids[i] != pid || pid == pids[1-i] {
+			return ErrPooled
+		}
+		pids[i] = pid
+	}
+	t.ownSessions.Store(true)
+	return nil
+}

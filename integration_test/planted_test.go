@@ -286,7 +286,7 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 				break
 			}
 		}
-		sql(by, `select * from webhook.status`, `select * from webhook.workers`, `select webhook.hint('timeout', 1, 'maybe')`, `select webhook.webhook_id(o) from webhook.outbox o`, `select webhook.utc('2026-03-22')`,
+		sql(by, `select * from webhook.status`, `select * from webhook.workers`, `select webhook.hint('timeout', 1, 'maybe')`, `select webhook.webhook_id(o) from webhook.outbox o`, `select webhook.utc('2026-03-22')`, `select webhook.trimmed(U&' a\200b')`, `select webhook.unseen(U&'a\200bb')`,
 			`select webhook.url_problem('https://u:p@[::1]:80/%20')`, `select webhook.url_host('https://u:p@h:80/%20')`)
 	}
 	for _, by := range []*login{owner, reader, admin} {

@@ -18,7 +18,7 @@ func (d *doctor) privileges(ctx context.Context) store.Privileges {
 	case !p.Exists: // schema says so
 	case p.Missing == "":
 		d.ok("privileges: the role %s can be the worker", p.Role)
-	case p.Works:
+	case p.Works || p.Member:
 		d.bad("privileges: the role %s cannot run the worker, it lacks: %s; %s", p.Role, p.Missing, grantWorker(p))
 	case p.Admin:
 		d.ok("privileges: the role %s can administer; the worker runs as another role", p.Role)

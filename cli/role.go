@@ -26,12 +26,20 @@ func workerRole(ctx context.Context, db *sqlx.DB, log *zap.Logger) (string, erro
 // withRole adds the role and the remedy to "permission denied".
 func withRole(ctx context.Context, db *sqlx.DB, err error) error {
 	p, unread := store.ReadPrivileges(ctx, db)
-	if unread != nil {
+	if unread != nil || !store.Denied(err) {
 		return err
+	}
+	if p.Member {
+		return fmt.Errorf("the role %s: %w; %s", p.Role, err, grantWorker(p))
 	}
 	return store.WithGrant(p.Role, err)
 }
 
+// grantWorker is the remedy. A member of webhook_worker lacks something where that role was not granted
+// what a newer schema has, or where the membership does not inherit.
 func grantWorker(p store.Privileges) string {
+	if p.Member {
+		return "it is a member of webhook_worker: run webhooks migrate --roles, and alter role " + store.QuoteIdentifier(p.Role) + " inherit"
+	}
 	return "run: grant webhook_worker to " + store.QuoteIdentifier(p.Role) + " (webhooks migrate --roles makes that role)"
 }

@@ -43,7 +43,7 @@ func (c *workerConfig) shown() map[string]any {
 		"lease":          c.lease.String(),
 		"retention":      c.retention.String(),
 		"allow_networks": c.networks,
-		"ca_file":        os.Getenv("SSL_CERT_FILE") != "",
+		"ca_file":        c.caFile != "" || os.Getenv("SSL_CERT_FILE") != "",
 	}
 }
 

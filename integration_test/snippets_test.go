@@ -277,7 +277,7 @@ func TestSnippets_PublishFailsOnlyAsDocumented(t *testing.T) {
 		{"the data of a document that does not exist", `select webhook.publish('document.exported', document_data(99))`, "23502"},
 		{"no JSON", `select webhook.publish('contact.created', '{')`, "22P02"},
 		{"jsonb", `select webhook.publish('contact.created', '{}'::jsonb)`, ""},
-		{"jsonb in an insert", `insert into webhook.outbox (event, data) values ('contact.created', '{}'::jsonb)`, "42804"},
+		{"jsonb in an insert", `insert into webhook.outbox (event, data) values ('contact.created', '{}'::jsonb)`, ""},
 		{"jsonb that is cast", `select webhook.publish('contact.created', '{}'::jsonb::json)`, ""},
 		{"U+0000", `select webhook.publish('document.exported', '{"id": 42, "notes": "\u0000"}')`, ""},
 		{"a strange id", `select webhook.publish('document.exported', '{"id": [42]}')`, ""},

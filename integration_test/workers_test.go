@@ -96,9 +96,14 @@ func TestWorkers_ARoleWithoutPrivilegesIsToldWhatIsMissing(t *testing.T) {
 		}
 		with(t, fmt.Sprint(granted), errs, "the role "+role.name, "grant webhook_worker to "+role.name)
 	}
+	noinherit := loginRole(t, db, "webhook_worker")
+	db.exec(`revoke webhook_worker from ` + noinherit.name + `; alter role ` + noinherit.name + ` noinherit; grant webhook_worker to ` + noinherit.name)
+	_, errs, _ := runProgram(t, quick(noinherit.address), nil, "run")
+	with(t, "a member that does not inherit", errs, "is a member of webhook_worker", "alter role "+noinherit.name+" inherit")
+
 	role := loginRole(t, db)
 	db.exec(`grant usage on schema webhook to ` + role.name + `; grant select on all tables in schema webhook to ` + role.name + `; grant update on webhook.outbox to ` + role.name)
-	_, errs, _ := runProgram(t, quick(role.address), nil, "run")
+	_, errs, _ = runProgram(t, quick(role.address), nil, "run")
 	with(t, "a part of them", errs, "cannot run the worker, it lacks: ", "delete on webhook.attempts", "update (updated_at) on webhook.channels", "update on webhook.maintenance")
 	if strings.Contains(errs, "update on webhook.outbox") {
 		t.Errorf("it does not lack this: %s", errs)

@@ -13,17 +13,21 @@ func (s *Store) withGrant(err error) error { return WithGrant(s.self.Role, err) 
 
 // WithGrant is withGrant for a role.
 func WithGrant(role string, err error) error {
-	if code(err) != "42501" || role == "" {
+	if !Denied(err) || role == "" {
 		return err
 	}
 	return fmt.Errorf("the role %s lacks a privilege: %w; grant webhook_worker to %s", role, err, QuoteIdentifier(role))
 }
+
+// Denied reports "permission denied".
+func Denied(err error) bool { return code(err) == "42501" }
 
 // Privileges are what a role may do in the schema webhook.
 type Privileges struct {
 	Exists   bool   // there is such a schema; else the rest is without meaning
 	Role     string // the current user
 	Missing  string // what it lacks of what a worker needs, with ", " between; "" if nothing
+	Member   bool   // of webhook_worker
 	Works    bool   // it is meant to be the worker: it has one of the worker's own privileges
 	Admin    bool
 	Reads    bool
@@ -69,6 +73,7 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		         and coalesce((select has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'webhook'), false) as reads,
 		       coalesce((select bool_and(has_table_privilege(oid, 'select')) from relation where name in ('channels', 'settings')), false) as sees_urls,
 		       exists (select from relation where name = 'schema_versions') as exists,
+		       exists (select from pg_roles r where r.rolname = 'webhook_worker' and pg_has_role(r.oid, 'member')) as member,
 		       coalesce((select bool_or(has_function_privilege(p.oid, 'execute')) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 		                  where n.nspname = 'webhook' and p.proname = 'publish'), false)
 		         or coalesce((select has_column_privilege(oid, 'data', 'insert') from relation where name = 'outbox'), false) as writes

@@ -84,6 +84,6 @@ func TestEnvironment_WhereItIsTheSameEventsAreDelivered(t *testing.T) {
 		if _, errs, status := runProgram(t, quick(db.address), nil, "run", "--environment", bad); status != 2 {
 			t.Errorf("%q: exit status %d: %s", bad, status, errs)
 		}
-		with(t, fmt.Sprintf("%q", bad), db.ask(`update webhook.settings set environment = $1`, bad), "23514", "settings_environment_is_a_name")
+		with(t, fmt.Sprintf("%q", bad), db.ask(`update webhook.settings set environment = $1`, bad), "23514", "webhook.settings: environment is no name")
 	}
 }

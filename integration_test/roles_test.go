@@ -255,6 +255,10 @@ func TestRoles_TheRealWorkerNeedsNoMoreThanItsRole(t *testing.T) {
 		t.Errorf("it complains:\n%s", said)
 	}
 	a := newAttempter(t, role.database, time.Hour)
+	if n, err := a.store.Prune(t.Context(), 24*time.Hour); n != 0 || err != nil {
+		t.Errorf("the clean-up deletes %d: %v", n, err)
+	}
+	db.exec(`update webhook.settings set min_retention = '0'`)
 	if n, err := a.store.Prune(t.Context(), 0); n != 8 || err != nil { // all that is finished
 		t.Errorf("the nightly clean-up deletes %d: %v", n, err)
 	}
@@ -300,6 +304,34 @@ func TestRoles_AnAdminConfiguresAndActsOnEvents(t *testing.T) {
 	for _, command := range [][]string{{"status"}, {"send-test", "contacts"}} {
 		if out, errs, status := runProgram(t, quick(admin.address), nil, command...); status != 0 {
 			t.Errorf("%v: exit status %d: %s %s", command, status, out, errs)
+		}
+	}
+}
+
+// What an event is, an application has said. The worker records what became of it.
+func TestRoles_AWorkerChangesNoEventAndKeepsWhatIsRecent(t *testing.T) {
+	t.Parallel()
+	db := withRoles(t, "https://re.example")
+	role := loginRole(t, db, "webhook_worker")
+	waiting := db.document("42")
+	for _, column := range []string{"data = '{}'", "event = 'audit.log'", "occurred_at = now()", "is_test = true", "id = default", "document_id = default", "at_least_once = default"} {
+		role.mayNot(fmt.Sprintf(`update webhook.outbox set %s where id = %d`, column, waiting), fmt.Sprintf(`update webhook.outbox set status = 'cancelled', finished_at = now(), %s where id = %d`, column, waiting))
+	}
+	role.mayNot(`delete from webhook.outbox`, `truncate webhook.outbox`, `lock table webhook.outbox in access exclusive mode`, `update webhook.settings set min_retention = '0'`)
+
+	finished := db.inState("sent", "contact.created", `{}`)
+	db.exec(`set session_replication_role = replica; update webhook.outbox set finished_at = now() - interval '23 hours' where id = ` + fmt.Sprint(finished) + `; reset session_replication_role`)
+	role.mayNot(`select webhook.prune('0')`, `select webhook.prune('23 hours')`, `select webhook.prune('1 day' - interval '1 microsecond')`)
+	with(t, "the refusal", role.ask(`select webhook.prune('1 hour')`), "older_than is 01:00:00", "the role "+role.name, "1 day", "min_retention")
+	role.may(`select webhook.prune('1 day')`, `select webhook.prune('30 days')`)
+	db.exec(`update webhook.settings set min_retention = '22 hours'`)
+	if got := role.ask(`select webhook.prune('22 hours')`); got != "1" {
+		t.Errorf("it prunes %s", got)
+	}
+	db.inState("sent", "contact.created", `{}`)
+	for who, by := range map[string]*database{"an administrator": loginRole(t, db, "webhook_admin").database, "one who is both": loginRole(t, db, "webhook_worker", "webhook_admin").database, "the owner": db} {
+		if got := by.ask(`select webhook.prune('0', 0)`); got != "0" {
+			t.Errorf("%s: %s", who, got)
 		}
 	}
 }

@@ -69,3 +69,22 @@ func TestSchema_PublicHasNoPrivileges(t *testing.T) {
 		t.Errorf("PUBLIC may %s", g)
 	}
 }
+
+// Many databases grant reading on whatever their owner creates. The token is not for such a role, and who may create
+// in the schema could plant a publish that applications call.
+func TestSchema_GrantsNothingThatItsOwnerHasPreset(t *testing.T) {
+	t.Parallel()
+	db := open(t, emptyDatabase(t))
+	other := loginRole(t, db)
+	db.exec(`create schema webhook; grant all on schema webhook to ` + other.name + ` with grant option;
+		alter default privileges grant all on tables to ` + other.name + `; alter default privileges grant all on functions to ` + other.name + `;
+		alter default privileges grant all on sequences to ` + other.name + `; alter default privileges in schema webhook grant select on tables to public`)
+	db.migrated()
+	other.mayNot(`select bearer_token from webhook.settings`, `select * from webhook.status`, `select webhook.publish('audit.log', '{}')`, `create function webhook.publish(text, text) returns int language sql as 'select 1'`,
+		`select nextval('webhook.outbox_id_seq')`)
+	if n := db.count(`select count(*) from (
+		select relacl as acl, relowner as owner from pg_class where relnamespace = 'webhook'::regnamespace union all select nspacl, nspowner from pg_namespace where nspname = 'webhook'
+		union all select proacl, proowner from pg_proc where pronamespace = 'webhook'::regnamespace) o, aclexplode(acl) a where a.grantee <> o.owner`); n != 0 {
+		t.Errorf("%d privileges are granted", n)
+	}
+}

@@ -105,11 +105,13 @@ func (s *sessions) Connect(ctx context.Context) (driver.Conn, error) {
 
 // setUp sets what a session must not inherit from the database, the role or the DSN, and returns
 // whether it is read-only. The search_path leaves out every schema in which another role can create a
-// function or an operator. The server notices a client that has vanished, and frees what it has locked.
+// function or an operator. "set" calls none, while a set_config may be planted where pg_catalog is not
+// the first schema of the path until then. The server notices a client that has vanished, and frees what
+// it has locked.
 func setUp(l limits) string {
 	return fmt.Sprintf(`
-		select set_config('search_path', 'pg_catalog, pg_temp', false),
-		       set_config('standard_conforming_strings', 'on', false),
+		set search_path = pg_catalog, pg_temp;
+		select set_config('standard_conforming_strings', 'on', false),
 		       set_config('default_transaction_isolation', 'read committed', false),
 		       set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'
 		                                        else current_setting('synchronous_commit') end, false),

@@ -42,13 +42,19 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		with relation as (
 		  select c.relname as name, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'webhook'
 		), needed (name, privilege, own) as (
-		  values ('outbox', 'select', false), ('outbox', 'update', true), ('attempts', 'select', false), ('attempts', 'insert', true),
+		  values ('outbox', 'select', false), ('attempts', 'select', false), ('attempts', 'insert', true),
 		         ('attempts', 'update', true), ('attempts', 'delete', true), ('workers', 'select', false), ('workers', 'insert', true),
 		         ('workers', 'update', true), ('workers', 'delete', true), ('maintenance', 'select', false), ('maintenance', 'update', true),
 		         ('schema_versions', 'select', false), ('channels', 'select', false), ('settings', 'select', false)
 		), granted as (
 		  select format('%s on webhook.%s', n.privilege, n.name) as what, n.own, has_table_privilege(r.oid, n.privilege) as held
 		    from needed n join relation r using (name)
+		   union all
+		  select 'update of the outcome on webhook.outbox', true, (
+		         select bool_and(has_column_privilege(r.oid, name, 'update'))
+		           from unnest(array['status', 'due_at', 'attempts', 'claim_id', 'claimed_by', 'claimed_at', 'leased_until', 'finished_at',
+		                             'synced_at', 'http_status', 'failure', 'received', 'error', 'response']) as name)
+		    from relation r where r.name = 'outbox'
 		   union all
 		  select format('update (updated_at) on webhook.%s', r.name), false, has_column_privilege(r.oid, 'updated_at', 'update')
 		    from relation r where r.name in ('channels', 'settings')

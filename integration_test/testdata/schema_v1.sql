@@ -166,6 +166,21 @@ end
 $fn$;
 comment on function webhook.refuse_data(json) is 'Raises the error of data that is no JSON object. Internal.';
 
+-- Called by a generated column, which is computed before NOT NULL is checked: that would print the data
+-- of the event, to the application and into the server's log.
+create function webhook.refuse_null(event text, data json, occurred_at timestamptz) returns text
+  language plpgsql immutable set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  missing text := case when $1 is null then 'event' when $2 is null then 'data' else 'occurred_at' end;
+begin
+  raise exception 'webhook.outbox: % is null', missing
+    using errcode = 'not_null_violation', schema = 'webhook', table = 'outbox', column = missing,
+          hint = 'For example: select webhook.publish(''contact.created'', ''{"contact_id": 7}'')';
+end
+$fn$;
+comment on function webhook.refuse_null(text, json, timestamptz) is 'Raises the error of an event without name, data or time. Internal.';
+
 create table webhook.outbox (
   id            bigint generated always as identity primary key,
   event         text not null
@@ -195,7 +210,8 @@ create table webhook.outbox (
   error         text,
   response      text,
   document_id   text generated always as (
-                  case when event = 'document.exported' and not is_test then webhook.document_id(data) end) stored,
+                  case when event is null or data is null or occurred_at is null then webhook.refuse_null(event, data, occurred_at)
+                       when event = 'document.exported' and not is_test then webhook.document_id(data) end) stored,
   is_test       boolean not null default false,
   at_least_once boolean generated always as (webhook.at_least_once(event) and not is_test) stored,
 
@@ -359,6 +375,91 @@ end
 $fn$;
 comment on function webhook.refuse_removal() is 'Refuses the removal of rows of channels and settings. Internal.';
 
+-- A NOT NULL or a CHECK that fails prints the whole row, to the client and into the server's log: here
+-- the URL, or the token. Therefore each of them is tried before, by a trigger, and refused in words that
+-- quote no text. The constraints are the last word; a test goes through all of them.
+create function webhook.refuse_channel() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  wrong text[] := case -- the column, its CHECK, what it is, what was expected
+    when new.name is null          then array['name', null, 'null', 'a name']
+    when new.event is null         then array['event', null, 'null', 'the name of an event']
+    when new.position is null      then array['position', null, 'null', 'a number']
+    when new.enabled is null       then array['enabled', null, 'null', 'true or false']
+    when new.accept_status is null then array['accept_status', null, 'null', 'a list of HTTP statuses, such as {200,201,204}']
+    when new.max_in_flight is null then array['max_in_flight', null, 'null', 'a number from 1 to 1000']
+    when new.example is null       then array['example', null, 'null', 'a JSON object']
+    when new.updated_at is null and tg_op = 'INSERT' -- trigger "touch" sets it in an update
+                                   then array['updated_at', null, 'null', 'a time']
+    when webhook.at_least_once(new.event) is null
+      then array['event', null, 'unknown', 'an event that webhook.at_least_once knows']
+    when new.url <> '' and new.url !~* '^https?://'
+      then array['url', 'channels_url_is_http_or_https', 'no URL of HTTP', 'https://... or http://...']
+    when (cardinality(new.accept_status) > 0 and array_ndims(new.accept_status) = 1
+          and array_position(new.accept_status, null) is null
+          and 200 <= all (array_remove(new.accept_status, 409)) and 299 >= all (array_remove(new.accept_status, 409))) is not true
+      then array['accept_status', 'channels_accept_status_lists_2xx_or_409', left(new.accept_status::text, 100), 'a list of HTTP statuses from 200 to 299, or 409, such as {200,201,204}']
+    when new.max_in_flight not between 1 and 1000
+      then array['max_in_flight', 'channels_max_in_flight_is_1_to_1000', new.max_in_flight::text, 'a number from 1 to 1000']
+    when new.max_per_second not between 1 and 10000
+      then array['max_per_second', 'channels_max_per_second_is_1_to_10000', new.max_per_second::text, 'a number from 1 to 10000, or null for no limit,']
+    when json_typeof(new.example) <> 'object'
+      then array['example', 'channels_example_is_an_object', 'a JSON ' || json_typeof(new.example), 'a JSON object']
+  end;
+begin
+  if wrong is null then
+    return new;
+  end if;
+  raise exception 'webhook.channels: % is %, % was expected', wrong[1], wrong[3], wrong[4]
+    using errcode = case when wrong[2] is null then 'not_null_violation' else 'check_violation' end,
+          schema = 'webhook', table = 'channels', column = wrong[1], constraint = coalesce(wrong[2], ''),
+          hint = case when wrong[1] in ('max_in_flight', 'max_per_second') then 'To stop a channel: update webhook.channels set enabled = false where name = ''...''.' else 'Nothing was changed.' end;
+end
+$fn$;
+comment on function webhook.refuse_channel() is 'Refuses values of a channel that its constraints do not allow, without quoting the URL. Internal.';
+
+create function webhook.refuse_settings() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
+  as $fn$
+declare
+  wrong text[] := case -- as above
+    when new.only_row is null      then array['only_row', null, 'null', 'true: there is one row']
+    when new.offline_mode is null  then array['offline_mode', null, 'null', 'true or false']
+    when new.auth is null          then array['auth', null, 'null', 'none or bearer']
+    when new.instance_id is null   then array['instance_id', null, 'null', 'a UUID']
+    when new.min_retention is null then array['min_retention', null, 'null', 'an interval, such as 1 day']
+    when new.updated_at is null and tg_op = 'INSERT'
+                                   then array['updated_at', null, 'null', 'a time']
+    when not new.only_row
+      then array['only_row', 'settings_is_one_row', 'false', 'true: there is one row']
+    when new.auth not in ('none', 'bearer')
+      then array['auth', 'settings_auth_is_none_or_bearer', 'unknown', 'none or bearer']
+    when new.bearer_token ~ '[\x01-\x1f\x7f]'
+      then array['bearer_token', 'settings_bearer_token_is_a_header_value',
+                 'no value of a header: character ' || length(substring(new.bearer_token from '^[^\x01-\x1f\x7f]*')) + 1 || ' of ' || length(new.bearer_token) || ' is '
+                 || case substring(new.bearer_token from '[\x01-\x1f\x7f]') when chr(10) then 'a line break' when chr(13) then 'a line break' when chr(9) then 'a tab'
+                      else 'a control character' end || ' (U+00' || lpad(upper(to_hex(ascii(substring(new.bearer_token from '[\x01-\x1f\x7f]')))), 2, '0') || ')',
+                 'a token without control characters']
+    when new.document_base_url <> '' and new.document_base_url !~* '^https?://[^/[:space:]]'
+      then array['document_base_url', 'settings_document_base_url_is_http_or_https', 'no URL of HTTP with a host', 'https://yourinstance.recordengine.ai or the like']
+    when new.environment !~ '^[[:graph:]]{1,100}$'
+      then array['environment', 'settings_environment_is_a_name', 'no name', 'one word of at most 100 characters, such as production, or null']
+    when new.min_retention < interval '0'
+      then array['min_retention', 'settings_min_retention_is_from_0', new.min_retention::text, 'an interval from 0']
+  end;
+begin
+  if wrong is null then
+    return new;
+  end if;
+  raise exception 'webhook.settings: % is %, % was expected', wrong[1], wrong[3], wrong[4]
+    using errcode = case when wrong[2] is null then 'not_null_violation' else 'check_violation' end,
+          schema = 'webhook', table = 'settings', column = wrong[1], constraint = coalesce(wrong[2], ''),
+          hint = 'Nothing was changed.';
+end
+$fn$;
+comment on function webhook.refuse_settings() is 'Refuses values of the settings that their constraints do not allow, without quoting the token. Internal.';
+
 -- A setting without what cannot be seen at its ends: white space and format characters that a copied
 -- text brings along. The worker reads URLs, token and base URL in the same way (sender/text.go).
 create function webhook.trimmed(text text) returns text
@@ -473,6 +574,8 @@ comment on constraint channels_accept_status_lists_2xx_or_409 on webhook.channel
 comment on constraint channels_max_in_flight_is_1_to_1000 on webhook.channels is '1 to 1000. To stop a channel, turn it off.';
 comment on constraint channels_max_per_second_is_1_to_10000 on webhook.channels is '1 to 10000, or null for no limit. To stop a channel, turn it off.';
 comment on constraint channels_example_is_an_object       on webhook.channels is 'The example is one JSON object, as every event''s data.';
+create trigger in_words before insert or update on webhook.channels for each row execute function webhook.refuse_channel();
+comment on trigger in_words on webhook.channels is 'Refuses in words what a constraint refuses with the whole row. By its name the first of the triggers.';
 create trigger touch before update on webhook.channels for each row execute function webhook.touch();
 comment on trigger touch on webhook.channels is 'Sets updated_at.';
 create trigger rows_stay before delete or truncate on webhook.channels for each statement execute function webhook.refuse_removal();
@@ -601,6 +704,8 @@ create table webhook.settings (
   instance_id       uuid not null default gen_random_uuid(),
   environment       text
                     constraint settings_environment_is_a_name check (environment ~ '^[[:graph:]]{1,100}$'),
+  min_retention     interval not null default '1 day'
+                    constraint settings_min_retention_is_from_0 check (min_retention >= interval '0'),
   updated_at        timestamptz not null default now()
 );
 comment on table  webhook.settings                   is 'One row: the settings of all channels. A change takes effect at once, without a restart.';
@@ -611,12 +716,16 @@ comment on column webhook.settings.bearer_token      is 'The token of "Authoriza
 comment on column webhook.settings.document_base_url is 'The address of RecordEngine itself, for doc_url: https://yourinstance.recordengine.ai';
 comment on column webhook.settings.instance_id       is 'The beginning of the webhook-id header, so that two installations never share one.';
 comment on column webhook.settings.environment       is 'The name of this environment, such as production. A worker delivers nothing unless its WEBHOOK_ENVIRONMENT is the same (both unset, too), so that a copy of the database that is started elsewhere calls no receiver.';
+comment on column webhook.settings.min_retention     is 'What finished less than this ago can be pruned by administrators and the owner only, not by the role of a worker.';
 comment on column webhook.settings.updated_at        is 'When this row was last changed.';
 comment on constraint settings_is_one_row                         on webhook.settings is 'There is one row of settings.';
 comment on constraint settings_auth_is_none_or_bearer             on webhook.settings is 'none or bearer.';
 comment on constraint settings_bearer_token_is_a_header_value     on webhook.settings is 'A token contains no control character, which no HTTP header may.';
 comment on constraint settings_environment_is_a_name              on webhook.settings is 'One word of at most 100 characters, or null.';
 comment on constraint settings_document_base_url_is_http_or_https on webhook.settings is 'The address begins with http:// or https:// and has a host.';
+comment on constraint settings_min_retention_is_from_0             on webhook.settings is 'An interval from 0.';
+create trigger in_words before insert or update on webhook.settings for each row execute function webhook.refuse_settings();
+comment on trigger in_words on webhook.settings is 'Refuses in words what a constraint refuses with the whole row. By its name the first of the triggers.';
 create trigger touch before update on webhook.settings for each row execute function webhook.touch();
 comment on trigger touch on webhook.settings is 'Sets updated_at.';
 create trigger rows_stay before delete or truncate on webhook.settings for each statement execute function webhook.refuse_removal();
@@ -1485,6 +1594,14 @@ begin
     raise exception 'older_than is %, an interval from 0 was expected', coalesce($1::text, 'null')
       using errcode = 'invalid_parameter_value', hint = 'select webhook.prune(interval ''30 days'')';
   end if;
+  -- session_user: the current user is the owner here. Of a superuser each is true.
+  if $1 < (select s.min_retention from webhook.settings s)
+     and not pg_has_role(session_user, (select c.relowner from pg_class c where c.oid = 'webhook.outbox'::regclass), 'member')
+     and not exists (select from pg_roles r where r.rolname = 'webhook_admin' and pg_has_role(session_user, r.oid, 'member')) then
+    raise exception 'older_than is %, the role % may prune only what finished % ago or earlier', $1, session_user, (select s.min_retention from webhook.settings s)
+      using errcode = 'insufficient_privilege',
+            hint = 'Raise WEBHOOK_RETENTION; or, as an administrator: update webhook.settings set min_retention = ''...''';
+  end if;
   before := now() - $1;
   -- The exports of a document are deleted from the oldest on: one that is still there must find those
   -- that followed it, be it pending or to be sent again by a person.
@@ -1527,7 +1644,7 @@ begin
 end
 $fn$;
 comment on function webhook.prune(interval, int) is
-  'Deletes finished events that are older than this, at most max_rows per call, and returns how many; call it until it returns 0. The worker does so once a day (WEBHOOK_RETENTION). What is not finished is never deleted.';
+  'Deletes finished events that are older than this, at most max_rows per call, and returns how many; call it until it returns 0. The worker does so once a day (WEBHOOK_RETENTION). What is not finished is never deleted; nor, by the role of a worker, what finished within webhook.settings.min_retention.';
 
 
 ------------------------------------------------------------------------------------------------
@@ -1556,15 +1673,16 @@ begin
     'grant usage on schema webhook to webhook_producer, webhook_reader, webhook_worker, webhook_admin',
     -- An application: publish, or insert directly. The functions of the second grant are what an insert itself calls.
     'grant execute on function webhook.publish(text, json, timestamptz), webhook.publish(text, text, timestamptz), webhook.publish(text, jsonb, timestamptz), webhook.outcome(bigint) to webhook_producer',
-    'grant execute on function webhook.at_least_once(text), webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json) to webhook_producer, webhook_worker',
+    'grant execute on function webhook.at_least_once(text), webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json), webhook.refuse_null(text, json, timestamptz) to webhook_producer, webhook_worker',
     'grant insert (event, data, occurred_at), select (id) on webhook.outbox to webhook_producer',
     -- A reader: everything except tokens and URLs.
     'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.pacing, webhook.schema_versions, webhook.workers, webhook.maintenance, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
     'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, max_per_second, updated_at, example) on webhook.channels to webhook_reader',
-    'grant select (only_row, offline_mode, auth, instance_id, environment, updated_at) on webhook.settings to webhook_reader',
+    'grant select (only_row, offline_mode, auth, instance_id, environment, min_retention, updated_at) on webhook.settings to webhook_reader',
     'grant execute on function webhook.explain(bigint), webhook.outcome(bigint), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.hint(text, int, text), webhook.url_host(text), webhook.url_problem(text), webhook.trimmed(text), webhook.unseen(text), webhook.channel_problem(webhook.channels, webhook.settings), webhook.at_least_once(text) to webhook_reader, webhook_admin',
-    -- The worker: what its statements use. It locks the switches in share mode, which needs the privilege to update.
-    'grant select, update on webhook.outbox to webhook_worker',
+    -- The worker: what its statements use, and not what an event is (event, data, occurred_at, is_test). It locks the
+    -- switches in share mode, which needs the privilege to update.
+    'grant select, update (status, due_at, attempts, claim_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, failure, received, error, response) on webhook.outbox to webhook_worker',
     'grant select, insert, update, delete on webhook.attempts to webhook_worker',
     'grant select, update (updated_at) on webhook.channels, webhook.settings to webhook_worker',
     'grant select, insert, update, delete on webhook.workers to webhook_worker',
@@ -1575,7 +1693,7 @@ begin
     'grant execute on function webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.trimmed(text), webhook.unseen(text), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(text, int, text) to webhook_worker',
     -- An administrator: the settings, and the functions that act on events.
     'grant select, update (url, enabled, accept_status, max_in_flight, max_per_second) on webhook.channels to webhook_admin',
-    'grant select, update (offline_mode, auth, bearer_token, document_base_url, environment) on webhook.settings to webhook_admin',
+    'grant select, update (offline_mode, auth, bearer_token, document_base_url, environment, min_retention) on webhook.settings to webhook_admin',
     'grant execute on function webhook.retry(bigint), webhook.cancel(bigint), webhook.mark_delivered(bigint, text), webhook.retry_failed(text, timestamptz, timestamptz, int, text, text, boolean, int, boolean), webhook.discard(text, timestamptz, int, boolean), webhook.send_test(text), webhook.prune(interval, int) to webhook_admin'
   ] loop
     if not $1 then execute statement; end if;
@@ -1586,8 +1704,28 @@ $fn$;
 comment on function webhook.create_roles(boolean) is
   'Creates the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin where they do not exist, and grants each what it needs. Returns the statements; with only_print it runs none of them, for a DBA to run.';
 
-revoke all on all tables    in schema webhook from public;
-revoke all on all functions in schema webhook from public;
+-- Only create_roles grants: neither PUBLIC nor a role that the owner's default privileges, or the schema
+-- as it was found, would let read the token or create in this schema.
+do $revoke$
+declare
+  statement text;
+begin
+  for statement in
+    select distinct format('revoke all on %s %s from %s cascade', o.kind, o.name, case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end)
+      from (select 'schema' as kind, 'webhook' as name, n.nspowner as owner, n.nspacl as acl from pg_namespace n where n.nspname = 'webhook'
+             union all
+            select case c.relkind when 'S' then 'sequence' else 'table' end, c.oid::regclass::text, c.relowner, c.relacl
+              from pg_class c where c.relnamespace = 'webhook'::regnamespace and c.relkind in ('r', 'v', 'S')
+             union all
+            select 'function', p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+              from pg_proc p where p.pronamespace = 'webhook'::regnamespace) o
+     cross join lateral aclexplode(o.acl) a
+     where a.grantee <> o.owner
+  loop
+    execute statement;
+  end loop;
+end
+$revoke$;
 
 -- Too few rows for autovacuum to analyze them. Without statistics the planner estimates hundreds, the
 -- views seem expensive, and compiling them (jit) takes seconds.

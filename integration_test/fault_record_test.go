@@ -20,8 +20,6 @@ import (
 	"github.com/recordengine/webhooks/store"
 )
 
-func containsOnce(text, part string) bool { return strings.Count(text, part) == 1 }
-
 // gate is a receiver's answer that waits until the test opens it.
 type gate struct {
 	once sync.Once

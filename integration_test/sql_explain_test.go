@@ -68,7 +68,7 @@ var allFailures = []failed{
 	{"rejected", 413, "no", []string{"too large for the receiver", "client_max_body_size"}},
 	{"rejected", 415, "no", []string{"application/json"}},
 	{"rejected", 422, "no", []string{"rejects its content"}},
-	{"rate_limited", 429, "no", []string{"called too often", "Lower max_in_flight"}},
+	{"rate_limited", 429, "no", []string{"called too often", "max_per_second"}},
 	{"server_error", 500, "no", []string{"down or overloaded", "Documents are retried automatically, other events are not"}},
 	{"server_error", 503, "no", []string{"down or overloaded"}},
 	{"server_error", 999, "no", []string{"down or overloaded"}},

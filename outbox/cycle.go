@@ -9,19 +9,31 @@ import (
 	"go.uber.org/zap"
 )
 
-// Cycle is what happens every ten seconds beside the polling: each lane is read from its start again,
-// leases that are over expire, and channels that cannot be called are logged. One part that fails is
-// logged and runs again in the next cycle. There is one cycle at a time.
+// Cycle is what happens every ten seconds beside the polling: each lane has its failure budget again,
+// leases that are over expire, channels that cannot be called are logged, and what the scans have passed
+// is looked for. One part that fails is logged and runs again in the next cycle. There is one cycle at a
+// time.
 func (d *Dispatcher) Cycle(ctx context.Context) {
-	d.queue.restart()
+	d.queue.newCycle()
 	d.expireLeases(ctx)
 
-	problems, err := d.store.Problems(ctx)
-	if err != nil {
+	if problems, err := d.store.Problems(ctx); err != nil {
 		d.health.failed("read the channels", err)
+	} else {
+		d.problems.note(problems)
+	}
+	d.rewind(ctx)
+}
+
+// rewind lets the scans go back to events that they have passed. Only this reads what lies before the
+// cursors, beside the polling: as long as an old snapshot is open, that is the whole history.
+func (d *Dispatcher) rewind(ctx context.Context) {
+	overlooked, err := d.store.Overlooked(ctx, d.queue.cursors())
+	if err != nil {
+		d.health.failed("look for overlooked events", err)
 		return
 	}
-	d.problems.note(problems)
+	d.queue.rewind(overlooked)
 }
 
 // Skip finishes the events of channels that are off. It runs as often as the cycle and beside it: a

@@ -41,6 +41,7 @@ func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
 // deliver makes the attempt of one event. Its slot is free as soon as its outcome waits to be recorded.
 func (d *Dispatcher) deliver(ctx context.Context, c claimed) (next claimed, ok bool) {
 	out := d.attempt(ctx, c)
+	d.heed(ctx, c.event.Channel, out.Result.RetryAfter)
 	d.report(ctx, c.event, out)
 	return d.queue.done(c.event, out)
 }

@@ -13,8 +13,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
 )
 
 const (
@@ -24,6 +26,10 @@ const (
 	// bodyTime is how long a body may take after the status, which alone decides.
 	// A receiver that streams its answer without end must not keep a slot.
 	bodyTime = time.Second
+
+	// maxCodings is how many content codings are decoded within each other. Each one
+	// may cost what it takes to inflate maxRead bytes.
+	maxCodings = 3
 )
 
 // body is what was read of an answer's body.
@@ -55,7 +61,11 @@ func (b body) readable(answer *http.Response, hidden secrets) string {
 	if len(b.bytes) == 0 {
 		return ""
 	}
-	for _, name := range codings(answer.Header) {
+	names := codings(answer.Header)
+	if len(names) > maxCodings {
+		return "too many codings, not shown"
+	}
+	for _, name := range names {
 		if !b.inflate(name) {
 			return cut(hidden.mask(clean(name)), 30) + ", not shown"
 		}
@@ -67,12 +77,16 @@ func (b body) readable(answer *http.Response, hidden secrets) string {
 	return response(text, b.whole, hidden)
 }
 
-// codings are the content codings of a body, the last applied one first.
+// codings are the content codings of a body, the last applied one first; of too
+// many, some.
 func codings(h http.Header) []string {
 	var names []string
 	for name := range strings.SplitSeq(strings.Join(h["Content-Encoding"], ","), ",") {
 		if name = strings.ToLower(strings.TrimSpace(name)); name != "" && name != "identity" {
 			names = append([]string{name}, names...)
+		}
+		if len(names) > maxCodings {
+			break
 		}
 	}
 	return names
@@ -107,6 +121,8 @@ func (b body) text(contentType string) (text string, known bool) {
 	_, params, _ := mime.ParseMediaType(contentType)
 	charset := strings.ToLower(params["charset"])
 	switch {
+	case b.wide() != nil:
+		return decoded(b.bytes, b.wide().NewDecoder())
 	case bytes.HasPrefix(b.bytes, []byte("\xff\xfe")), bytes.HasPrefix(b.bytes, []byte("\xfe\xff")):
 		return decoded(b.bytes, unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewDecoder())
 	case bytes.HasPrefix(b.bytes, []byte("\xef\xbb\xbf")):
@@ -121,6 +137,29 @@ func (b body) text(contentType string) (text string, known bool) {
 		return "", false
 	}
 	return decoded(b.bytes, enc.NewDecoder())
+}
+
+// wide is the charset of a text that shows by its zeros that it is UTF-16 or UTF-32
+// (RFC 4627, section 3), nil if it does not.
+func (b body) wide() encoding.Encoding {
+	if len(b.bytes) < 4 {
+		return nil
+	}
+	var zeros [4]bool
+	for i, c := range b.bytes[:4] {
+		zeros[i] = c == 0
+	}
+	switch zeros {
+	case [4]bool{true, false, true, false}:
+		return unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)
+	case [4]bool{false, true, false, true}:
+		return unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
+	case [4]bool{true, true, true, false}:
+		return utf32.UTF32(utf32.BigEndian, utf32.IgnoreBOM)
+	case [4]bool{false, true, true, true}:
+		return utf32.UTF32(utf32.LittleEndian, utf32.IgnoreBOM)
+	}
+	return nil
 }
 
 type decoder interface{ Bytes([]byte) ([]byte, error) }

@@ -32,6 +32,7 @@ const (
 type conn struct {
 	net.Conn          // TLS, or the socket itself
 	socket   net.Conn // without TLS
+	records  *records // what of TLS was read from it; nil without TLS
 
 	in      *bufio.Reader
 	room    int          // bytes that may still be read, while an answer's head is read
@@ -103,6 +104,15 @@ func (c *conn) quiet() error {
 	}
 	c.ended.Store(true)
 	return err
+}
+
+// reusable is quiet for a connection that has carried a request. On a new one, the
+// part of a record may be that of a session ticket, which comes before all answers.
+func (c *conn) reusable() error {
+	if err := c.quiet(); err != nil || c.records == nil || !c.records.within() {
+		return err
+	}
+	return errUnasked
 }
 
 // longAgo is a deadline that ends every read or write.

@@ -32,12 +32,15 @@ func (d *dialer) dial(ctx context.Context, to *target, t *trail) (*conn, error) 
 		return newConn(socket, socket), nil
 	}
 	t.reach(handshaking)
-	secure := tls.Client(socket, d.config(to, t))
+	below := &records{Conn: socket}
+	secure := tls.Client(below, d.config(to, t))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = socket.Close()
 		return nil, d.diagnose(ctx, to, t, err)
 	}
-	return newConn(secure, socket), nil
+	c := newConn(secure, socket)
+	c.records = below
+	return c, nil
 }
 
 func (d *dialer) socket(ctx context.Context, to *target, t *trail) (net.Conn, error) {

@@ -37,10 +37,14 @@ const maxNested = 3
 
 func (s secrets) coverViews(covered []bool, v view, whole bool, nested int) {
 	folded := v.folded()
+	joined, divided := folded.joined()
 	for _, secret := range s {
 		folded.cover(covered, secret)
 		if !whole {
 			folded.coverCut(covered, secret)
+		}
+		if divided && len(secret) >= minSecret {
+			joined.cover(covered, secret)
 		}
 	}
 	for _, e := range escapes {
@@ -55,6 +59,15 @@ func (s secrets) coverViews(covered []bool, v view, whole bool, nested int) {
 type view struct {
 	text string
 	at   []int
+	ends []int // where each byte ended in the text; nil if that is where the next one was
+}
+
+// end is where the first n bytes end in the text.
+func (v view) end(n int) int {
+	if v.ends != nil {
+		return v.ends[n-1]
+	}
+	return v.at[n]
 }
 
 func (v view) cover(covered []bool, secret string) {
@@ -65,7 +78,7 @@ func (v view) cover(covered []bool, secret string) {
 		}
 		from += i
 		end := from + len(secret)
-		fill(covered, v.at[max(from, done)], v.at[end])
+		fill(covered, v.at[max(from, done)], v.end(end))
 		done = end
 	}
 }
@@ -153,6 +166,23 @@ func (v view) folded() view {
 	}
 	out.text, out.at = lower(b.String()), append(out.at, v.at[len(v.text)])
 	return out
+}
+
+// joined is a folded view without its spaces: base64 is written in lines.
+func (v view) joined() (view, bool) {
+	if strings.IndexByte(v.text, ' ') < 0 {
+		return v, false
+	}
+	var b strings.Builder
+	out := view{at: make([]int, 0, len(v.at))}
+	for i := range len(v.text) {
+		if v.text[i] != ' ' {
+			b.WriteByte(v.text[i])
+			out.at, out.ends = append(out.at, v.at[i]), append(out.ends, v.at[i+1])
+		}
+	}
+	out.text, out.at = b.String(), append(out.at, v.at[len(v.text)])
+	return out, true
 }
 
 // htmlEscape decodes &quot; &#34; &#x22; and the like.

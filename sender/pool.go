@@ -57,7 +57,7 @@ func (p *pool) get(ctx context.Context, key string) *conn {
 			_ = c.Close()
 			return nil
 		}
-		if c.quiet() == nil {
+		if c.reusable() == nil {
 			p.prove(key, c)
 			return c
 		}

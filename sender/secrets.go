@@ -43,7 +43,7 @@ func secretsOf(target *url.URL, token string) secrets {
 }
 
 func add(found map[string]bool, part string) {
-	for _, form := range forms(part) {
+	for _, form := range append(forms(part), forms(asLatin1(part))...) {
 		if form = lower(clean(form)); form != "" {
 			found[form] = true
 		}
@@ -105,6 +105,16 @@ func forms(text string) []string {
 		}
 	}
 	return all
+}
+
+// asLatin1 is a text as programs read it to which headers are Latin 1: one
+// character for each byte.
+func asLatin1(text string) string {
+	read := make([]rune, len(text))
+	for i := range len(text) {
+		read[i] = rune(text[i])
+	}
+	return string(read)
 }
 
 // lower folds ASCII letters only, so that positions stay what they are.

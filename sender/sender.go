@@ -15,6 +15,7 @@
 //	body.go        as much of an answer's body as is kept, decoded
 //	pool.go        which connections are used again
 //	peek_*.go      has the other side closed it, or sent anything?
+//	records.go     has a part of a TLS record come?
 //	dial.go        how connections are made
 //	roots.go       the authorities to trust
 //	guard.go       which addresses may be called

@@ -6,6 +6,8 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +20,7 @@ import (
 
 	"context"
 
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/unicode"
 )
@@ -39,6 +42,17 @@ func TestSend_ResponseIsDecoded(t *testing.T) {
 		b, _ := unicode.UTF16(e, p).NewEncoder().String(text)
 		return b
 	}
+	utf32 := func(text string, big bool) string {
+		var b []byte
+		for _, r := range text {
+			if big {
+				b = binary.BigEndian.AppendUint32(b, uint32(r))
+			} else {
+				b = binary.LittleEndian.AppendUint32(b, uint32(r))
+			}
+		}
+		return string(b)
+	}
 	gbk, _ := simplifiedchinese.GBK.NewEncoder().String("错误: 令牌 " + plainToken)
 	const shown = "érror ***"
 	text := "érror " + plainToken
@@ -57,6 +71,12 @@ func TestSend_ResponseIsDecoded(t *testing.T) {
 		{"UTF-16 with only a mark", "", "", utf16(text, unicode.BigEndian, unicode.UseBOM), shown},
 		{"UTF-16LE", "", "text/html; charset=UTF-16LE", utf16(text, unicode.LittleEndian, unicode.IgnoreBOM), shown},
 		{"UTF-16BE in gzip", "gzip", "text/html; charset=utf-16be", zip(utf16(text, unicode.BigEndian, unicode.IgnoreBOM)), shown},
+		{"UTF-16, little first, without a mark", "", "text/plain; charset=utf-16", utf16("error "+plainToken, unicode.LittleEndian, unicode.IgnoreBOM), "error ***"},
+		{"UTF-16 that nothing tells", "", "application/json", utf16("error "+plainToken, unicode.LittleEndian, unicode.IgnoreBOM), "error ***"},
+		{"the same, big first", "", "", utf16("error "+plainToken, unicode.BigEndian, unicode.IgnoreBOM), "error ***"},
+		{"UTF-32", "", "text/plain; charset=utf-32", utf32("error "+plainToken, true), "error ***"},
+		{"UTF-32 that nothing tells", "", "", utf32("error "+plainToken, false), "error ***"},
+		{"too many codings", strings.Repeat("gzip, ", 5000) + "gzip", "", zip(text), "too many codings, not shown"},
 		{"Latin 1", "", "text/plain; charset=iso-8859-1", "\xe9rror " + plainToken, shown},
 		{"GBK", "", "text/html; charset=gbk", gbk, "错误: 令牌 ***"},
 		{"said to be Latin 1, is UTF-8", "", "text/plain; charset=iso-8859-1", text, shown},
@@ -117,6 +137,33 @@ func TestSecrets_FormsOfErrorPages(t *testing.T) {
 			if len(left) != 2 || len(left[1]) > 6 || len(left[0]) > len(before)*4/3+3 {
 				t.Errorf("%q: %s becomes %s", before, echo, got)
 			}
+		}
+	}
+}
+
+// Programs write base64 in lines of 60 (Ruby), 64 (PEM) or 76 characters (MIME).
+func TestSecrets_Base64InLines(t *testing.T) {
+	u, _ := url.Parse("https://h.example/")
+	hidden := secretsOf(u, plainToken)
+	whole := base64.StdEncoding.EncodeToString([]byte(plainToken))
+	for at := 1; at < len(whole); at++ {
+		for _, end := range []string{"\n", "\r\n", `\n`, `\r\n`, "&#10;"} {
+			got := response("echo "+whole[:at]+end+whole[at:], true, hidden)
+			if got != "echo ***" {
+				t.Errorf("%q after %d: %s", end, at, got)
+			}
+		}
+	}
+}
+
+// Node, Python and Java read a header as Latin 1 and write what they have read in UTF-8.
+func TestSecrets_HeaderReadAsLatin1(t *testing.T) {
+	u, _ := url.Parse("https://h.example/")
+	read, _ := charmap.ISO8859_1.NewDecoder().String(testToken)
+	quoted, _ := json.Marshal(read)
+	for _, echo := range []string{read, string(quoted), url.QueryEscape(read), base64.StdEncoding.EncodeToString([]byte(read))} {
+		if got := response(echo, true, secretsOf(u, testToken)); strings.Trim(got, `"`) != mask {
+			t.Errorf("%s becomes %s", echo, got)
 		}
 	}
 }

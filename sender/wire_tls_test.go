@@ -304,3 +304,49 @@ func TestSend_AnswerOfAnotherRequestNeverCountsInTLS(t *testing.T) {
 		})
 	}
 }
+
+// The beginning of a record is something unread, too, although nothing of it can be decrypted yet.
+func TestSend_PartOfAnAnswerNeverCountsInTLS(t *testing.T) {
+	cert := selfSigned(t, ecKey(t), "localhost")
+	pool := x509.NewCertPool()
+	pool.AddCert(cert.Leaf)
+	for _, first := range []int{3, 7} { // of the record's head, and of what follows it
+		srv := serveRaw(t, func(r *raw, conn *rawConn) {
+			link := &halting{Conn: conn.Conn, after: -1}
+			secure := tls.Server(link, &tls.Config{Certificates: []tls.Certificate{cert}})
+			conn = &rawConn{Conn: secure, in: bufio.NewReader(secure)}
+			conn.request(r)
+			conn.say(keepAliveOK)
+			if r.conns.Load() == 1 {
+				link.after = first
+				conn.say("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+				time.Sleep(200 * time.Millisecond)
+				link.Conn.Write(link.rest)
+			}
+			conn.hang()
+		})
+		s := New(Options{AllowNetworks: loopback, RootCAs: pool, Timeout: 10 * time.Second})
+		send(t, s, newRequest(srv.origin("https")))
+		time.Sleep(50 * time.Millisecond)
+		if got := send(t, s, newRequest(srv.origin("https"))); !got.Delivered() || srv.conns.Load() != 2 {
+			t.Errorf("%d bytes, %d connections: got %+v", first, srv.conns.Load(), got)
+		}
+		s.Close()
+	}
+}
+
+// halting keeps the rest of what is written after so many bytes.
+type halting struct {
+	net.Conn
+	after int // -1: nothing is kept
+	rest  []byte
+}
+
+func (h *halting) Write(p []byte) (int, error) {
+	if h.after < 0 {
+		return h.Conn.Write(p)
+	}
+	h.rest = p[h.after:]
+	_, err := h.Conn.Write(p[:h.after])
+	return len(p), err
+}

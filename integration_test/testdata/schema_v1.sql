@@ -272,8 +272,10 @@ create index outbox_pending on webhook.outbox
   where status = 'pending' and leased_until is null;
 comment on index webhook.outbox_pending is 'Pending rows without a lease, by event, priority (0 tests, 1 claimed before, 2 fresh) and due time: what a claim reads.';
 
+-- "claim_id is not null", which every leased row fulfils, keeps this index from serving the question
+-- whether a document is held: the whole of it would be read where statistics say that it is empty.
 create index outbox_held on webhook.outbox (claim_id)
-  where leased_until is not null;
+  where leased_until is not null and claim_id is not null;
 comment on index webhook.outbox_held is 'Leased rows, a few hundred at most: the expiry of leases, and the look-up of a claim whose reply was lost.';
 
 -- Two claims that raced past their "not exists" meet here.
@@ -313,13 +315,16 @@ comment on trigger finished_rows_never_change on webhook.outbox is 'A finished r
 -- lock of an export and its lease, while a later export is written, claimed, sent and recorded by
 -- other workers. Here the lease is in the index outbox_one_attempt_per_document already, so no other export
 -- of the document can be leased from now on; and one that was is seen, since a statement in a trigger
--- has a snapshot of its own.
+-- has a snapshot of its own. The pairs are compared as rows: "later.id > new.id" could be read from the
+-- primary key, all of what was written since.
 create function webhook.refuse_overtaken() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
   as $fn$
 begin
   if exists (select from webhook.outbox later
-              where later.document_id = new.document_id and later.id > new.id and later.status <> 'cancelled') then
+              where later.document_id is not null and later.status <> 'cancelled'
+                and (later.document_id, later.id) > (new.document_id, new.id)
+                and (later.document_id, later.id) < (new.document_id, 9223372036854775807)) then
     raise exception 'webhook.outbox: row % was claimed, but a later export of document % was written meanwhile', new.id, new.document_id
       using errcode = 'serialization_failure', hint = 'Repeat the claim.';
   end if;
@@ -444,6 +449,8 @@ create table webhook.channels (
                   and 200 <= all (array_remove(accept_status, 409)) and 299 >= all (array_remove(accept_status, 409))),
   max_in_flight int not null default 128
                 constraint channels_max_in_flight_is_1_to_1000 check (max_in_flight between 1 and 1000),
+  max_per_second int
+                constraint channels_max_per_second_is_1_to_10000 check (max_per_second between 1 and 10000),
   updated_at    timestamptz not null default now(),
   example       json not null
                 constraint channels_example_is_an_object check (json_typeof(example) = 'object')
@@ -458,16 +465,45 @@ comment on column webhook.channels.url_problem   is 'Why the URL cannot be calle
 comment on column webhook.channels.enabled       is 'The switch, off until a person turns it on. Off: events that are delivered at least once stay pending, others become skipped.';
 comment on column webhook.channels.accept_status is 'The HTTP statuses that count as delivered, of 200 to 299; and 409, for a receiver that answers a repetition with it.';
 comment on column webhook.channels.max_in_flight is 'How many POSTs one worker process makes at once to this endpoint, 1 to 1000.';
+comment on column webhook.channels.max_per_second is 'How many POSTs all workers together begin in any one second, 1 to 10000; null: as many as there are slots.';
 comment on column webhook.channels.updated_at    is 'When this row was last changed.';
 comment on column webhook.channels.example       is 'The data of the specification''s example, which webhook.send_test sends.';
 comment on constraint channels_url_is_http_or_https       on webhook.channels is 'A URL begins with http:// or https://.';
 comment on constraint channels_accept_status_lists_2xx_or_409 on webhook.channels is 'The statuses that count as delivered: at least one, each of 200 to 299, or 409.';
 comment on constraint channels_max_in_flight_is_1_to_1000 on webhook.channels is '1 to 1000. To stop a channel, turn it off.';
+comment on constraint channels_max_per_second_is_1_to_10000 on webhook.channels is '1 to 10000, or null for no limit. To stop a channel, turn it off.';
 comment on constraint channels_example_is_an_object       on webhook.channels is 'The example is one JSON object, as every event''s data.';
 create trigger touch before update on webhook.channels for each row execute function webhook.touch();
 comment on trigger touch on webhook.channels is 'Sets updated_at.';
 create trigger rows_stay before delete or truncate on webhook.channels for each statement execute function webhook.refuse_removal();
 comment on trigger rows_stay on webhook.channels is 'Channels are never removed.';
+
+-- The pace of the channels. What a receiver asks for with Retry-After is a row here, not of
+-- webhook.channels, which each claim locks in share mode. The rate is kept in a sequence per channel: a
+-- row that is updated thirty times a second would, under an old snapshot, make each claim slower than
+-- the one before. Its value is the instant, in microseconds, from which the next POST may begin.
+create table webhook.pacing (
+  channel      text primary key,
+  paused_until timestamptz
+);
+comment on table  webhook.pacing              is 'One row per channel: the pause that its receiver asked for.';
+comment on column webhook.pacing.channel      is 'The channel, webhook.channels.name.';
+comment on column webhook.pacing.paused_until is 'The receiver answered 429 or 503 with Retry-After: nothing is sent before this instant. To end the pause now: update webhook.pacing set paused_until = null where channel = ''...''.';
+
+create function webhook.add_pacing() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  insert into webhook.pacing (channel) values (new.name);
+  execute format('create sequence webhook.%I minvalue 0', 'rate_' || new.name);
+  execute format('comment on sequence webhook.%I is %L', 'rate_' || new.name,
+                 'When the next POST of this channel may begin, in microseconds since 1970, if the channel has max_per_second. Internal.');
+  return null;
+end
+$fn$;
+comment on function webhook.add_pacing() is 'Adds the row of webhook.pacing and the sequence of a channel. Internal.';
+create trigger every_channel_has_a_pace after insert on webhook.channels for each row execute function webhook.add_pacing();
+comment on trigger every_channel_has_a_pace on webhook.channels is 'A channel that an upgrade adds gets its row of webhook.pacing and its sequence.';
 
 insert into webhook.channels (position, name, event, example) values
   (1, 'documents', 'document.exported', '{
@@ -504,6 +540,52 @@ insert into webhook.channels (position, name, event, example) values
   (7, 'audit_log', 'audit.log', '{
     "audit_id": 1024, "action": "document_status_changed", "entity_type": "document", "entity_id": 42, "user": "jean",
     "details": "Status changed from Approved to Export", "ip_address": "192.168.1.10", "logged_at": "2026-03-22T08:30:00Z"}');
+
+-- POSTs are spaced by 1.1 seconds divided by max_per_second, and one may come 25 ms too early: a poll
+-- comes every 20 ms, and grants what became free since the one before. So no second has more than
+-- max_per_second of them, even where one POST takes up to 75 ms longer than another from its claim to
+-- the receiver. An instant that lies further ahead than any grant can be is from before the database's
+-- clock was set back.
+create function webhook.rate_left(channel text, max_per_second int) returns int
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  at      bigint := extract(epoch from clock_timestamp()) * 1000000;
+  spacing bigint := 1100000 / $2 + 1;
+  next_at bigint := coalesce(pg_sequence_last_value(format('webhook.%I', 'rate_' || $1)::regclass), 0);
+begin
+  if next_at < at or next_at > at + 3000000 then
+    next_at := at;
+  end if;
+  return case when at + 25000 < next_at then 0 else (at + 25000 - next_at) / spacing + 1 end;
+end
+$fn$;
+comment on function webhook.rate_left(text, int) is 'How many POSTs a channel may begin now, at this rate. Internal.';
+
+-- One claim at a time: another one that finds the lock taken grants nothing. A grant stays taken if its
+-- claim is rolled back.
+create function webhook.take_rate(channel text, max_per_second int, wanted int) returns int
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  name    regclass := format('webhook.%I', 'rate_' || $1)::regclass;
+  granted int;
+  at      bigint;
+  next_at bigint;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('webhook.rate'), hashtext($1)) then
+    return 0;
+  end if;
+  granted := least(webhook.rate_left($1, $2), $3);
+  if granted > 0 then
+    at := extract(epoch from clock_timestamp()) * 1000000;
+    next_at := coalesce(pg_sequence_last_value(name), 0);
+    perform setval(name, case when next_at < at or next_at > at + 3000000 then at else next_at end + granted * (1100000 / $2 + 1)::bigint);
+  end if;
+  return granted;
+end
+$fn$;
+comment on function webhook.take_rate(text, int, int) is 'Takes up to so many POSTs of a channel at this rate, and returns how many were granted. Internal.';
 
 create table webhook.settings (
   only_row          boolean primary key default true
@@ -729,7 +811,7 @@ begin
     when 'not_counted'
       then 'The receiver answered with a success status that does not count. If it should, add the status to accept_status of the channel.'
     when 'rate_limited'
-      then 'The receiver is called too often. Lower max_in_flight of the channel, or upgrade the plan of the receiving tool.'
+      then 'The receiver is called too often. Set max_per_second of the channel to the rate that it allows, or upgrade the plan of the receiving tool.'
     when 'server_error'
       then 'The receiving server is temporarily down or overloaded. Documents are retried automatically, other events are not.'
     when 'interrupted' then case when $3 = 'maybe'
@@ -767,10 +849,12 @@ create view webhook.status as
          e.failure                                     as last_failure,
          e.error                                       as last_error,
          e.at                                          as last_error_at,
-         w.workers
+         w.workers,
+         case when g.paused_until > now() then g.paused_until end as paused_until
     from webhook.channels c
    cross join webhook.settings s
    cross join (select count(*) as workers from webhook.workers w where w.seen_at > clock_timestamp() - interval '1 minute') w
+    left join webhook.pacing g on g.channel = c.name
    cross join lateral (
          -- An application may write 'infinity', which would hide all others and which few programs can read.
          select count(*) as pending,
@@ -780,7 +864,7 @@ create view webhook.status as
    cross join lateral (
          select count(*) as in_flight
            from webhook.outbox o
-          where o.event = c.event and o.leased_until is not null) h
+          where o.event = c.event and o.leased_until is not null and o.claim_id is not null) h
     left join lateral (
          select x.failure, x.error, x.at
            from ((select o.failure, o.error, o.finished_at as at from webhook.outbox o
@@ -807,6 +891,7 @@ comment on column webhook.status.last_failure   is 'The class of the newest fail
 comment on column webhook.status.last_error     is 'That failure in words.';
 comment on column webhook.status.last_error_at  is 'When it happened.';
 comment on column webhook.status.workers        is 'How many workers were seen in the last minute, see webhook.workers. 0: nothing is delivered.';
+comment on column webhook.status.paused_until   is 'Nothing is sent before this instant: the receiver answered with Retry-After. Null: no pause.';
 
 create function webhook.utc(at timestamptz) returns text
   language sql stable parallel safe set search_path = pg_catalog, pg_temp
@@ -921,7 +1006,7 @@ create view webhook.volume as
           union all
          select date_trunc('hour', o.due_at), o.status, count(*)
            from webhook.outbox o
-          where o.event = c.event and o.leased_until is not null and not o.is_test
+          where o.event = c.event and o.leased_until is not null and o.claim_id is not null and not o.is_test
           group by 1, 2) v
    group by c.name, c.position, v.hour, v.status
    order by c.position, v.hour, v.status;
@@ -935,8 +1020,10 @@ create function webhook.followed_by(event webhook.outbox) returns bigint
   language sql stable set search_path = pg_catalog, pg_temp
   as $fn$
   select later.id from webhook.outbox later
-   where later.document_id = ($1).document_id and later.id > ($1).id and later.status <> 'cancelled'
-   order by later.id limit 1
+   where later.document_id is not null and later.status <> 'cancelled'
+     and (later.document_id, later.id) > (($1).document_id, ($1).id)
+     and (later.document_id, later.id) < (($1).document_id, 9223372036854775807)
+   order by later.document_id, later.id limit 1
 $fn$;
 comment on function webhook.followed_by(webhook.outbox) is 'The next later export of the same document that was not cancelled, or null.';
 
@@ -947,9 +1034,11 @@ declare
   later bigint := webhook.followed_by(e);
   other webhook.outbox;
   in_flight bigint;
+  paused timestamptz;
 begin
+  select g.paused_until into paused from webhook.pacing g where g.channel = c.name and g.paused_until > clock_timestamp();
   select * into other from webhook.outbox o where o.document_id = e.document_id and o.leased_until is not null;
-  select count(*) into in_flight from webhook.outbox o where o.event = e.event and o.leased_until is not null;
+  select count(*) into in_flight from webhook.outbox o where o.event = e.event and o.leased_until is not null and o.claim_id is not null;
   return case
     when later is not null
       then format(' will not be sent: event %s is a later export of the same document. It becomes superseded within ten seconds if a worker is running.', later)
@@ -964,6 +1053,8 @@ begin
       then format(' waits because the channel %s is off (update webhook.channels set enabled = true where name = %L).', c.name, c.name)
     when not c.enabled and not e.is_test
       then format(' is pending, but the channel %s is off: it becomes skipped within ten seconds if a worker is running. To have it sent: update webhook.channels set enabled = true where name = %L.', c.name, c.name)
+    when paused is not null
+      then format(' waits because the channel %s is paused until %s: its receiver asked for that with Retry-After. If it is called too often, set max_per_second of the channel.', c.name, webhook.utc(paused))
     when other.id is not null
       then format(' waits for the attempt of event %s of the same document, which worker %s started at %s: exports of a document are sent one at a time.',
                   other.id, other.claimed_by, webhook.utc(other.claimed_at))
@@ -972,6 +1063,8 @@ begin
                   case e.attempts when 1 then 'one attempt' else e.attempts || ' attempts' end, webhook.utc(e.due_at))
     when e.due_at > clock_timestamp()
       then format(' was not attempted yet; it is due at %s.', webhook.utc(e.due_at))
+    when c.max_per_second is not null and (in_flight > 0 or e.due_at > clock_timestamp() - interval '30 seconds')
+      then format(' is due since %s and waits until it may be sent: all workers together begin at most %s POSTs a second on the channel (max_per_second).', webhook.utc(e.due_at), c.max_per_second)
     when in_flight > 0
       then format(' is due since %s and waits for a free slot: %s in flight on the channel, and a worker makes at most %s at once (max_in_flight).',
                   webhook.utc(e.due_at), case in_flight when 1 then 'one attempt is' else in_flight || ' attempts are' end, c.max_in_flight)
@@ -1466,8 +1559,8 @@ begin
     'grant execute on function webhook.at_least_once(text), webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json) to webhook_producer, webhook_worker',
     'grant insert (event, data, occurred_at), select (id) on webhook.outbox to webhook_producer',
     -- A reader: everything except tokens and URLs.
-    'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.schema_versions, webhook.workers, webhook.maintenance, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
-    'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, updated_at, example) on webhook.channels to webhook_reader',
+    'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.pacing, webhook.schema_versions, webhook.workers, webhook.maintenance, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
+    'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, max_per_second, updated_at, example) on webhook.channels to webhook_reader',
     'grant select (only_row, offline_mode, auth, instance_id, environment, updated_at) on webhook.settings to webhook_reader',
     'grant execute on function webhook.explain(bigint), webhook.outcome(bigint), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.hint(text, int, text), webhook.url_host(text), webhook.url_problem(text), webhook.trimmed(text), webhook.unseen(text), webhook.channel_problem(webhook.channels, webhook.settings), webhook.at_least_once(text) to webhook_reader, webhook_admin',
     -- The worker: what its statements use. It locks the switches in share mode, which needs the privilege to update.
@@ -1477,9 +1570,11 @@ begin
     'grant select, insert, update, delete on webhook.workers to webhook_worker',
     'grant select, update on webhook.maintenance to webhook_worker',
     'grant select on webhook.schema_versions, webhook.status, webhook.problems to webhook_worker',
+    'grant select, update (paused_until) on webhook.pacing to webhook_worker, webhook_admin',
+    'grant execute on function webhook.rate_left(text, int), webhook.take_rate(text, int, int) to webhook_worker',
     'grant execute on function webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.trimmed(text), webhook.unseen(text), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(text, int, text) to webhook_worker',
     -- An administrator: the settings, and the functions that act on events.
-    'grant select, update (url, enabled, accept_status, max_in_flight) on webhook.channels to webhook_admin',
+    'grant select, update (url, enabled, accept_status, max_in_flight, max_per_second) on webhook.channels to webhook_admin',
     'grant select, update (offline_mode, auth, bearer_token, document_base_url, environment) on webhook.settings to webhook_admin',
     'grant execute on function webhook.retry(bigint), webhook.cancel(bigint), webhook.mark_delivered(bigint, text), webhook.retry_failed(text, timestamptz, timestamptz, int, text, text, boolean, int, boolean), webhook.discard(text, timestamptz, int, boolean), webhook.send_test(text), webhook.prune(interval, int) to webhook_admin'
   ] loop
@@ -1496,4 +1591,4 @@ revoke all on all functions in schema webhook from public;
 
 -- Too few rows for autovacuum to analyze them. Without statistics the planner estimates hundreds, the
 -- views seem expensive, and compiling them (jit) takes seconds.
-analyze webhook.channels, webhook.settings, webhook.maintenance;
+analyze webhook.channels, webhook.settings, webhook.maintenance, webhook.pacing;

@@ -3,6 +3,9 @@ package integration_test
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/recordengine/webhooks/store"
 )
 
 // A copy of production that is started as staging, in each way the two can differ.
@@ -53,6 +56,35 @@ func TestEnvironment_WhereItDiffersNoEventIsTouched(t *testing.T) {
 			db.exec(`update webhook.settings set environment = nullif($1, '')`, c.worker)
 			eventually(t, "it delivers", func() bool { return db.count(`select count(*) from webhook.outbox where status = 'pending'`) == 0 })
 		})
+	}
+}
+
+// A worker expires leases only once its database has answered for a whole lease, hence without one here.
+func TestEnvironment_WhereItDiffersNoLeaseExpires(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	db.exec(`update webhook.settings set environment = 'production'`)
+	db.inState("died", "contact.created", `{}`)
+	pool, err := store.Open(db.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	expire := func(environment string) int {
+		s := store.New(pool, time.Hour)
+		s.Introduce(store.Worker{Environment: &environment})
+		claims := []string{db.ask(`select claim_id from webhook.outbox`)}
+		n, err := s.ExpireLeases(t.Context(), claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := expire("staging"); n != 0 {
+		t.Errorf("a worker of another environment expired %d leases", n)
+	}
+	if n := expire("production"); n != 1 {
+		t.Errorf("a worker of this environment expired %d leases", n)
 	}
 }
 

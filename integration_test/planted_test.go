@@ -302,16 +302,16 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 	sql(worker, `select webhook.prune('30 days')`)
 	sql(owner, `select webhook.create_roles()`, `select webhook.create_roles(only_print => true)`, `analyze webhook.outbox`, `analyze webhook.channels`, `vacuum (full) webhook.outbox`, `reindex schema webhook`)
 	run(worker, "run", "--once")
-	called := said.String() + ourViews(db) // by a role, by a view, or by the worker and what an insert calls
+	statements := said.String() + ourViews(db) // by a role, by a view, or by the worker and what an insert calls
 	for _, name := range []string{"at_least_once", "document_id", "refuse_event", "refuse_data", "refuse_null", "rate_left", "take_rate"} {
-		called += "webhook." + name + "("
+		statements += "webhook." + name + "("
 	}
 	var names []string
 	if err := db.Select(&names, `select distinct p.proname from pg_proc p cross join aclexplode(p.proacl) a where p.pronamespace = 'webhook'::regnamespace and a.grantee <> p.proowner`); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range names {
-		if !strings.Contains(called, "webhook."+n+"(") {
+		if !strings.Contains(statements, "webhook."+n+"(") {
 			t.Errorf("webhook.%s was not called", n)
 		}
 	}

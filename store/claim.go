@@ -82,8 +82,8 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 //
 // What it reads must not grow with time. As long as an old snapshot is open, no index loses the entries
 // of rows that were claimed or sent since. So each priority is read from its cursor on (see
-// outbox.Cursor and behindSQL), and a cursor from before a change of the switches does not count: the
-// lane may not have been read then. And every row is reached by an index that holds no more than its
+// outbox.Cursor), and a cursor from before a change of the switches, or from a pause,
+// does not count: the lane may not have been read then. And every row is reached by an index that holds no more than its
 // own few versions, or by its ctid, which the lock of "for update" keeps valid for this statement.
 //
 // No plan depends on statistics, which lag behind a burst by minutes; for each table below exactly one
@@ -131,9 +131,9 @@ with capacity as (
    cross join webhook.settings s
     join webhook.pacing g on g.channel = c.name and (g.paused_until is null or g.paused_until <= now())
    cross join lateral (
-         select case when greatest(c.updated_at, s.updated_at) > now() - retries_age * interval '1 millisecond' then '-infinity'
+         select case when greatest(c.updated_at, s.updated_at, g.paused_until) > now() - retries_age * interval '1 millisecond' then '-infinity'
                      else coalesce(retries_due, now() - retries_age * interval '1 millisecond') end as retries_due,
-                case when greatest(c.updated_at, s.updated_at) > now() - fresh_age * interval '1 millisecond' then '-infinity'
+                case when greatest(c.updated_at, s.updated_at, g.paused_until) > now() - fresh_age * interval '1 millisecond' then '-infinity'
                      else coalesce(fresh_due, now() - fresh_age * interval '1 millisecond') end as fresh_due) cursors
    cross join lateral (
          select due.ctid, due.id, due.is_test,

@@ -83,8 +83,8 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 //
 // What it reads must not grow with time. As long as an old snapshot is open, no index loses the entries
 // of rows that were claimed or sent since. So each priority is read from its cursor on (see
-// outbox.Cursor and behindSQL), and a cursor from before a change of the switches does not count: the
-// lane may not have been read then. And every row is reached by an index that holds no more than its
+// outbox.Cursor), and a cursor from before a change of the switches, or from a pause, does not count:
+// the lane may not have been read then. And every row is reached by an index that holds no more than its
 // own few versions, or by its ctid, which the lock of "for update" keeps valid for this statement.
 //
 // No plan depends on statistics, which lag behind a burst by minutes; for each table below exactly one

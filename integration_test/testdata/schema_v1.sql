@@ -591,7 +591,7 @@ create table webhook.pacing (
 );
 comment on table  webhook.pacing              is 'One row per channel: the pause that its receiver asked for.';
 comment on column webhook.pacing.channel      is 'The channel, webhook.channels.name.';
-comment on column webhook.pacing.paused_until is 'The receiver answered 429 or 503 with Retry-After: nothing is sent before this instant. To end the pause now: update webhook.pacing set paused_until = null where channel = ''...''.';
+comment on column webhook.pacing.paused_until is 'The receiver answered 429 or 503 with Retry-After: nothing is sent before this instant. To end the pause now: update webhook.pacing set paused_until = now() where channel = ''...''.';
 
 create function webhook.add_pacing() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp

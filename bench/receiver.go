@@ -151,10 +151,10 @@ func (r *receiver) count() {
 	}
 }
 
-// eventID is the number at the end of the webhook-id; a peer sends nothing else.
+// eventID is the number in the webhook-id, before its suffix; a peer sends nothing else.
 func eventID(req *http.Request) int64 {
-	text := req.Header.Get("webhook-id")
-	id, _ := strconv.ParseInt(text[strings.LastIndexByte(text, '-')+1:], 10, 64)
+	parts := strings.Split(req.Header.Get("webhook-id"), "-")
+	id, _ := strconv.ParseInt(parts[max(0, len(parts)-2)], 10, 64)
 	return id
 }
 

@@ -25,7 +25,7 @@ func init() {
 		{name: "throughput", about: "a backlog, drained: beside the HTTP ceiling and beside peers", run: throughput},
 		{name: "slow", about: "receivers that take 10 and 100 ms to answer", run: slow},
 		{name: "latency", about: "from commit to receipt on a quiet system, and what waiting costs", run: latency},
-		{name: "growth", about: "tables that hold much else: finished rows, a transaction that holds xmin back, a clean-up", run: growth},
+		{name: "growth", about: "tables that hold much else: finished rows, a transaction that holds xmin back, statistics of an empty table, a clean-up", run: growth},
 		{name: "front", about: "a great many pending rows of another channel in front", run: inFront},
 		{name: "hour", about: "table and index sizes over a squeezed hour of steady load", run: hour},
 		{name: "isolation", about: "bad endpoints beside good ones, and documents that are refused for ever", run: isolation},

@@ -35,14 +35,29 @@ func runCheck(_, stop context.Context, p Process, args []string) error {
 	for _, name := range f.unknownSettings() {
 		d.warn("setting %s is unknown", name)
 	}
-	if d.database(stop, p) {
-		d.privileges(stop)
-		d.channels(stop, newSender(cfg))
-	}
+	d.all(stop, p, cfg)
 	if d.failed {
 		return errAttention
 	}
 	return nil
+}
+
+// all checks what the role of this command is for: a worker, an administrator or an owner sees all, a
+// reader what it may read.
+func (d *doctor) all(ctx context.Context, p Process, cfg *workerConfig) {
+	if !d.database(ctx) {
+		return
+	}
+	role := d.privileges(ctx)
+	if role.Exists && !role.Reads || !d.schema(ctx, p) {
+		return
+	}
+	if role.SeesURLs {
+		d.channels(ctx, newSender(cfg))
+	} else {
+		d.readableChannels(ctx)
+	}
+	d.workers(ctx, cfg, role.Missing == "")
 }
 
 // doctor prints one line for each thing that it checks.
@@ -66,7 +81,7 @@ func (d *doctor) bad(format string, args ...any) {
 }
 
 // database reports whether the rest can be checked at all.
-func (d *doctor) database(ctx context.Context, p Process) bool {
+func (d *doctor) database(ctx context.Context) bool {
 	var about struct {
 		Version string
 		Number  int
@@ -84,6 +99,11 @@ func (d *doctor) database(ctx context.Context, p Process) bool {
 	} else {
 		d.ok("database: PostgreSQL %s", about.Version)
 	}
+	return true
+}
+
+// schema reports whether the database has the schema of this binary.
+func (d *doctor) schema(ctx context.Context, p Process) bool {
 	notice, err := store.CompareSchema(ctx, d.db, p.Schema)
 	if err != nil {
 		d.bad("%v", err)
@@ -91,29 +111,6 @@ func (d *doctor) database(ctx context.Context, p Process) bool {
 	}
 	d.ok("schema: %s", cmp.Or(notice, "up to date"))
 	return true
-}
-
-// privileges are those of the worker; see webhook.create_roles.
-func (d *doctor) privileges(ctx context.Context) {
-	var missing []string
-	err := d.db.SelectContext(ctx, &missing, `
-		select what from (values
-		  ('select, update on webhook.outbox', has_table_privilege('webhook.outbox', 'select') and has_table_privilege('webhook.outbox', 'update')),
-		  ('select, insert, update, delete on webhook.attempts', has_table_privilege('webhook.attempts', 'select') and has_table_privilege('webhook.attempts', 'insert')
-		     and has_table_privilege('webhook.attempts', 'update') and has_table_privilege('webhook.attempts', 'delete')),
-		  ('select and update (updated_at) on webhook.channels', has_table_privilege('webhook.channels', 'select') and has_column_privilege('webhook.channels', 'updated_at', 'update')),
-		  ('select and update (updated_at) on webhook.settings', has_table_privilege('webhook.settings', 'select') and has_column_privilege('webhook.settings', 'updated_at', 'update')),
-		  ('execute on webhook.prune', has_function_privilege('webhook.prune(interval, int)', 'execute'))
-		) as needed (what, granted) where not granted`)
-	switch {
-	case err != nil:
-		d.bad("privileges: %v", err)
-	case len(missing) == 0:
-		d.ok("privileges: this user can be the worker")
-	}
-	for _, what := range missing {
-		d.bad("privileges: missing %s (grant webhook_worker to this user; see webhooks migrate --roles)", what)
-	}
 }
 
 // channels connects to the endpoints of the channels that are on.

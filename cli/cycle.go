@@ -1,24 +1,20 @@
 package cli
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/robfig/cron/v3"
 )
 
 // newCycle runs each of the parts at once and at every ten-second mark, unless it
-// is still running, and nightly at half past three, both of the machine's time.
-func newCycle(parts []func(), nightly func()) (*cron.Cron, error) {
+// is still running.
+func newCycle(parts ...func()) *cron.Cron {
 	c := cron.New(cron.WithSeconds(), cron.WithChain(cron.SkipIfStillRunning(cron.DiscardLogger)))
 	for _, each := range parts {
 		id := c.Schedule(tenSecondMarks{}, cron.FuncJob(each))
 		go c.Entry(id).WrappedJob.Run()
 	}
-	if _, err := c.AddFunc("0 30 3 * * *", nightly); err != nil {
-		return nil, fmt.Errorf("the nightly clean-up: %w", err)
-	}
-	return c, nil
+	return c
 }
 
 // tenSecondMarks is */10 * * * * * on the monotonic clock. cron's own schedule

@@ -10,10 +10,7 @@ import (
 // whatever the wall clock is set to (package time, "Monotonic Clocks"). A time
 // shows its reading as m=.
 func TestCycle_WallClockSetBack(t *testing.T) {
-	c, err := newCycle([]func(){func() {}}, func() {})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newCycle(func() {})
 	now := time.Now()
 	for range 10 {
 		next := c.Entries()[0].Schedule.Next(now)

@@ -114,7 +114,7 @@ func (f *flags) ensureSchema(ctx context.Context, database string, migrate bool,
 		err = store.CheckSchema(ctx, db, f.p.Schema)
 	}
 	if err != nil {
-		return err
+		return withRole(ctx, db, err)
 	}
 	if notice, err := store.CompareSchema(ctx, db, f.p.Schema); err == nil && notice != "" {
 		log.Warn("schema newer than this binary", zap.String("notice", notice))

@@ -65,7 +65,6 @@ type demo struct {
 	arrived  chan delivery     // what the receiver was sent
 	commits  map[string]commit // by webhook-id
 	received []delivery
-	instance string
 }
 
 func (d *demo) play(ctx context.Context, p Process) error {

@@ -47,9 +47,8 @@ func (d *demo) setUp(ctx context.Context, p Process) (stopAll func(), err error)
 	d.item("worker", fmt.Sprintf("polls every %s", *cfg.pollInterval))
 
 	running, stopAll := context.WithCancel(ctx)
-	go serve(running, l, d.receivers())                                       //nolint:errcheck // a receiver that ends early fails the tour: nothing arrives
-	log := zap.NewNop()                                                       // the tour shows what arrives instead
-	go work(running, running, newWorker(d.db, log, cfg), log, *cfg.retention) //nolint:errcheck // it ends with the tour
+	go serve(running, l, d.receivers())                              //nolint:errcheck // a receiver that ends early fails the tour: nothing arrives
+	go newWorker(d.db, "", zap.NewNop(), cfg).work(running, running) //nolint:errcheck // it ends with the tour, which shows what arrives instead of a log
 	return stopAll, nil
 }
 
@@ -64,10 +63,8 @@ func (d *demo) configure(ctx context.Context, base string) error {
 	if _, err := d.db.ExecContext(ctx, `update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai'`); err != nil {
 		return err
 	}
-	if _, err := d.db.ExecContext(ctx, `update webhook.channels set url = $1 || '/' || name, enabled = true`, base); err != nil {
-		return err
-	}
-	return d.db.GetContext(ctx, &d.instance, `select instance_id from webhook.settings`)
+	_, err := d.db.ExecContext(ctx, `update webhook.channels set url = $1 || '/' || name, enabled = true`, base)
+	return err
 }
 
 // receivers is an endpoint for each channel. That of documents fails once.

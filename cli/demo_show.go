@@ -31,10 +31,14 @@ func (d *demo) transact(ctx context.Context, t demoTransaction) error {
 		d.line("%-44s %s", t.what, d.red("rolled back"))
 		return tx.Rollback()
 	}
+	var webhookID string
+	if err := tx.GetContext(ctx, &webhookID, `select webhook.webhook_id(o) from webhook.outbox o where id = $1`, id); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	d.commits[fmt.Sprintf("%s-%d", d.instance, id)] = commit{id: id, what: t.what, at: time.Now()}
+	d.commits[webhookID] = commit{id: id, what: t.what, at: time.Now()}
 	d.line("%-44s %s → event %d", t.what, d.green("committed"), id)
 	return nil
 }

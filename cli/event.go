@@ -20,10 +20,13 @@ func runShow(_, stop context.Context, p Process, args []string) error {
 		if err := db.GetContext(stop, &known, `select exists (select from webhook.outbox where id = $1)`, id); err != nil {
 			return fmt.Errorf("show: %w", err)
 		}
-		if err := printText(stop, p, db, `select webhook.explain($1)`, id); err != nil || known {
+		if err := printText(stop, p, db, `select webhook.explain($1)`, id); err != nil {
 			return err
 		}
-		return fmt.Errorf("show: event %d is not in webhook.outbox", id)
+		if !known {
+			return fmt.Errorf("show: event %d is not in webhook.outbox", id)
+		}
+		return printText(stop, p, db, `select 'webhook-id: ' || webhook.webhook_id(o) from webhook.outbox o where id = $1`, id)
 	})
 }
 

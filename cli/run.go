@@ -3,14 +3,10 @@ package cli
 import (
 	"context"
 	"runtime/debug"
-	"time"
 
-	"github.com/jmoiron/sqlx"
 	"go.uber.org/zap"
 
-	"github.com/recordengine/webhooks/outbox"
 	"github.com/recordengine/webhooks/sender"
-	"github.com/recordengine/webhooks/store"
 )
 
 // runWorker is `webhooks run`.
@@ -42,21 +38,18 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	}
 	defer db.Close()
 	limitGarbageCollection(f)
-	w := newWorker(db, log, cfg)
-	if *once {
-		return w.Once(ctx, stop)
+	role, err := workerRole(stop, db, log)
+	switch {
+	case err != nil && stop.Err() != nil:
+		return nil
+	case err != nil:
+		return err
 	}
-	return work(ctx, stop, w, log, *cfg.retention)
-}
-
-// newWorker wires the dispatcher to a database and a sender.
-func newWorker(db *sqlx.DB, log *zap.Logger, cfg *workerConfig) *outbox.Dispatcher {
-	return outbox.New(
-		store.New(db, *cfg.lease),
-		newSender(cfg),
-		log,
-		outbox.Options{PollInterval: *cfg.pollInterval, Timeout: *cfg.timeout, Lease: *cfg.lease, LaneBytes: *cfg.laneBytes},
-	)
+	w := newWorker(db, role, log, cfg)
+	if *once {
+		return w.once(ctx, stop)
+	}
+	return w.work(ctx, stop)
 }
 
 func newSender(cfg *workerConfig) *sender.Sender {
@@ -74,20 +67,4 @@ func limitGarbageCollection(f *flags) {
 	if f.env("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(256 << 20)
 	}
-}
-
-// work runs the dispatcher and its ten-second cycle until stop ends.
-func work(ctx, stop context.Context, w *outbox.Dispatcher, log *zap.Logger, retention time.Duration) error {
-	cycle, err := newCycle([]func(){func() { w.Cycle(ctx) }, func() { w.Skip(ctx) }}, func() { w.Prune(ctx, retention) })
-	if err != nil {
-		return err
-	}
-	cycle.Start()
-	defer cycle.Stop()
-
-	log.Info("worker started", zap.String("version", Version()))
-	if err = w.Run(ctx, stop); err == nil {
-		log.Info("worker stopped, every outcome recorded")
-	}
-	return err
 }

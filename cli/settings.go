@@ -16,6 +16,7 @@ var environment = []struct{ name, about string }{
 	{"WEBHOOK_LANE_BYTES", "how many bytes of data the events in flight of a channel may have, such as 512KiB or 32MiB (32MiB)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
 	{"WEBHOOK_CA_FILE", "certificate authorities in PEM form, to trust besides the system's; read again when it changes (none)"},
+	{"WEBHOOK_ENVIRONMENT", "nothing is delivered unless it is that of webhook.settings.environment (none)"},
 	{"WEBHOOK_RETENTION", "how long finished events are kept (720h)"},
 	{"WEBHOOK_LOG_LEVEL", "debug, info, warn or error (info)"},
 	{"WEBHOOK_LOG_FORMAT", "json, or console (console on a terminal, else json)"},
@@ -39,6 +40,7 @@ func (f *flags) unknownSettings() []string {
 type workerConfig struct {
 	pollInterval, timeout, lease, retention *time.Duration
 	laneBytes                               *int64
+	environment                             *string // nil: none
 	logLevel, logFormat                     *string
 	networks                                networks
 	caFile                                  caFile
@@ -54,6 +56,7 @@ func (f *flags) worker() *workerConfig {
 		logLevel:     f.choice("log-level", "WEBHOOK_LOG_LEVEL", "info", "what is logged", "debug", "info", "warn", "error"),
 		logFormat:    f.choice("log-format", "WEBHOOK_LOG_FORMAT", presetFormat(f.p.Stderr), "how it is logged", "json", "console"),
 	}
+	f.environment(&c.environment)
 	f.fromEnv("WEBHOOK_ALLOW_NETWORKS", c.networks.set)
 	f.fromEnv("WEBHOOK_CA_FILE", c.caFile.set)
 	f.Func("ca-file", "certificate authorities to trust besides the system's (WEBHOOK_CA_FILE)", c.caFile.set)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 )
 
 // channelStatus is a row of webhook.status.
@@ -55,7 +56,26 @@ func printStatus(ctx context.Context, db *sqlx.DB, w io.Writer) error {
 			fmt.Fprintf(w, "! %s waits: %s\n", r.Channel, *r.Problem)
 		}
 	}
-	return nil
+	return printWorkers(ctx, db, w)
+}
+
+// printWorkers prints how many workers there are, and what is wrong with them.
+func printWorkers(ctx context.Context, db *sqlx.DB, w io.Writer) error {
+	var state struct {
+		Workers  int
+		Problems pq.StringArray
+	}
+	err := db.GetContext(ctx, &state, `
+		select (select max(workers) from webhook.status) as workers,
+		       array(select problem from webhook.problems where kind = 'worker') as problems`)
+	if err != nil {
+		return fmt.Errorf("read webhook.problems: %w", err)
+	}
+	for _, problem := range state.Problems {
+		fmt.Fprintf(w, "! %s\n", problem)
+	}
+	_, err = fmt.Fprintf(w, "Workers running: %d\n", state.Workers)
+	return err
 }
 
 func onOff(on bool) string {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,19 @@ func (f *flags) choice(flagName, envName, preset, about string, words ...string)
 	f.fromEnv(envName, set)
 	f.Func(flagName, fmt.Sprintf("%s: %s (%s, default %s)", about, strings.Join(words, ", "), envName, preset), set)
 	return s
+}
+
+// environment is a name, as the CHECK of webhook.settings has it. It stays nil where it is not set.
+func (f *flags) environment(name **string) {
+	set := func(text string) error {
+		if !regexp.MustCompile(`^[[:graph:]]{1,100}$`).MatchString(text) {
+			return fmt.Errorf("%q is no name of one word, such as production", text)
+		}
+		*name = &text
+		return nil
+	}
+	f.fromEnv("WEBHOOK_ENVIRONMENT", set)
+	f.Func("environment", "nothing is delivered unless it is that of webhook.settings.environment (WEBHOOK_ENVIRONMENT, default none)", set)
 }
 
 func (f *flags) fromEnv(name string, set func(string) error) {

@@ -64,10 +64,10 @@ func newSlot(c *chaos, number int, living func(*slot)) *slot {
 	}
 }
 
-// run starts worker after worker until the faults are over.
+// run starts worker after worker until the faults are over. The slot 1 has short lives only.
 func (s *slot) run() {
 	for s.c.blowing() {
-		if left := untilMark(); left < workersCalm && left > chaosLease+50*time.Millisecond {
+		if left := untilMark(); s.number != 1 && left < workersCalm && left > chaosLease+50*time.Millisecond {
 			s.expiring(left)
 		} else {
 			s.living(s)

@@ -196,7 +196,7 @@ func TestHelp_ListsEveryCommandAndSetting(t *testing.T) {
 		for _, name := range []string{
 			"run", "migrate", "check", "status", "show", "send-test", "render", "receive", "demo", "version",
 			"DATABASE_URL", "DATABASE_URL_FILE", "WEBHOOK_POLL_INTERVAL", "WEBHOOK_ALLOW_NETWORKS", "WEBHOOK_TIMEOUT",
-			"WEBHOOK_LEASE", "WEBHOOK_RETENTION", "WEBHOOK_LOG_LEVEL", "WEBHOOK_LOG_FORMAT", "exit status",
+			"WEBHOOK_LEASE", "WEBHOOK_ENVIRONMENT", "WEBHOOK_RETENTION", "WEBHOOK_LOG_LEVEL", "WEBHOOK_LOG_FORMAT", "exit status",
 		} {
 			if !regexp.MustCompile(`(?m)(^| )` + name + `\b`).MatchString(out) {
 				t.Errorf("%s does not name %s", word, name)
@@ -208,7 +208,7 @@ func TestHelp_ListsEveryCommandAndSetting(t *testing.T) {
 func TestHelp_OfEachCommand(t *testing.T) {
 	t.Parallel()
 	for command, flags := range map[string]string{
-		"run": "-migrate -once -poll-interval -timeout -lease -retention -log-level -log-format -allow-networks -database-url", "migrate": "-print -check -database-url",
+		"run": "-migrate -once -poll-interval -timeout -lease -retention -environment -log-level -log-format -allow-networks -database-url", "migrate": "-print -check -database-url",
 		"status": "-database-url", "render": "-occurred-at -base-url", "receive": "-listen -status -delay -token", "demo": "", "version": "",
 		"check": "", "show": "", "send-test": "",
 	} {

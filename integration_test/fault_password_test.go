@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/recordengine/webhooks/store"
 )
 
 // role makes a role of the test's own that may be the worker, and returns the database's URL for it.
@@ -181,6 +183,15 @@ func TestSession_StringsAreStandardWhateverTheDatabasePresets(t *testing.T) {
 	application := open(t, db.address)
 	if got := query[string](t, db.address, `show standard_conforming_strings`); got != "off" {
 		t.Fatalf("standard_conforming_strings is %s", got)
+	}
+	pool, err := store.Open(db.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var got string
+	if err := pool.Get(&got, `show standard_conforming_strings`); err != nil || got != "on" {
+		t.Errorf("in a session of the worker it is %q, %v", got, err)
 	}
 	publishBoth(application, 2)
 	failed := application.publish("folder.created", `{"id": 7}`)

@@ -20,8 +20,6 @@ import (
 	"github.com/recordengine/webhooks/store"
 )
 
-func containsOnce(text, part string) bool { return strings.Count(text, part) == 1 }
-
 // gate is a receiver's answer that waits until the test opens it.
 type gate struct {
 	once sync.Once
@@ -278,7 +276,7 @@ func TestRecord_RejectedTextsKeepFailureAndReceived(t *testing.T) {
 	rudeDocument := db.document("99")
 	refuse := rudeSender(func(r outbox.Request) outbox.Result {
 		switch {
-		case strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rude)), strings.HasSuffix(r.WebhookID, fmt.Sprint("-", rudeDocument)):
+		case strings.Contains(r.WebhookID, fmt.Sprint("-", rude, "-")), strings.Contains(r.WebhookID, fmt.Sprint("-", rudeDocument, "-")):
 			return outbox.Result{Failure: outbox.FailureBadAnswer, Received: outbox.ReceivedMaybe, Status: 500, Error: "a\x00b", Response: "\xff"}
 		}
 		return outbox.Result{Status: 200, Received: outbox.ReceivedYes, Response: "fine"}

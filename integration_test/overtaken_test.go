@@ -51,7 +51,7 @@ func TestClaim_FrozenClaimNeverSendsAnOlderExportAfterANewer(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.exec(`delete from public.standstill`)
-	if a := <-answers; a.err != nil || len(a.events) != 0 {
+	if a := <-answers; a.err != nil || len(a.events) != 1 || !a.events[0].Superseded {
 		t.Errorf("the claim that stood still returned %+v, error %v", a.events, a.err)
 	}
 	if r := db.row(older); r.Status != "superseded" || r.Attempts != 0 {

@@ -24,8 +24,11 @@ type receipt struct {
 
 // id is the event's id, from the webhook-id header.
 func (r receipt) id() int64 {
-	text := r.header.Get("webhook-id")
-	id, _ := strconv.ParseInt(text[strings.LastIndexByte(text, '-')+1:], 10, 64)
+	parts := strings.Split(r.header.Get("webhook-id"), "-") // five of the instance, the id, the suffix
+	if len(parts) != 7 {
+		return 0
+	}
+	id, _ := strconv.ParseInt(parts[5], 10, 64)
 	return id
 }
 

@@ -86,12 +86,14 @@ func (l *login) mayNot(statements ...string) {
 
 // Everything in the schema, as statements that read or run it.
 var (
-	tables    = []string{"outbox", "channels", "settings", "schema_versions", "attempts", "interventions"}
+	tables    = []string{"outbox", "channels", "settings", "schema_versions", "attempts", "interventions", "workers", "maintenance"}
 	views     = []string{"status", "problems", "volume"}
 	functions = []string{
 		`webhook.publish('contact.created', '{}')`, `webhook.retry(1)`, `webhook.cancel(1)`, `webhook.retry_failed()`, `webhook.discard()`, `webhook.send_test('contacts')`,
 		`webhook.prune('30 days')`, `webhook.explain(1)`, `webhook.hint('rejected', 404)`, `webhook.url_host('https://h')`, `webhook.url_problem('https://h')`, `webhook.trimmed('h')`, `webhook.unseen('h')`,
 		`webhook.at_least_once('contact.created')`, `webhook.document_id('{}')`, `webhook.event_of('contacts')`, `webhook.utc(now())`, `webhook.create_roles()`, `webhook.refuse_batch(1, true)`,
+		`webhook.publish('contact.created', '{}'::text)`, `webhook.publish('contact.created', '{}'::jsonb)`, `webhook.publish('contact.created', '{}'::json)`, `webhook.mark_delivered(1, 'x')`, `webhook.outcome(1)`,
+		`webhook.webhook_id(null)`, `webhook.worker_problem(null, null)`,
 	}
 )
 
@@ -142,7 +144,7 @@ func TestRoles_AProducerCanPublishAndNothingElse(t *testing.T) {
 	with(t, "an unknown event", app.ask(`insert into webhook.outbox (event, data) values ('x', '{}') returning id`), "23514", `unknown event "x"`)
 	with(t, "no object", app.ask(`insert into webhook.outbox (event, data) values ('audit.log', '[]') returning id`), "23514", `JSON array`)
 
-	app.mayNot(allBut("publish", "document_id", "at_least_once")...)
+	app.mayNot(allBut("publish", "document_id", "at_least_once", "outcome")...)
 	for _, column := range []string{"event", "data", "occurred_at", "status", "error", "response", "document_id", "synced_at", "*"} {
 		app.mayNot(`select ` + column + ` from webhook.outbox`)
 	}
@@ -179,11 +181,11 @@ func TestRoles_AReaderSeesEverythingExceptTokensAndURLs(t *testing.T) {
 	ids = append(ids, 987654321)
 	reader := loginRole(t, db, "webhook_reader")
 
-	for _, relation := range append([]string{"outbox", "attempts", "interventions", "schema_versions"}, views...) {
+	for _, relation := range append([]string{"outbox", "attempts", "interventions", "schema_versions", "workers", "maintenance"}, views...) {
 		reader.may(`select * from webhook.` + relation)
 	}
 	reader.may(`select name, event, position, at_least_once, enabled, accept_status, max_in_flight, updated_at, example from webhook.channels`,
-		`select offline_mode, auth, instance_id, updated_at from webhook.settings`)
+		`select offline_mode, auth, instance_id, environment, updated_at from webhook.settings`)
 	reader.mayNot(`select url from webhook.channels`, `select * from webhook.channels`, `select c from webhook.channels c`, `select count(url) from webhook.channels`, `select name from webhook.channels where url like 'h%'`,
 		`select name from webhook.channels order by url`, `select webhook.url_host(url) from webhook.channels`, `select webhook.channel_problem(c, null) from webhook.channels c`,
 		`select bearer_token from webhook.settings`, `select * from webhook.settings`, `select s::text from webhook.settings s`, `select document_base_url from webhook.settings`,
@@ -202,7 +204,7 @@ func TestRoles_AReaderSeesEverythingExceptTokensAndURLs(t *testing.T) {
 		t.Errorf("a reader sees a secret:\n%s", seen.String())
 	}
 
-	reader.mayNot(allBut("explain", "hint", "url_host", "url_problem", "trimmed", "unseen", "at_least_once")...)
+	reader.mayNot(allBut("explain", "hint", "url_host", "url_problem", "trimmed", "unseen", "at_least_once", "outcome", "webhook_id", "utc", "worker_problem")...)
 	for _, table := range tables {
 		reader.mayNot(`delete from webhook.`+table, `insert into webhook.`+table+` default values`)
 	}
@@ -260,7 +262,7 @@ func TestRoles_TheRealWorkerNeedsNoMoreThanItsRole(t *testing.T) {
 		t.Error(err)
 	}
 	out, errs, _ := runProgram(t, quick(role.address), nil, "check")
-	with(t, "webhooks check", out+errs, "ok    privileges: this user can be the worker")
+	with(t, "webhooks check", out+errs, "ok    privileges: the role "+role.name+" can be the worker")
 	for _, command := range [][]string{{"status"}, {"show", fmt.Sprint(refused)}, {"migrate", "--check"}, {"migrate"}} {
 		if out, errs, status := runProgram(t, quick(role.address), nil, command...); status != 0 {
 			t.Errorf("%v: exit status %d: %s %s", command, status, out, errs)
@@ -282,7 +284,7 @@ func TestRoles_AnAdminConfiguresAndActsOnEvents(t *testing.T) {
 	db.inState("failed", "audit.log", `{}`)
 	admin.may(
 		`update webhook.channels set url = 'https://new.example', enabled = false, accept_status = '{202}', max_in_flight = 7 where name = 'contacts'`,
-		`update webhook.settings set offline_mode = true, auth = 'bearer', bearer_token = 'new', document_base_url = 'https://x.example'`,
+		`update webhook.settings set offline_mode = true, auth = 'bearer', bearer_token = 'new', document_base_url = 'https://x.example', environment = 'test'`,
 		`select * from webhook.channels`, `select * from webhook.settings`, `select * from webhook.status`, `select * from webhook.problems`, `select * from webhook.volume`, `select * from webhook.outbox`,
 		`select * from webhook.attempts`, `select * from webhook.interventions`,
 		fmt.Sprintf(`select webhook.retry(%d)`, failed), fmt.Sprintf(`select webhook.cancel(%d)`, waiting), `select webhook.retry_failed()`, `select webhook.discard()`, `select webhook.send_test('contacts')`,

@@ -122,7 +122,8 @@ func TestOutbox_ConstraintsHoldTheLifeCycles(t *testing.T) {
 		{event: document, set: "status = 'cancelled', finished_at = now(), synced_at = now()", constraint: "outbox_synced_at_is_set_when_a_document_is_sent"},
 		{event: contact, set: "failure = 'no_such'", constraint: "outbox_failure_is_known"},
 		{event: contact, set: "received = 'perhaps'", constraint: "outbox_received_is_known"},
-		{event: contact, set: strings.Replace(sent, "200", "null", 1), constraint: "outbox_sent_has_an_answer"},
+		{event: contact, set: strings.Replace(sent, "200", "null", 1)}, // by webhook.mark_delivered
+		{event: contact, set: strings.Replace(sent, "200", "null", 1) + ", claim_id = gen_random_uuid()", constraint: "outbox_sent_has_an_answer"},
 		{event: contact, set: strings.Replace(sent, "'yes'", "null", 1), constraint: "outbox_sent_has_an_answer"},
 		{event: contact, set: strings.Replace(sent, "'yes'", "'maybe'", 1), constraint: "outbox_sent_has_an_answer"},
 		{event: contact, set: sent + ", failure = 'not_counted'", constraint: "outbox_sent_has_an_answer"},

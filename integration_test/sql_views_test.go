@@ -58,6 +58,7 @@ func TestViews_HaveTheNumbersOfTheOutbox(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	scattered(db)
+	db.workerSeen()
 	for view, c := range map[string]struct{ has, want string }{
 		"status": {`select channel, pending, oldest_pending, in_flight, last_success from webhook.status`, `
 			select c.name, count(*) filter (where o.status = 'pending' and o.leased_until is null),
@@ -93,6 +94,7 @@ func TestViews_HaveTheNumbersOfTheOutbox(t *testing.T) {
 func TestProblems_ListsTenThousandOfAKindAndSaysThatThereAreMore(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")
+	db.workerSeen()
 	db.exec(`insert into webhook.outbox (event, data, status, http_status, failure, received, error, attempts, finished_at)
 		select e, '{}', 'failed', 500, 'server_error', 'no', 'HTTP 500', 1, now() - n * interval '1 second' from generate_series(1, 10001) n, unnest(array['contact.created', 'audit.log']) e where n <= 10000 or e = 'audit.log'`)
 	db.exec(`insert into webhook.outbox (event, data, http_status, failure, received, error, attempts) select 'document.exported', json_build_object('id', n), 503, 'server_error', 'no', 'HTTP 503', 1 from generate_series(1, 10050) n`)

@@ -38,15 +38,7 @@ func (e *exercise) move(s step) move {
 	case "lease":
 		return e.letPass(ConformanceLease)
 	case "expire":
-		return move{"expire leases", func(c Conforming) string {
-			ids, err := c.Expired(ctx)
-			if err != nil {
-				return err.Error()
-			}
-			slices.Sort(ids) // it promises no order
-			ids = ids[:(len(ids)+1)/2]
-			return fmt.Sprint(ids) + rowsAnd(c.ExpireLeases(ctx, ids))
-		}}
+		return e.expire(ctx)
 	case "skip":
 		return move{"skip", func(c Conforming) string { return rowsAnd(c.Skip(ctx)) }}
 	case "claimed", "release":
@@ -63,6 +55,24 @@ func (e *exercise) letPass(d time.Duration) move {
 			e.pass(d)
 		}
 	}, "%s pass", d)
+}
+
+// expire reads the claims whose leases are over, and ends those of the newer half of all claims. The times
+// of a row that is locked cannot be set, so then nothing is read.
+func (e *exercise) expire(ctx context.Context) move {
+	locked := slices.ContainsFunc(e.model.rows, func(r *simRow) bool { return r.lockedBy != nil })
+	newer := slices.Clone(e.claims[len(e.claims)/2:])
+	return move{"expire leases", func(c Conforming) string {
+		var over []string
+		if !locked {
+			var err error
+			if over, err = c.Expired(ctx); err != nil {
+				return err.Error()
+			}
+			slices.Sort(over) // it promises no order
+		}
+		return fmt.Sprint(over) + rowsAnd(c.ExpireLeases(ctx, newer))
+	}}
 }
 
 // conformingData is as long as the data of the model's rows.
@@ -115,7 +125,10 @@ func (e *exercise) capacity(c Conforming, drawn []laneStep) (all []Capacity) {
 			lane.ByteBudget = int64(l.rows*len(simData) - len(simData)/2)
 		}
 		if 0 < l.cursor && l.cursor <= len(e.model.rows) {
-			lane.Cursor = c.Cursor(e.model.rows[l.cursor-1].times())
+			lane.Fresh = c.Cursor(e.model.rows[l.cursor-1].times())
+			if l.inFlight == 1 {
+				lane.Retries = lane.Fresh
+			}
 		}
 		all = append(all, lane)
 	}
@@ -158,7 +171,9 @@ func (e *exercise) ofRow(s step) move {
 }
 
 // eventsAnd puts the events in order of their channels. Within a channel the order counts.
+// eventsAnd leaves out what a claim superseded: the rows say so.
 func eventsAnd(events []Event, err error) string {
+	events = slices.DeleteFunc(events, func(ev Event) bool { return ev.Superseded })
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.Channel, b.Channel) })
 	text := fmt.Sprintf("%d events", len(events))
 	for _, ev := range events {

@@ -2,52 +2,69 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// Cycle is what happens every ten seconds beside the polling: each lane is read from its start again,
-// leases that are over expire, and channels that cannot be called are logged. One part that fails is
-// logged and runs again in the next cycle. There is one cycle at a time.
+// Cycle is what happens every ten seconds beside the polling: each lane has its failure budget again,
+// leases that are over expire, channels that cannot be called are logged, and what the scans have passed
+// is looked for. One part that fails is logged and runs again in the next cycle. There is one cycle at a
+// time.
 func (d *Dispatcher) Cycle(ctx context.Context) {
-	d.queue.restart()
+	d.queue.newCycle()
 	d.expireLeases(ctx)
 
-	problems, err := d.store.Problems(ctx)
-	if err != nil {
+	if problems, err := d.store.Problems(ctx); err != nil {
 		d.health.failed("read the channels", err)
+	} else {
+		d.problems.note(problems)
+	}
+	d.rewind(ctx)
+}
+
+// rewind lets the scans go back to events that they have passed. Only this reads what lies before the
+// cursors, beside the polling: as long as an old snapshot is open, that is the whole history.
+func (d *Dispatcher) rewind(ctx context.Context) {
+	overlooked, err := d.store.Overlooked(ctx, d.queue.cursors())
+	if err != nil {
+		d.health.failed("look for overlooked events", err)
 		return
 	}
-	d.problems.note(problems)
+	d.queue.rewind(overlooked)
 }
 
 // Skip finishes the events of channels that are off. It runs as often as the cycle and beside it: a
 // large backlog takes minutes, and neither a lease nor a lane waits for that. While commits hang it
 // would leave a hanging session in each cycle, so it waits until the database is available.
 func (d *Dispatcher) Skip(ctx context.Context) {
-	d.count("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
+	_ = d.count("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
 }
 
-// Prune is the nightly clean-up: it deletes events that finished longer ago than the retention.
-func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) {
-	d.count("prune events", "events pruned", func() (int, error) { return d.store.Prune(ctx, olderThan) })
+// Prune deletes events that finished longer ago than the retention. Nil: none is left.
+func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) error {
+	return d.count("prune events", "events pruned", func() (int, error) { return d.store.Prune(ctx, olderThan) })
 }
 
-func (d *Dispatcher) count(doing, done string, do func() (int, error)) {
+func (d *Dispatcher) count(doing, done string, do func() (int, error)) error {
 	if d.health.unavailable() {
-		return
+		return errUnavailable
 	}
 	n, err := do()
 	if err != nil {
 		d.health.failed(doing, err)
-		return
+		return err
 	}
 	if n > 0 {
 		d.log.Info(done, zap.Int("events", n))
 	}
+	return nil
 }
+
+// errUnavailable means that a background statement was not run, since the database is unavailable.
+var errUnavailable = errors.New("database unavailable")
 
 // problemLog logs once that a channel cannot be called, and once that it can again.
 type problemLog struct {

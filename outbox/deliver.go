@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,6 +41,7 @@ func (d *Dispatcher) deliverAll(ctx context.Context, c claimed) {
 // deliver makes the attempt of one event. Its slot is free as soon as its outcome waits to be recorded.
 func (d *Dispatcher) deliver(ctx context.Context, c claimed) (next claimed, ok bool) {
 	out := d.attempt(ctx, c)
+	d.heed(ctx, c.event.Channel, out.Result.RetryAfter)
 	d.report(ctx, c.event, out)
 	return d.queue.done(c.event, out)
 }
@@ -127,13 +127,13 @@ func render(ev Event) ([]byte, error) {
 	})
 }
 
-// request addresses an envelope. The webhook-id is the same on every attempt.
+// request addresses an envelope.
 func request(ev Event, body []byte) Request {
 	return Request{
 		Channel:   ev.Channel,
 		URL:       ev.Endpoint.URL,
 		Token:     ev.Endpoint.Token,
-		WebhookID: ev.Endpoint.InstanceID + "-" + strconv.FormatInt(ev.ID, 10),
+		WebhookID: webhookID(ev),
 		Body:      body,
 		Accept:    ev.Endpoint.AcceptStatus,
 	}

@@ -9,9 +9,10 @@
 // The queue owns what is in flight, from the claim until the outcome is recorded, in one lane per
 // channel. A lane consists of slots (slots.go: what is posted now and what is prefetched behind it), a
 // circuit breaker (breaker.go: how much may fail in one cycle) and a scan (cursor.go: where its next
-// claim begins to read). Every ten seconds a cycle (cycle.go) restarts the scans and expires leases
-// (expiry.go), never those of claims that this worker holds (claims.go), and only after a whole lease
-// in which the database accepted writes (health.go, watched.go).
+// claims begin to read). Every ten seconds a cycle (cycle.go) lets the scans go back to what they have
+// passed and expires leases (expiry.go), never those of claims that this worker holds (claims.go), and
+// only after a whole lease in which the database accepted writes (health.go, watched.go). A receiver's
+// Retry-After pauses its lane (pause.go).
 //
 // # Life cycles
 //

@@ -18,13 +18,14 @@ type Event struct {
 	Attempts    int             // claims committed, this one included
 	IsTest      bool
 	AtLeastOnce bool   // the guarantee: true, attempted until a counted success; false, attempted once
+	Superseded  bool   // by this claim: a later export of the document exists, nothing is left to do
 	ClaimID     string // a UUID; the outcome is recorded only while this claim holds the row
 
 	Endpoint Endpoint
 }
 
 // isRetry reports whether the event was claimed before: a retry, or an event that a person resent.
-func (e Event) isRetry() bool { return e.Attempts > 1 }
+func (e Event) isRetry() bool { return e.Attempts > 1 || e.Superseded && e.Attempts > 0 }
 
 // Endpoint is where and how a channel's events are sent, read inside the claim.
 type Endpoint struct {
@@ -32,8 +33,9 @@ type Endpoint struct {
 	Token           string // bearer token; empty sends no Authorization header
 	AcceptStatus    []int  // the HTTP statuses that count as delivered
 	MaxInFlight     int    // slots of the channel's lane, in each worker
+	MaxPerSecond    int    // POSTs that all workers together may begin in a second; 0: no limit
 	DocumentBaseURL string // prefix of doc_url
-	InstanceID      string // prefix of the webhook-id header, a UUID
+	InstanceID      string // beginning of the webhook-id header, a UUID
 }
 
 // Verdict is the state that an attempt leaves its event in.
@@ -54,6 +56,11 @@ type Outcome struct {
 	ClaimID string
 	Verdict Verdict
 	Result  Result // without meaning for Released
+
+	// Where the event stood, for the scan that has passed it.
+	DueAt     string
+	ClaimedAt time.Time // on this worker's clock
+	Document  bool      // exports of one document wait for each other
 }
 
 // claimed is an event together with the instant before its claim was sent.
@@ -64,5 +71,6 @@ type claimed struct {
 
 // outcome is the outcome of an attempt without its result.
 func (c claimed) outcome(v Verdict) Outcome {
-	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, ClaimID: c.event.ClaimID, Verdict: v}
+	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, ClaimID: c.event.ClaimID, Verdict: v,
+		DueAt: c.event.DueAt, ClaimedAt: c.at, Document: c.event.AtLeastOnce}
 }

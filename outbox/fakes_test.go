@@ -27,6 +27,8 @@ type fakeStore struct {
 	expiries int
 	expiring [][]string // by ExpireLeases
 	probes   int
+	paused   []string // by Pause: channel and time
+	pauseErr error
 
 	claim   func(n int, claimID string) ([]Event, error) // n counts from 1
 	claimed func(n int, claimID string) (events []Event, over bool, err error)
@@ -122,6 +124,15 @@ func (s *fakeStore) Skip(ctx context.Context) (int, error) {
 }
 
 func (s *fakeStore) Problems(context.Context) (map[string]string, error) { return nil, nil }
+
+func (s *fakeStore) Overlooked(context.Context, []Capacity) ([]Overlooked, error) { return nil, nil }
+
+func (s *fakeStore) Pause(_ context.Context, channel string, d time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = append(s.paused, fmt.Sprint(channel, " ", d))
+	return s.pauseErr
+}
 
 func (s *fakeStore) Prune(context.Context, time.Duration) (int, error) { return 0, nil }
 

@@ -28,7 +28,7 @@ func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 	d.Cycle(ctx)
 	d.Skip(ctx)
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
-		d.queue.restart() // nothing that is due stays behind a cursor
+		d.queue.restart() // nothing that is due stays before a cursor
 		n, err := d.Pass(ctx)
 		if err != nil {
 			failures++

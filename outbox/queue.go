@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,6 +19,7 @@ type queue struct {
 	maxBytes int64         // of data that a lane may hold; 0: no limit
 	wake     chan struct{} // has a token when the next claim is worth its cost
 	empty    chan struct{} // has a token after the last event in flight was recorded
+	asked    time.Time     // when capacity was read for the claim that is under way
 }
 
 // lane is one channel's share of this worker.
@@ -26,7 +28,11 @@ type lane struct {
 	inFlight int // events claimed and not yet recorded
 	slots    slots
 	breaker  breaker
-	scan     scan
+	retries  scan // of the events that were claimed before
+	fresh    scan
+
+	pausedUntil time.Time // its receiver asked for a pause
+	pauseShared bool      // and the database knows, which decides from then on
 }
 
 func newQueue(channels []Channel, maxBytes int64) *queue {
@@ -42,14 +48,16 @@ func newQueue(channels []Channel, maxBytes int64) *queue {
 func (q *queue) capacity() []Capacity {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.asked = time.Now()
 	all := make([]Capacity, len(q.lanes))
 	for i := range q.lanes {
 		l := &q.lanes[i]
 		all[i] = Capacity{
 			Channel: l.channel, InFlight: l.slots.inUse(), Retrying: l.slots.retrying,
-			RetriesPaused: l.breaker.retriesPaused(), ByteBudget: q.byteBudget(l), Cursor: l.scan.begin(),
+			RetriesPaused: l.breaker.retriesPaused() || l.slots.freshFirst(), ByteBudget: q.byteBudget(l),
+			Retries: l.retries.begin(q.asked), Fresh: l.fresh.begin(q.asked),
 		}
-		if l.inFlight >= maxUnrecorded || l.breaker.open() {
+		if l.inFlight >= maxUnrecorded || l.breaker.open() || !l.pauseShared && q.asked.Before(l.pausedUntil) {
 			all[i].InFlight = maxUnrecorded // beyond any lane's slots: nothing is claimed
 		}
 	}
@@ -73,20 +81,46 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 	defer q.mu.Unlock()
 	for i := range q.lanes {
 		l := &q.lanes[i]
-		before := len(l.slots.waiting)
+		var retries, fresh []Event
 		for _, c := range batch {
-			if c.event.Channel == l.channel {
+			switch {
+			case c.event.Channel != l.channel:
+				continue
+			case c.event.IsTest:
+			case c.event.isRetry():
+				retries = append(retries, c.event)
+			default:
+				fresh = append(fresh, c.event)
+			}
+			l.slots.set(c.event.Endpoint)
+			if !c.event.Superseded {
 				l.slots.add(c)
+				l.inFlight++
 			}
 		}
-		added := l.slots.waiting[before:]
-		l.inFlight += len(added)
-		l.scan.advance(added, l.slots.limit > 0 && asked[i].InFlight+len(added) >= l.slots.limit)
+		l.advance(q.asked, asked[i], retries, fresh)
 		for c, ok := l.slots.next(); ok; c, ok = l.slots.next() {
 			ready = append(ready, c)
 		}
 	}
 	return ready
+}
+
+// advance moves both scans on behind what a claim returned. A scan that was limited, by the slots, the
+// pace, the bytes or the share of retries, has not seen everything that was due.
+func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
+	limit, bytes := l.slots.limit, int64(0)
+	if limit == 0 {
+		limit = maxUnrecorded // of a lane that has claimed nothing yet
+	}
+	for _, ev := range slices.Concat(retries, fresh) {
+		bytes += int64(len(ev.Data))
+	}
+	full := l.slots.perSecond > 0 || asked.InFlight+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
+	share := asked.RetriesPaused || asked.Retrying+len(retries) >= max(1, limit/2)
+	l.retries.advance(at, retries, share || full && len(fresh) == 0)
+	l.fresh.advance(at, fresh, full)
+	l.slots.alternate(at, asked.InFlight < limit, len(retries), len(fresh))
 }
 
 // done frees the slot of an event whose attempt is over and returns the event that may use it now, if
@@ -123,8 +157,16 @@ func (q *queue) recorded(outcomes []Outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, o := range outcomes {
-		if l := q.lane(o.Channel); l != nil {
-			l.inFlight--
+		l := q.lane(o.Channel)
+		if l == nil {
+			continue
+		}
+		l.inFlight--
+		switch {
+		case o.Verdict == Released: // it stands where it stood, now among the retries
+			l.retries.rewind(Cursor{DueAt: o.DueAt, ID: o.EventID - 1})
+		case o.Document: // a later export may have waited for it, and have been passed
+			l.fresh.recall(o.ClaimedAt.Add(-lookBack))
 		}
 	}
 	if q.total() == 0 {
@@ -132,13 +174,48 @@ func (q *queue) recorded(outcomes []Outcome) {
 	}
 }
 
-// restart begins a cycle: every lane has its failure budget again and is read from its start.
+// newCycle gives every lane its failure budget again.
+func (q *queue) newCycle() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.lanes {
+		q.lanes[i].breaker.reset()
+	}
+}
+
+// restart lets every lane be read from its start.
 func (q *queue) restart() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
 		q.lanes[i].breaker.reset()
-		q.lanes[i].scan.restart()
+		q.lanes[i].retries.rewind(Cursor{})
+		q.lanes[i].fresh.rewind(Cursor{})
+	}
+}
+
+// cursors is where the scans stand, without moving them.
+func (q *queue) cursors() []Capacity {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := make([]Capacity, len(q.lanes))
+	for i := range q.lanes {
+		l, now := &q.lanes[i], time.Now()
+		all[i] = Capacity{Channel: l.channel, Retries: l.retries.stands(now), Fresh: l.fresh.stands(now)}
+	}
+	return all
+}
+
+// rewind lets lanes be read from where events were overlooked.
+func (q *queue) rewind(all []Overlooked) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, o := range all {
+		if l := q.lane(o.Channel); l != nil && o.Retry {
+			l.retries.rewind(o.At)
+		} else if l != nil {
+			l.fresh.rewind(o.At)
+		}
 	}
 }
 

@@ -59,16 +59,16 @@ func (db *simDB) pick(c *simCall) {
 		ch := db.channels[channel]
 		slots := max(ch.maxInFlight-lane.InFlight, 0)
 		retries := slots
-		if db.atLeastOnce(channel) && db.flaw != retriesFillTheLane {
+		if db.flaw != retriesFillTheLane {
 			retries = max(max(1, ch.maxInFlight/2)-lane.Retrying, 0)
 		}
-		if db.atLeastOnce(channel) && lane.RetriesPaused {
+		if lane.RetriesPaused {
 			retries = 0
 		}
 		bytes := int64(0)
 		for priority, most := range []int{slots, retries, slots} {
 			for _, r := range db.claimable(tx, channel, priority) {
-				if priority == 2 && lane.Cursor != (Cursor{}) && !(Cursor{simDueAt(r.due), r.id}).after(lane.Cursor) {
+				if priority == 1 && tx.passed(lane.Retries, r) || priority == 2 && tx.passed(lane.Fresh, r) {
 					continue
 				}
 				if slots == 0 || most == 0 {
@@ -110,6 +110,15 @@ func (db *simDB) claimable(tx *simTx, channel, priority int) (rows []*simRow) {
 		slices.SortStableFunc(rows, func(a, b *simRow) int { return cmp.Compare(a.due, b.due) })
 	}
 	return rows
+}
+
+// passed says whether a row stands before a cursor. A claim may overlook what the change of a switch
+// uncovers here, until the next cycle.
+func (tx *simTx) passed(c Cursor, r *simRow) bool {
+	if c.DueAt == "" {
+		return c.Age > 0 && r.due <= tx.now-c.Age
+	}
+	return !(Cursor{DueAt: simDueAt(r.due), ID: r.id}).after(c)
 }
 
 func (r *simRow) isDue(now time.Duration) bool {

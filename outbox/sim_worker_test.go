@@ -169,6 +169,15 @@ func (w *simWorker) Skip(ctx context.Context) (int, error) {
 	return c.n, c.err
 }
 
+// Overlooked has every lane read from its start.
+func (w *simWorker) Overlooked(_ context.Context, capacity []Capacity) (all []Overlooked, err error) {
+	for _, c := range capacity {
+		all = append(all, Overlooked{Channel: c.Channel, Retry: true}, Overlooked{Channel: c.Channel})
+	}
+	return all, nil
+}
+
+func (w *simWorker) Pause(context.Context, string, time.Duration) error  { return nil }
 func (w *simWorker) Prune(context.Context, time.Duration) (int, error)   { return 0, nil }
 func (w *simWorker) Problems(context.Context) (map[string]string, error) { return nil, nil }
 

@@ -23,6 +23,27 @@ type slots struct {
 	bytes        int64     // of their data
 	latency      time.Duration
 	prefetchFrom int
+	perSecond    int       // max_per_second; 0: no limit
+	claimedAt    time.Time // the newest claim that returned an event
+	retriedLast  bool      // it returned retries only, and no claim since has found that no fresh event waits
+}
+
+// set adopts the channel's limits, as the lane's newest event has them.
+func (s *slots) set(e Endpoint) { s.limit, s.perSecond = e.MaxInFlight, e.MaxPerSecond }
+
+// freshFirst: where there is room for one event at a time, by the slots or by the pace, there is no half
+// for retries, so they alternate with fresh events.
+func (s *slots) freshFirst() bool { return (s.limit == 1 || s.perSecond > 0) && s.retriedLast }
+
+// alternate notes what a claim returned, and whether it had a slot for more. A paced claim that returns
+// nothing has found that nothing waits if enough time has passed since the one before it.
+func (s *slots) alternate(at time.Time, room bool, retries, fresh int) {
+	switch {
+	case retries+fresh > 0:
+		s.claimedAt, s.retriedLast = at, fresh == 0
+	case room && (s.perSecond == 0 || at.Sub(s.claimedAt) > 1100*time.Millisecond/time.Duration(s.perSecond)):
+		s.retriedLast = false
+	}
 }
 
 // held is the number of events in slots or waiting for one.
@@ -33,7 +54,6 @@ func (s *slots) inUse() int { return max(s.held()-s.prefetch(), 0) }
 
 // add appends a claimed event to those that wait.
 func (s *slots) add(c claimed) {
-	s.limit = c.event.Endpoint.MaxInFlight
 	s.account(c.event, 1)
 	s.waiting = append(s.waiting, c)
 }
@@ -66,15 +86,26 @@ func (s *slots) overdue(before time.Time) (events []claimed) {
 	return events
 }
 
+// drop removes all events that wait for a slot.
+func (s *slots) drop() (events []claimed) {
+	for len(s.waiting) > 0 {
+		c := s.pop()
+		s.account(c.event, -1)
+		events = append(events, c)
+	}
+	return events
+}
+
 // wantsMore reports whether the next claim is worth its cost: it would return at least three quarters
 // of what the lane may prefetch.
 func (s *slots) wantsMore() bool {
 	return s.limit+s.prefetch()-s.held() >= max(s.prefetch()*3/4, 1)
 }
 
-// prefetch is how many events the lane may hold beyond its slots.
+// prefetch is how many events the lane may hold beyond its slots. A paced lane holds none: its POSTs
+// begin when they were claimed, and the rate counts claims.
 func (s *slots) prefetch() int {
-	if s.limit < s.prefetchFrom || s.latency == 0 {
+	if s.perSecond > 0 || s.limit < s.prefetchFrom || s.latency == 0 {
 		return 0
 	}
 	return int(min(int64(s.limit), int64(s.limit)*int64(prefetchFor)/int64(s.latency)))

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -95,4 +96,53 @@ func TestSlots_NextClaimWaitsUntilItReturnsEnough(t *testing.T) {
 			t.Errorf("attempts of %s: the next claim comes after %d of %d have finished, not after %d", c.took, finished, c.held, c.finish)
 		}
 	}
+}
+
+func TestSlots_SingleSlotAlternatesBetweenRetriesAndFreshEvents(t *testing.T) {
+	q := newQueue(Channels(), 0)
+	ev := due(1, "2026-03-22 08:30:00+00", 1)
+	paused := func() bool { return q.of("contacts").RetriesPaused }
+	q.take(q.capacity(), []Event{again(ev)})
+	q.take(q.capacity(), nil) // no slot was free
+	if !paused() {
+		t.Error("a retry is claimed after a retry")
+	}
+	q.done(again(ev), Outcome{Verdict: Sent})
+	q.take(q.capacity(), []Event{ev})
+	if paused() {
+		t.Error("no retry is claimed after a fresh event")
+	}
+	q.done(ev, Outcome{Verdict: Sent})
+	q.take(q.capacity(), []Event{again(ev)})
+	q.done(again(ev), Outcome{Verdict: Sent})
+	q.take(q.capacity(), nil) // no fresh event waits
+	if paused() {
+		t.Error("no retry is claimed although no fresh event waits")
+	}
+}
+
+func TestSlots_PacedLaneAlternatesAndPrefetchesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(Channels(), 0)
+		ev := due(1, "2026-03-22 08:30:00+00", 128)
+		ev.Endpoint.MaxPerSecond = 10
+		q.take(q.capacity(), []Event{again(ev)})
+		q.done(again(ev), Outcome{Verdict: Sent, Result: Result{Took: time.Millisecond}})
+		for range 5 {
+			q.take(q.capacity(), nil) // the rate is used up
+			if !q.of("contacts").RetriesPaused {
+				t.Fatal("a retry is claimed after a retry")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(20 * time.Millisecond)
+		q.take(q.capacity(), nil)
+		if q.of("contacts").RetriesPaused {
+			t.Error("no retry is claimed although no fresh event waits")
+		}
+		q.take(q.capacity(), []Event{ev})
+		if c := q.of("contacts"); c.InFlight != 1 {
+			t.Errorf("beside one event there is room for %d more than the slots", 1-c.InFlight)
+		}
+	})
 }

@@ -60,6 +60,13 @@ type Store interface {
 	// Prune deletes finished events that are older than this.
 	Prune(ctx context.Context, olderThan time.Duration) (events int, err error)
 
+	// Overlooked returns the first event of each lane and priority that is due and stands before the
+	// cursor: it committed late, was locked, or was released.
+	Overlooked(ctx context.Context, capacity []Capacity) ([]Overlooked, error)
+
+	// Pause lets no worker claim events of a channel, except those that are leased, for so long.
+	Pause(ctx context.Context, channel string, d time.Duration) error
+
 	// Problems returns, by channel, why a channel that is on cannot be called as it is configured.
 	Problems(ctx context.Context) (map[string]string, error)
 }
@@ -69,7 +76,15 @@ type Capacity struct {
 	Channel       string
 	InFlight      int    // slots in use, less those that will be free before the claim returns
 	Retrying      int    // events in slots, or waiting for one, that had been claimed before
-	RetriesPaused bool   // claim no retries before the next success or cycle
+	RetriesPaused bool   // claim no event that was claimed before
 	ByteBudget    int64  // claim no event behind so many bytes of data; 0: no limit, below 0: claim nothing
-	Cursor        Cursor // claim only fresh events behind it
+	Retries       Cursor // of the events that were claimed before, claim only those behind it
+	Fresh         Cursor // and of the fresh ones
+}
+
+// Overlooked is a place before a cursor at which an event is due.
+type Overlooked struct {
+	Channel string
+	Retry   bool // it was claimed before
+	At      Cursor
 }

@@ -24,7 +24,7 @@ func (s *Store) Release(ctx context.Context, claimIDs []string) (int, error) {
 		with released as (
 		  update webhook.outbox
 		     set status = 'pending', leased_until = null
-		   where claim_id = any ($1) and leased_until is not null
+		   where claim_id = any ($1) and claim_id is not null and leased_until is not null
 		  returning id
 		)
 		select count(*) from released`, pq.Array(claimIDs))
@@ -53,7 +53,7 @@ func (s *Store) Expired(ctx context.Context) (claimIDs []string, err error) {
 // are kept as in recordSQL.
 func (s *Store) ExpireLeases(ctx context.Context, claimIDs []string) (int, error) {
 	return s.repeat(ctx, "expire leases", 0, `
-		-- $1 rows at most, $2 claim ids
+		-- $1 rows at most, $2 claim ids, $3 environment (null: none)
 		with expired as (
 		  update webhook.outbox o
 		     set status       = case when o.at_least_once then 'pending' else 'failed' end,
@@ -65,10 +65,11 @@ func (s *Store) ExpireLeases(ctx context.Context, claimIDs []string) (int, error
 		         received     = 'maybe',
 		         error        = 'interrupted: outcome unknown',
 		         response     = null
-		    from (select id from webhook.outbox
+		    from (select ctid from webhook.outbox
 		           where claim_id = any ($2) and leased_until < clock_timestamp() and leased_until is not null
+		             and exists (select from webhook.settings s where s.environment is not distinct from $3)
 		           limit $1 for update skip locked) over
-		   where o.id = over.id
+		   where o.ctid = over.ctid
 		  returning o.id, o.at_least_once, o.failure, o.received, o.error
 		), newest as (
 		  select e.*, a.run, a.failure = e.failure and a.http_status is null and a.error is not distinct from e.error as same
@@ -80,18 +81,18 @@ func (s *Store) ExpireLeases(ctx context.Context, claimIDs []string) (int, error
 		  update webhook.attempts a
 		     set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received
 		    from newest n
-		   where a.outbox_id = n.id and a.run = n.run and n.same
+		   where a.outbox_id = any (array[n.id]) and a.run = n.run and n.same
 		), dropped as (
 		  delete from webhook.attempts a
 		   using newest n
-		   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 99
+		   where a.outbox_id = any (array[n.id]) and not n.same and a.run > 1 and a.run <= n.run - 99
 		), begun as (
 		  insert into webhook.attempts (outbox_id, run, failure, received, error, first_at, last_at)
 		  select id, coalesce(run, 0) + 1, failure, received, error, clock_timestamp(), clock_timestamp()
 		    from newest
 		   where same is not true
 		)
-		select count(*) from expired`, pq.Array(claimIDs))
+		select count(*) from expired`, pq.Array(claimIDs), s.self.Environment)
 }
 
 // Probe commits a write that changes no row: a message in the log. While commits hang each would leave a
@@ -116,27 +117,27 @@ func (s *Store) Probe(ctx context.Context) error {
 // after its channel was turned on; see claimSQL.
 func (s *Store) Skip(ctx context.Context) (int, error) {
 	return s.repeat(ctx, "skip events", unhurried, `
-		-- $1 rows at most
+		-- $1 rows at most, $2 environment (null: none)
 		with off as (
-		  select p.id
+		  select p.ctid
 		    from webhook.channels c
 		   cross join webhook.settings s
 		   cross join lateral (
-		         select o.id from webhook.outbox o
+		         select o.ctid from webhook.outbox o
 		          where o.event = c.event and o.status = 'pending' and o.leased_until is null
 		            and case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end > 0
 		          order by case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end, o.due_at, o.id
 		          limit $1 for update skip locked) p
-		   where not c.enabled and not c.at_least_once and not s.offline_mode
+		   where not c.enabled and not c.at_least_once and not s.offline_mode and s.environment is not distinct from $2
 		     for share of s, c skip locked
 		), skipped as (
 		  update webhook.outbox o
 		     set status = 'skipped', finished_at = clock_timestamp()
 		    from off
-		   where o.id = off.id
+		   where o.ctid = off.ctid
 		  returning o.id
 		)
-		select count(*) from skipped`)
+		select count(*) from skipped`, s.self.Environment)
 }
 
 // Prune deletes finished events that are older than this, without haste.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 
@@ -44,7 +43,7 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 		return nil, false, err
 	}
 	s.newest.claimID, s.newest.lock = claimID, s.claim.lock
-	rows, err := stmt.QueryxContext(ctx, append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...)...)
+	rows, err := stmt.QueryxContext(ctx, append(append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...), s.self.Environment)...)
 	if err != nil {
 		return nil, true, err
 	}
@@ -52,12 +51,13 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 	return events, true, err
 }
 
-// capacityArrays are the parameters $4 to $10 of claimSQL.
+// capacityArrays are the parameters $4 to $14 of claimSQL.
 func capacityArrays(capacity []outbox.Capacity) []any {
 	var (
-		channels, cursorDue                  []string
-		inFlight, retrying, bytes, cursorIDs []int64
-		retriesPaused                        []bool
+		channels                  []string
+		inFlight, retrying, bytes []int64
+		retriesPaused             []bool
+		retries, fresh            cursorArrays
 	)
 	for _, c := range capacity {
 		channels = append(channels, c.Channel)
@@ -65,21 +65,33 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 		retrying = append(retrying, int64(c.Retrying))
 		retriesPaused = append(retriesPaused, c.RetriesPaused)
 		bytes = append(bytes, c.ByteBudget)
-		cursorDue = append(cursorDue, cmp.Or(c.Cursor.DueAt, "-infinity"))
-		cursorIDs = append(cursorIDs, c.Cursor.ID)
+		retries.add(c.Retries)
+		fresh.add(c.Fresh)
 	}
-	return []any{pq.Array(channels), pq.Array(inFlight), pq.Array(retrying), pq.Array(retriesPaused), pq.Array(bytes), pq.Array(cursorDue), pq.Array(cursorIDs)}
+	args := []any{pq.Array(channels), pq.Array(inFlight), pq.Array(retrying), pq.Array(retriesPaused), pq.Array(bytes)}
+	return append(append(args, retries.parameters()...), fresh.parameters()...)
 }
 
 // claimSQL is the claim.
 //
 // Which rows: for each lane the tests, then what was claimed before, then what is fresh (the priorities
 // 0, 1 and 2 of the index outbox_pending), each in the order they became due, until the lane is full: by
-// its slots, or by the bytes of the data it holds. Where events are delivered at least once, retries get
-// at most half of the slots. Fresh rows are read from the lane's cursor on. now() is the instant at which
-// the statement began, and unlike clock_timestamp() it bounds the index scan: rows that are due later are
-// not read. The size of a value that is stored in its row is known; that of a larger one, which may be
-// compressed, is only known once it is read.
+// its slots, or by the bytes of the data it holds. What was claimed before gets at most half of the
+// slots. now() is the instant at which the statement began, and unlike clock_timestamp() it bounds the
+// index scan: rows that are due later are not read. The size of a value that is stored in its row is
+// known; that of a larger one, which may be compressed, is only known once it is read.
+//
+// What it reads must not grow with time. As long as an old snapshot is open, no index loses the entries
+// of rows that were claimed or sent since. So each priority is read from its cursor on (see
+// outbox.Cursor and behindSQL), and a cursor from before a change of the switches does not count: the
+// lane may not have been read then. And every row is reached by an index that holds no more than its
+// own few versions, or by its ctid, which the lock of "for update" keeps valid for this statement.
+//
+// No plan depends on statistics, which lag behind a burst by minutes; for each table below exactly one
+// index is usable, with enable_seqscan off. "o.ctid = p.ctid" can only look up; "o.id = p.id" could also
+// walk over all of outbox_pkey in the order of a merge. The pair (document_id, id) is compared as a row,
+// since with "later.id > due.id" outbox_pkey would be usable. A subquery with a limit stays one look-up
+// per row, while "not exists" may become a walk over all that ever was leased.
 //
 // Its locks:
 //   - "for update skip locked" on the rows: two workers never get the same one.
@@ -90,75 +102,98 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 //     this worker.
 //
 // Exports of one document: only one without a later export may be sent, and only while no other is
-// leased. "not exists" sees what had committed before this statement began. A claim that commits after
-// that violates the unique index outbox_one_attempt_per_document, and this claim is repeated (see
+// leased. The subquery on held sees what had committed before this statement began. A claim that commits
+// after that violates the unique index outbox_one_attempt_per_document, and this claim is repeated (see
 // conflicting). An export that commits later has a higher id, waits for this lease to end, and so arrives
 // after it; one that commits while this statement is under way makes the trigger
-// never_an_older_export_after_a_newer refuse the lease.
+// never_an_older_export_after_a_newer refuse the lease. What is superseded is returned, too: the cursor
+// goes on behind it.
+//
+// A channel that has max_per_second gets at most what is left of it. That is read without a lock, so
+// that a poll that finds nothing writes nothing; take_rate then takes, under a lock, what was picked.
+// A paused channel is left out. A cursor that was taken while a switch or a pause may have kept the lane
+// from being read is not used.
 //
 // The times are returned as text: Go cannot hold an infinite one or a year of five digits, and one such
 // row must not fail a claim.
 const claimSQL = `
 -- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots in flight, $6 retries in flight,
--- $7 retries are paused, $8 bytes left (0: no limit), $9 and $10 the cursor (due_at, id)
+-- $7 retries are paused, $8 bytes left (0: no limit); the cursor of retries: $9 due_at (null: what was due
+-- then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows;
+-- $15 environment (null: none)
 with capacity as (
-  select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[], $9::timestamptz[], $10::bigint[])
-             as capacity (channel, in_flight, retrying, retries_paused, bytes, cursor_due, cursor_id)
+  select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[],
+                       $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::bigint[])
+             as capacity (channel, in_flight, retrying, retries_paused, bytes, retries_due, retries_id, retries_age, fresh_due, fresh_id, fresh_age)
 ), picked as (
-  select p.id, p.followed_by, c.name as channel, c.max_in_flight, c.accept_status, s.instance_id,
+  select p.ctid, p.id, p.followed_by, c.name as channel, c.max_in_flight, c.max_per_second, c.accept_status, s.instance_id, p.place,
          coalesce(c.url, '') as url, coalesce(s.document_base_url, '') as document_base_url,
          case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end as token
     from capacity
     join webhook.channels c on c.name = capacity.channel
    cross join webhook.settings s
+    join webhook.pacing g on g.channel = c.name and (g.paused_until is null or g.paused_until <= now())
    cross join lateral (
-         select due.id, due.is_test,
+         select case when greatest(c.updated_at, s.updated_at, g.paused_until) > now() - retries_age * interval '1 millisecond' then '-infinity'
+                     else coalesce(retries_due, now() - retries_age * interval '1 millisecond') end as retries_due,
+                case when greatest(c.updated_at, s.updated_at, g.paused_until) > now() - fresh_age * interval '1 millisecond' then '-infinity'
+                     else coalesce(fresh_due, now() - fresh_age * interval '1 millisecond') end as fresh_due) cursors
+   cross join lateral (
+         select due.ctid, due.id, due.is_test,
                 (select later.id from webhook.outbox later
-                  where later.document_id = due.document_id and later.id > due.id and later.status <> 'cancelled'
-                  order by later.id limit 1) as followed_by,
-                sum(due.bytes) over (rows between unbounded preceding and 1 preceding) as bytes_before
+                  where later.document_id is not null and later.status <> 'cancelled'
+                    and (later.document_id, later.id) > (due.document_id, due.id)
+                    and (later.document_id, later.id) < (due.document_id, 9223372036854775807)
+                  limit 1) as followed_by,
+                sum(due.bytes) over (rows between unbounded preceding and 1 preceding) as bytes_before,
+                row_number() over () as place
            from (select * from (
                    select * from (
-                     select o.id, o.document_id, o.is_test,
+                     select o.ctid, o.id, o.document_id, o.is_test,
                             case when pg_column_size(o.data) < 2000 then pg_column_size(o.data) else octet_length(o.data::text) end as bytes
                        from webhook.outbox o
                       where o.event = c.event and o.status = 'pending' and o.leased_until is null and o.due_at <= now()
                         and case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end = 0
-                        and not exists (select from webhook.outbox held
-                                         where held.document_id = o.document_id and held.leased_until is not null)
                       order by o.due_at, o.id
                         for update skip locked) tests
                     union all
                    select * from (
-                     select o.id, o.document_id, o.is_test,
+                     select o.ctid, o.id, o.document_id, o.is_test,
                             case when pg_column_size(o.data) < 2000 then pg_column_size(o.data) else octet_length(o.data::text) end as bytes
                        from webhook.outbox o
                       where o.event = c.event and o.status = 'pending' and o.leased_until is null and o.due_at <= now()
                         and case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end = 1 and c.enabled
-                        and not exists (select from webhook.outbox held
-                                         where held.document_id = o.document_id and held.leased_until is not null)
+                        and (o.due_at, o.id) > (cursors.retries_due, capacity.retries_id)
+                        and (select held.id from webhook.outbox held
+                              where held.document_id = o.document_id and held.leased_until is not null limit 1) is null
                       order by o.due_at, o.id
-                      limit case when not c.at_least_once        then null
-                                 when capacity.retries_paused then 0
+                      limit case when capacity.retries_paused then 0
                                  else greatest(greatest(1, c.max_in_flight / 2) - capacity.retrying, 0) end
                         for update skip locked) retries
                     union all
                    select * from (
-                     select o.id, o.document_id, o.is_test,
+                     select o.ctid, o.id, o.document_id, o.is_test,
                             case when pg_column_size(o.data) < 2000 then pg_column_size(o.data) else octet_length(o.data::text) end as bytes
                        from webhook.outbox o
                       where o.event = c.event and o.status = 'pending' and o.leased_until is null and o.due_at <= now()
                         and case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end = 2 and c.enabled
-                        and (o.due_at, o.id) > (capacity.cursor_due, capacity.cursor_id)
-                        and not exists (select from webhook.outbox held
-                                         where held.document_id = o.document_id and held.leased_until is not null)
+                        and (o.due_at, o.id) > (cursors.fresh_due, capacity.fresh_id)
+                        and (select held.id from webhook.outbox held
+                              where held.document_id = o.document_id and held.leased_until is not null limit 1) is null
                       order by o.due_at, o.id
                         for update skip locked) fresh
                    ) due
-                  limit greatest(c.max_in_flight - capacity.in_flight, 0)) due) p
+                  limit greatest(least(c.max_in_flight - capacity.in_flight,
+                                       case when c.max_per_second is not null then webhook.rate_left(c.name, c.max_per_second) end), 0)) due) p
    where (c.enabled or p.is_test) and not s.offline_mode and webhook.channel_problem(c, s) is null
+     and s.environment is not distinct from $15
      and (capacity.bytes = 0 or coalesce(p.bytes_before, 0) < capacity.bytes)
      for share of s, c skip locked
+), granted as (
+  select p.channel, webhook.take_rate(p.channel, p.max_per_second, count(*)::int) as rows
+    from picked p
+   where p.max_per_second is not null and p.followed_by is null
+   group by p.channel, p.max_per_second
 ), superseded as (
   update webhook.outbox o
      set status = 'superseded', finished_at = clock_timestamp(),
@@ -166,16 +201,21 @@ with capacity as (
          error = 'superseded: row ' || p.followed_by || ' is a later export of this document; '
                  || case when o.attempts = 0 then 'this one was never sent' else 'an attempt of this one may have arrived' end
     from picked p
-   where o.id = p.id and p.followed_by is not null
+   where o.ctid = p.ctid and p.followed_by is not null
+  returning o.id, o.event, p.channel, json '{}' as data, '' as occurred_at, o.due_at::text, o.attempts, o.is_test, o.at_least_once, true as superseded,
+            '' as url, '' as token, p.accept_status, p.max_in_flight, coalesce(p.max_per_second, 0) as max_per_second, '' as document_base_url, p.instance_id
+), leased as (
+  update webhook.outbox o
+     set status       = case when o.at_least_once then 'pending' else 'sending' end,
+         attempts     = o.attempts + 1,
+         claim_id     = $1,
+         claimed_by   = $2,
+         claimed_at   = clock_timestamp(),
+         leased_until = clock_timestamp() + $3 * interval '1 millisecond'
+    from picked p
+   where o.ctid = p.ctid and p.followed_by is null
+     and (p.max_per_second is null or p.place <= (select g.rows from granted g where g.channel = p.channel))
+  returning o.id, o.event, p.channel, o.data, o.occurred_at::text, o.due_at::text, o.attempts, o.is_test, o.at_least_once, false as superseded,
+            p.url, p.token, p.accept_status, p.max_in_flight, coalesce(p.max_per_second, 0) as max_per_second, p.document_base_url, p.instance_id
 )
-update webhook.outbox o
-   set status       = case when o.at_least_once then 'pending' else 'sending' end,
-       attempts     = o.attempts + 1,
-       claim_id     = $1,
-       claimed_by   = $2,
-       claimed_at   = clock_timestamp(),
-       leased_until = clock_timestamp() + $3 * interval '1 millisecond'
-  from picked p
- where o.id = p.id and p.followed_by is null
-returning o.id, o.event, p.channel, o.data, o.occurred_at::text, o.due_at::text, o.attempts, o.is_test, o.at_least_once,
-          p.url, p.token, p.accept_status, p.max_in_flight, p.document_base_url, p.instance_id`
+select * from leased union all select * from superseded`

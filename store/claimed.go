@@ -27,9 +27,9 @@ func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Ev
 		}
 		rows, err := tx.QueryxContext(ctx, `
 			-- $1 claim id
-			select o.id, o.event, c.name, o.data, o.occurred_at::text, o.due_at::text, o.attempts, o.is_test, o.at_least_once,
+			select o.id, o.event, c.name, o.data, o.occurred_at::text, o.due_at::text, o.attempts, o.is_test, o.at_least_once, false,
 			       coalesce(c.url, ''), case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end,
-			       c.accept_status, c.max_in_flight, coalesce(s.document_base_url, ''), s.instance_id
+			       c.accept_status, c.max_in_flight, coalesce(c.max_per_second, 0), coalesce(s.document_base_url, ''), s.instance_id
 			  from webhook.outbox o
 			  join webhook.channels c on c.event = o.event
 			 cross join webhook.settings s
@@ -82,8 +82,8 @@ func scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
 	var accept acceptStatus
 	for rows.Next() {
 		ev := outbox.Event{ClaimID: claimID, Validated: true}
-		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce,
-			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
+		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce, &ev.Superseded,
+			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.MaxPerSecond, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
 		if err != nil {
 			return nil, fmt.Errorf("scan: %w", err)
 		}

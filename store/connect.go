@@ -72,7 +72,7 @@ func (s *sessions) current() (*target, error) {
 	return t, nil
 }
 
-// ErrReadOnly: after a failover the session is on the old primary.
+// ErrReadOnly means that after a failover the session is on the old primary.
 var ErrReadOnly = errors.New("the database accepts no writes (a standby, or a primary that was demoted)")
 
 // Connect opens a connection and sets up its session. The first connection to a target is preceded by

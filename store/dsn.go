@@ -37,7 +37,8 @@ func parse(dsn string) (pq.Config, error) {
 	if err != nil {
 		return pq.Config{}, unusable(err)
 	}
-	return cfg, checkParameters(&cfg)
+	err = checkParameters(&cfg)
+	return cfg, err
 }
 
 // unquote removes what surrounds a URL that was copied from a file of settings.

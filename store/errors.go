@@ -83,12 +83,12 @@ func (s *Store) failed(doing string, err error) error {
 	case rejected(err):
 		err = fmt.Errorf("%w: %w", outbox.ErrRejected, err)
 	case denied(err):
-		err = fmt.Errorf("%w: %w", outbox.ErrDenied, err)
+		err = fmt.Errorf("%w: %w", outbox.ErrDenied, s.withGrant(err))
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// ErrParameter: the server does not know a parameter of the DSN.
+// ErrParameter means that the server does not know a parameter of the DSN.
 var ErrParameter = errors.New("the server does not know a parameter of DATABASE_URL; remove it")
 
 // connectError is why no connection was made, without the address that url.Parse quotes.

@@ -20,7 +20,7 @@ func socketQuiet(conn net.Conn) bool {
 	quiet := false
 	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = err == syscall.EAGAIN || err == syscall.EINTR //nolint:errorlint // a bare errno
+		quiet = err == syscall.EAGAIN || err == syscall.EINTR
 	})
 	return err == nil && quiet
 }

@@ -34,7 +34,7 @@ const recordUnlockedSQL = `
 with free as (
   select o.id
     from unnest($1::bigint[], $2::uuid[]) as r (id, claim_id)
-    join webhook.outbox o on o.id = r.id and case when o.leased_until is not null then o.claim_id end = r.claim_id
+    join webhook.outbox o on o.id = any (array[r.id]) and case when o.leased_until is not null then o.claim_id end = r.claim_id
      for update of o skip locked
 ), recorded as (
   update webhook.outbox o
@@ -51,8 +51,8 @@ with free as (
          response     = case r.verdict when 'released' then o.response    else nullif(r.response, '')   end
     from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[])
          as r (id, claim_id, verdict, http_status, failure, received, error, response)
-   where o.id = r.id and case when o.leased_until is not null then o.claim_id end = r.claim_id
-     and o.id in (select id from free)
+   where o.id = any (array[r.id]) and case when o.leased_until is not null then o.claim_id end = r.claim_id
+     and r.id in (select id from free)
   returning o.id, r.verdict, o.http_status, o.failure, o.received, o.error
 ), newest as (
   select f.*, a.run,
@@ -65,11 +65,11 @@ with free as (
   update webhook.attempts a
      set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received
     from newest n
-   where a.outbox_id = n.id and a.run = n.run and n.same
+   where a.outbox_id = any (array[n.id]) and a.run = n.run and n.same
 ), dropped as (
   delete from webhook.attempts a
    using newest n
-   where a.outbox_id = n.id and not n.same and a.run > 1 and a.run <= n.run - 99
+   where a.outbox_id = any (array[n.id]) and not n.same and a.run > 1 and a.run <= n.run - 99
 ), begun as (
   insert into webhook.attempts (outbox_id, run, http_status, failure, received, error, first_at, last_at)
   select id, coalesce(run, 0) + 1, http_status, failure, received, error, clock_timestamp(), clock_timestamp()
@@ -78,5 +78,5 @@ with free as (
 )
 select o.id
   from unnest($1::bigint[], $2::uuid[]) as r (id, claim_id)
-  join webhook.outbox o on o.id = r.id and case when o.leased_until is not null then o.claim_id end = r.claim_id
+  join webhook.outbox o on o.id = any (array[r.id]) and case when o.leased_until is not null then o.claim_id end = r.claim_id
  where o.id not in (select id from free)`

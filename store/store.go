@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 )
 
@@ -19,6 +20,7 @@ type Store struct {
 	network *network
 	worker  string // host and process, for claimed_by
 	lease   time.Duration
+	self    Worker
 
 	claim           pinned // one claim at a time
 	record          pinned
@@ -40,6 +42,7 @@ func New(db *sqlx.DB, lease time.Duration) *Store {
 	n := networkOf(db)
 	return &Store{
 		db: db, network: n, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, probeLock: rand.Int64(),
+		self:  Worker{ID: uuid.NewString()},
 		claim: pinned{network: n, locks: true}, record: pinned{network: n},
 	}
 }

@@ -59,7 +59,7 @@ func (t *target) connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
-// ErrPooled: the DSN leads through a pooler that hands each statement or transaction to any session.
+// ErrPooled means that the DSN leads through a pooler that hands each statement or transaction to any session.
 var ErrPooled = errors.New("DATABASE_URL leads through a connection pooler in transaction or statement mode, " +
 	"which gives one connection the session of another; use the server's own port, or the pooler in session mode")
 
@@ -78,7 +78,7 @@ func (t *target) requireOwnSessions(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }() //nolint:gocritic // two at most, both open until they were compared
 			conns[i] = conn
 		}
 		pid, err := lastColumn(ctx, conns[i], `select pg_catalog.pg_backend_pid()`)

@@ -211,7 +211,7 @@ create table webhook.outbox (
   constraint outbox_finished_at_is_set_when_finished check (
     (finished_at is not null) = (status in ('sent', 'failed', 'skipped', 'superseded', 'cancelled'))),
   constraint outbox_sent_has_an_answer check (
-    status <> 'sent' or (http_status is not null and failure is null and received is not distinct from 'yes' and error is null)),
+    status <> 'sent' or ((http_status is not null or claim_id is null) and failure is null and received is not distinct from 'yes' and error is null)),
   constraint outbox_failed_has_a_failure check (
     status <> 'failed' or (failure is not null and received is not null)),
   -- Of documents, whatever their guarantee.
@@ -226,8 +226,8 @@ create table webhook.outbox (
 with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
       autovacuum_vacuum_cost_delay = 1, autovacuum_analyze_scale_factor = 0.02);
 
-comment on table  webhook.outbox               is 'One row per event. An application inserts event and data in the transaction of its own change; the worker does the rest. Finished rows never change, except when a person resends them.';
-comment on column webhook.outbox.id            is 'The order in which events were written; part of the webhook-id header.';
+comment on table  webhook.outbox               is 'One row per event. An application inserts event and data in the transaction of its own change; the worker does the rest. Finished rows never change, except when a person resends them or marks them as delivered.';
+comment on column webhook.outbox.id            is 'The order in which events were written; part of the webhook-id header, see webhook.webhook_id.';
 comment on column webhook.outbox.event         is 'One of webhook.channels.event.';
 comment on column webhook.outbox.data          is 'The application''s data, one JSON object. A whole table row may be passed: only the fields of the specification are sent. json, not jsonb: 12500.00 must stay 12500.00.';
 comment on column webhook.outbox.occurred_at   is 'When it happened: the timestamp of the payload, truncated to seconds, in UTC.';
@@ -240,7 +240,7 @@ comment on column webhook.outbox.claimed_at    is 'When the newest claim was mad
 comment on column webhook.outbox.leased_until  is 'Set exactly while a worker holds the row. When it has passed, the lease expires: the row is due again if at_least_once, else it becomes failed.';
 comment on column webhook.outbox.finished_at   is 'When the row became sent, failed, skipped, superseded or cancelled.';
 comment on column webhook.outbox.synced_at     is 'Documents only: when a success was recorded. Null as long as the document is not synced.';
-comment on column webhook.outbox.http_status   is 'HTTP status of the newest attempt; null if no answer arrived.';
+comment on column webhook.outbox.http_status   is 'HTTP status of the newest attempt; null if no answer arrived, and after webhook.mark_delivered.';
 comment on column webhook.outbox.failure       is 'Class of the newest attempt''s failure, null after a success: config, render, blocked_address, dns, refused, unreachable, tls, timeout, connection_lost, bad_answer, redirect, not_counted (another 2xx), rejected (4xx), rate_limited (429), server_error (5xx), interrupted. What it means: webhook.hint.';
 comment on column webhook.outbox.received      is 'Whether the receiver has the event, as far as the newest attempt can tell: no, maybe (written and not answered), yes (a 2xx).';
 comment on column webhook.outbox.error         is 'The failure in words, for people. No program reads it.';
@@ -259,7 +259,7 @@ comment on constraint outbox_at_least_once_stays_pending              on webhook
 comment on constraint outbox_sending_is_leased                        on webhook.outbox is 'At most once: while the one attempt runs, a worker holds the row.';
 comment on constraint outbox_lease_is_of_a_claim                      on webhook.outbox is 'A leased row is sending, or pending and delivered at least once, and names its claim and its worker.';
 comment on constraint outbox_finished_at_is_set_when_finished         on webhook.outbox is 'finished_at is set exactly for sent, failed, skipped, superseded and cancelled.';
-comment on constraint outbox_sent_has_an_answer                       on webhook.outbox is 'A sent row has the HTTP status of its answer, received yes, and neither failure nor error.';
+comment on constraint outbox_sent_has_an_answer                       on webhook.outbox is 'A sent row has the HTTP status of its answer (or no claim: webhook.mark_delivered), received yes, and neither failure nor error.';
 comment on constraint outbox_failed_has_a_failure                     on webhook.outbox is 'A failed row has the class of its failure, and whether the receiver may have the event.';
 comment on constraint outbox_only_a_document_is_superseded            on webhook.outbox is 'Only an export can be followed by a later export of the same document.';
 comment on constraint outbox_synced_at_is_set_when_a_document_is_sent on webhook.outbox is 'synced_at is set exactly for documents that were sent.';
@@ -272,8 +272,10 @@ create index outbox_pending on webhook.outbox
   where status = 'pending' and leased_until is null;
 comment on index webhook.outbox_pending is 'Pending rows without a lease, by event, priority (0 tests, 1 claimed before, 2 fresh) and due time: what a claim reads.';
 
+-- "claim_id is not null", which every leased row fulfils, keeps this index from serving the question
+-- whether a document is held: the whole of it would be read where statistics say that it is empty.
 create index outbox_held on webhook.outbox (claim_id)
-  where leased_until is not null;
+  where leased_until is not null and claim_id is not null;
 comment on index webhook.outbox_held is 'Leased rows, a few hundred at most: the expiry of leases, and the look-up of a claim whose reply was lost.';
 
 -- Two claims that raced past their "not exists" meet here.
@@ -307,19 +309,22 @@ $fn$;
 comment on function webhook.refuse_change() is 'Refuses a change of a finished row. Internal.';
 create trigger finished_rows_never_change after update on webhook.outbox
   for each row when (old.finished_at is not null) execute function webhook.refuse_change();
-comment on trigger finished_rows_never_change on webhook.outbox is 'A finished row changes only by webhook.retry and webhook.retry_failed.';
+comment on trigger finished_rows_never_change on webhook.outbox is 'A finished row changes only by webhook.retry, webhook.retry_failed and webhook.mark_delivered.';
 
 -- A claim decides by what had committed when it began. Its process may be suspended then, between the
 -- lock of an export and its lease, while a later export is written, claimed, sent and recorded by
 -- other workers. Here the lease is in the index outbox_one_attempt_per_document already, so no other export
 -- of the document can be leased from now on; and one that was is seen, since a statement in a trigger
--- has a snapshot of its own.
+-- has a snapshot of its own. The pairs are compared as rows: "later.id > new.id" could be read from the
+-- primary key, all of what was written since.
 create function webhook.refuse_overtaken() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
   as $fn$
 begin
   if exists (select from webhook.outbox later
-              where later.document_id = new.document_id and later.id > new.id and later.status <> 'cancelled') then
+              where later.document_id is not null and later.status <> 'cancelled'
+                and (later.document_id, later.id) > (new.document_id, new.id)
+                and (later.document_id, later.id) < (new.document_id, 9223372036854775807)) then
     raise exception 'webhook.outbox: row % was claimed, but a later export of document % was written meanwhile', new.id, new.document_id
       using errcode = 'serialization_failure', hint = 'Repeat the claim.';
   end if;
@@ -438,12 +443,14 @@ create table webhook.channels (
   url_problem   text generated always as (webhook.url_problem(url)) stored, -- each poll needs it
   enabled       boolean not null default false,
   accept_status int[] not null default '{200,201,204}'
-                constraint channels_accept_status_lists_2xx check (
+                constraint channels_accept_status_lists_2xx_or_409 check (
                   cardinality(accept_status) > 0 and array_ndims(accept_status) = 1
                   and array_position(accept_status, null) is null
-                  and 200 <= all (accept_status) and 299 >= all (accept_status)),
+                  and 200 <= all (array_remove(accept_status, 409)) and 299 >= all (array_remove(accept_status, 409))),
   max_in_flight int not null default 128
                 constraint channels_max_in_flight_is_1_to_1000 check (max_in_flight between 1 and 1000),
+  max_per_second int
+                constraint channels_max_per_second_is_1_to_10000 check (max_per_second between 1 and 10000),
   updated_at    timestamptz not null default now(),
   example       json not null
                 constraint channels_example_is_an_object check (json_typeof(example) = 'object')
@@ -456,18 +463,47 @@ comment on column webhook.channels.at_least_once is 'The guarantee: retried unti
 comment on column webhook.channels.url           is 'The endpoint, http or https. It may contain a key: readers see its host only.';
 comment on column webhook.channels.url_problem   is 'Why the URL cannot be called, or null.';
 comment on column webhook.channels.enabled       is 'The switch, off until a person turns it on. Off: events that are delivered at least once stay pending, others become skipped.';
-comment on column webhook.channels.accept_status is 'The HTTP statuses that count as delivered, of 200 to 299.';
+comment on column webhook.channels.accept_status is 'The HTTP statuses that count as delivered, of 200 to 299; and 409, for a receiver that answers a repetition with it.';
 comment on column webhook.channels.max_in_flight is 'How many POSTs one worker process makes at once to this endpoint, 1 to 1000.';
+comment on column webhook.channels.max_per_second is 'How many POSTs all workers together begin in any one second, 1 to 10000; null: as many as there are slots.';
 comment on column webhook.channels.updated_at    is 'When this row was last changed.';
 comment on column webhook.channels.example       is 'The data of the specification''s example, which webhook.send_test sends.';
 comment on constraint channels_url_is_http_or_https       on webhook.channels is 'A URL begins with http:// or https://.';
-comment on constraint channels_accept_status_lists_2xx    on webhook.channels is 'The statuses that count as delivered: at least one, each of 200 to 299.';
+comment on constraint channels_accept_status_lists_2xx_or_409 on webhook.channels is 'The statuses that count as delivered: at least one, each of 200 to 299, or 409.';
 comment on constraint channels_max_in_flight_is_1_to_1000 on webhook.channels is '1 to 1000. To stop a channel, turn it off.';
+comment on constraint channels_max_per_second_is_1_to_10000 on webhook.channels is '1 to 10000, or null for no limit. To stop a channel, turn it off.';
 comment on constraint channels_example_is_an_object       on webhook.channels is 'The example is one JSON object, as every event''s data.';
 create trigger touch before update on webhook.channels for each row execute function webhook.touch();
 comment on trigger touch on webhook.channels is 'Sets updated_at.';
 create trigger rows_stay before delete or truncate on webhook.channels for each statement execute function webhook.refuse_removal();
 comment on trigger rows_stay on webhook.channels is 'Channels are never removed.';
+
+-- The pace of the channels. What a receiver asks for with Retry-After is a row here, not of
+-- webhook.channels, which each claim locks in share mode. The rate is kept in a sequence per channel: a
+-- row that is updated thirty times a second would, under an old snapshot, make each claim slower than
+-- the one before. Its value is the instant, in microseconds, from which the next POST may begin.
+create table webhook.pacing (
+  channel      text primary key,
+  paused_until timestamptz
+);
+comment on table  webhook.pacing              is 'One row per channel: the pause that its receiver asked for.';
+comment on column webhook.pacing.channel      is 'The channel, webhook.channels.name.';
+comment on column webhook.pacing.paused_until is 'The receiver answered 429 or 503 with Retry-After: nothing is sent before this instant. To end the pause now: update webhook.pacing set paused_until = null where channel = ''...''.';
+
+create function webhook.add_pacing() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  insert into webhook.pacing (channel) values (new.name);
+  execute format('create sequence webhook.%I minvalue 0', 'rate_' || new.name);
+  execute format('comment on sequence webhook.%I is %L', 'rate_' || new.name,
+                 'When the next POST of this channel may begin, in microseconds since 1970, if the channel has max_per_second. Internal.');
+  return null;
+end
+$fn$;
+comment on function webhook.add_pacing() is 'Adds the row of webhook.pacing and the sequence of a channel. Internal.';
+create trigger every_channel_has_a_pace after insert on webhook.channels for each row execute function webhook.add_pacing();
+comment on trigger every_channel_has_a_pace on webhook.channels is 'A channel that an upgrade adds gets its row of webhook.pacing and its sequence.';
 
 insert into webhook.channels (position, name, event, example) values
   (1, 'documents', 'document.exported', '{
@@ -505,6 +541,52 @@ insert into webhook.channels (position, name, event, example) values
     "audit_id": 1024, "action": "document_status_changed", "entity_type": "document", "entity_id": 42, "user": "jean",
     "details": "Status changed from Approved to Export", "ip_address": "192.168.1.10", "logged_at": "2026-03-22T08:30:00Z"}');
 
+-- POSTs are spaced by 1.1 seconds divided by max_per_second, and one may come 25 ms too early: a poll
+-- comes every 20 ms, and grants what became free since the one before. So no second has more than
+-- max_per_second of them, even where one POST takes up to 75 ms longer than another from its claim to
+-- the receiver. An instant that lies further ahead than any grant can be is from before the database's
+-- clock was set back.
+create function webhook.rate_left(channel text, max_per_second int) returns int
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  at      bigint := extract(epoch from clock_timestamp()) * 1000000;
+  spacing bigint := 1100000 / $2 + 1;
+  next_at bigint := coalesce(pg_sequence_last_value(format('webhook.%I', 'rate_' || $1)::regclass), 0);
+begin
+  if next_at < at or next_at > at + 3000000 then
+    next_at := at;
+  end if;
+  return case when at + 25000 < next_at then 0 else (at + 25000 - next_at) / spacing + 1 end;
+end
+$fn$;
+comment on function webhook.rate_left(text, int) is 'How many POSTs a channel may begin now, at this rate. Internal.';
+
+-- One claim at a time: another one that finds the lock taken grants nothing. A grant stays taken if its
+-- claim is rolled back.
+create function webhook.take_rate(channel text, max_per_second int, wanted int) returns int
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  name    regclass := format('webhook.%I', 'rate_' || $1)::regclass;
+  granted int;
+  at      bigint;
+  next_at bigint;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('webhook.rate'), hashtext($1)) then
+    return 0;
+  end if;
+  granted := least(webhook.rate_left($1, $2), $3);
+  if granted > 0 then
+    at := extract(epoch from clock_timestamp()) * 1000000;
+    next_at := coalesce(pg_sequence_last_value(name), 0);
+    perform setval(name, case when next_at < at or next_at > at + 3000000 then at else next_at end + granted * (1100000 / $2 + 1)::bigint);
+  end if;
+  return granted;
+end
+$fn$;
+comment on function webhook.take_rate(text, int, int) is 'Takes up to so many POSTs of a channel at this rate, and returns how many were granted. Internal.';
+
 create table webhook.settings (
   only_row          boolean primary key default true
                     constraint settings_is_one_row check (only_row),
@@ -517,19 +599,23 @@ create table webhook.settings (
                     constraint settings_document_base_url_is_http_or_https check (
                       document_base_url is null or document_base_url = '' or document_base_url ~* '^https?://[^/[:space:]]'),
   instance_id       uuid not null default gen_random_uuid(),
+  environment       text
+                    constraint settings_environment_is_a_name check (environment ~ '^[[:graph:]]{1,100}$'),
   updated_at        timestamptz not null default now()
 );
 comment on table  webhook.settings                   is 'One row: the settings of all channels. A change takes effect at once, without a restart.';
 comment on column webhook.settings.only_row          is 'Always true: there is one row.';
 comment on column webhook.settings.offline_mode      is 'On: nothing is delivered and every row stays pending, whatever the channels say.';
 comment on column webhook.settings.auth              is 'none, or bearer: send bearer_token with every request.';
-comment on column webhook.settings.bearer_token      is 'The token of "Authorization: Bearer ..." for all channels; empty sends no header. Secret.';
+comment on column webhook.settings.bearer_token      is 'The token of "Authorization: Bearer ..." for all channels; required where auth is bearer. Secret.';
 comment on column webhook.settings.document_base_url is 'The address of RecordEngine itself, for doc_url: https://yourinstance.recordengine.ai';
-comment on column webhook.settings.instance_id       is 'Identifies this installation in the webhook-id header, so that two installations never share one.';
+comment on column webhook.settings.instance_id       is 'The beginning of the webhook-id header, so that two installations never share one.';
+comment on column webhook.settings.environment       is 'The name of this environment, such as production. A worker delivers nothing unless its WEBHOOK_ENVIRONMENT is the same (both unset, too), so that a copy of the database that is started elsewhere calls no receiver.';
 comment on column webhook.settings.updated_at        is 'When this row was last changed.';
 comment on constraint settings_is_one_row                         on webhook.settings is 'There is one row of settings.';
 comment on constraint settings_auth_is_none_or_bearer             on webhook.settings is 'none or bearer.';
 comment on constraint settings_bearer_token_is_a_header_value     on webhook.settings is 'A token contains no control character, which no HTTP header may.';
+comment on constraint settings_environment_is_a_name              on webhook.settings is 'One word of at most 100 characters, or null.';
 comment on constraint settings_document_base_url_is_http_or_https on webhook.settings is 'The address begins with http:// or https:// and has a host.';
 create trigger touch before update on webhook.settings for each row execute function webhook.touch();
 comment on trigger touch on webhook.settings is 'Sets updated_at.';
@@ -569,7 +655,7 @@ create table webhook.interventions (
   id              bigint generated always as identity primary key,
   outbox_id       bigint not null,
   action          text not null
-                  constraint interventions_action_is_known check (action in ('retry', 'cancel', 'discard')),
+                  constraint interventions_action_is_known check (action in ('retry', 'cancel', 'discard', 'mark_delivered')),
   at              timestamptz not null default clock_timestamp(),
   actor           text not null default session_user,
   was_status      text not null,
@@ -577,14 +663,16 @@ create table webhook.interventions (
   was_http_status int,
   was_failure     text,
   was_received    text,
-  was_error       text
+  was_error       text,
+  note            text,
+  constraint interventions_mark_delivered_has_a_note check ((action = 'mark_delivered') = (note is not null))
 );
 create index interventions_outbox on webhook.interventions (outbox_id);
 comment on index  webhook.interventions_outbox          is 'The interventions of one event.';
 comment on table  webhook.interventions                 is 'What people did to events: who, when, and what the event was before.';
 comment on column webhook.interventions.id              is 'The order in which it was done.';
 comment on column webhook.interventions.outbox_id       is 'The event, webhook.outbox.id.';
-comment on column webhook.interventions.action          is 'retry, cancel or discard.';
+comment on column webhook.interventions.action          is 'retry, cancel, discard or mark_delivered.';
 comment on column webhook.interventions.at              is 'When it was done.';
 comment on column webhook.interventions.actor           is 'Who: the database role that was logged in.';
 comment on column webhook.interventions.was_status      is 'The event''s status before.';
@@ -593,7 +681,44 @@ comment on column webhook.interventions.was_http_status is 'Its http_status befo
 comment on column webhook.interventions.was_failure     is 'Its failure before.';
 comment on column webhook.interventions.was_received    is 'Its received before.';
 comment on column webhook.interventions.was_error       is 'Its error before.';
-comment on constraint interventions_action_is_known on webhook.interventions is 'retry, cancel or discard.';
+comment on column webhook.interventions.note            is 'How it is known that the receiver has the event; of mark_delivered only.';
+comment on constraint interventions_action_is_known           on webhook.interventions is 'retry, cancel, discard or mark_delivered.';
+comment on constraint interventions_mark_delivered_has_a_note on webhook.interventions is 'Who marks an event as delivered says how that is known.';
+
+create table webhook.workers (
+  id          uuid primary key,
+  name        text not null,
+  version     text not null,
+  environment text,
+  settings    jsonb not null,
+  role        text not null default current_user,
+  started_at  timestamptz not null default clock_timestamp(),
+  seen_at     timestamptz not null default clock_timestamp()
+)
+-- Each worker updates its row every ten seconds.
+with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table  webhook.workers             is 'One row per running worker, which it refreshes every ten seconds and removes when it stops. Rows that were not refreshed for a day are removed by another worker.';
+comment on column webhook.workers.id          is 'A UUID that the process chose when it started.';
+comment on column webhook.workers.name        is 'Host and process, as in webhook.outbox.claimed_by.';
+comment on column webhook.workers.version     is 'The version of its binary.';
+comment on column webhook.workers.environment is 'Its WEBHOOK_ENVIRONMENT. It delivers nothing where webhook.settings.environment differs.';
+comment on column webhook.workers.settings    is 'Its other settings, without secrets.';
+comment on column webhook.workers.role        is 'The database role that it runs as.';
+comment on column webhook.workers.started_at  is 'When it started.';
+comment on column webhook.workers.seen_at     is 'When it last refreshed this row. After a minute it is treated as absent.';
+
+create table webhook.maintenance (
+  only_row   boolean primary key default true
+             constraint maintenance_is_one_row check (only_row),
+  pruned_at  timestamptz,
+  pruning_by uuid
+);
+comment on table  webhook.maintenance            is 'One row: when the workers'' clean-up ran. It runs once a day, on one worker.';
+comment on column webhook.maintenance.only_row   is 'Always true: there is one row.';
+comment on column webhook.maintenance.pruned_at  is 'When a clean-up last deleted all that it could.';
+comment on column webhook.maintenance.pruning_by is 'The worker that runs one now, webhook.workers.id. Once that worker is absent another may begin.';
+comment on constraint maintenance_is_one_row on webhook.maintenance is 'There is one row.';
+insert into webhook.maintenance default values;
 
 
 ------------------------------------------------------------------------------------------------
@@ -625,8 +750,8 @@ begin
       then 'the bearer token contains ' || webhook.unseen(token) || ': update webhook.settings set bearer_token = ''...'''
     when settings.auth = 'bearer' and lower(token) = 'bearer'
       then 'the bearer token is missing, it is only the word Bearer: update webhook.settings set bearer_token = ''...'''
-    when settings.auth = 'bearer' and token = '' and btrim(settings.bearer_token) <> ''
-      then 'the bearer token is only white space: update webhook.settings set bearer_token = ''...'''
+    when settings.auth = 'bearer' and coalesce(token, '') = ''
+      then 'auth is bearer and there is no token: update webhook.settings set bearer_token = ''...'', or, to send none: update webhook.settings set auth = ''none'''
     when links and coalesce(base, '') = ''
       then 'webhook.settings has no document_base_url, which doc_url needs: update webhook.settings set document_base_url = ''https://...'''
     when links and (webhook.unseen(base) is not null or base ~ '[ ?#]')
@@ -639,6 +764,19 @@ end
 $fn$;
 comment on function webhook.channel_problem(webhook.channels, webhook.settings) is
   'Why this channel cannot be called as configured, with the SQL that fixes it, or null. Its rows wait meanwhile.';
+
+-- As the worker sends it. The suffix is of what the row contains: where a restored backup or a failover
+-- assigns ids again, the id alone would stand for two bodies.
+create function webhook.webhook_id(event webhook.outbox) returns text
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD'
+  as $fn$
+begin
+  return (select s.instance_id from webhook.settings s) || '-' || event.id || '-' ||
+    left(encode(sha256(convert_to(event.event || e'\n' || event.occurred_at || e'\n' || event.data, 'UTF8')), 'hex'), 16);
+end
+$fn$;
+comment on function webhook.webhook_id(webhook.outbox) is
+  'The webhook-id header of an event, to find it in a receiver''s log: select webhook.webhook_id(o) from webhook.outbox o where id = 1001';
 
 -- The specification's Troubleshooting, and what its list leaves out.
 create function webhook.hint(failure text, http_status int default null, received text default null) returns text
@@ -673,7 +811,7 @@ begin
     when 'not_counted'
       then 'The receiver answered with a success status that does not count. If it should, add the status to accept_status of the channel.'
     when 'rate_limited'
-      then 'The receiver is called too often. Lower max_in_flight of the channel, or upgrade the plan of the receiving tool.'
+      then 'The receiver is called too often. Set max_per_second of the channel to the rate that it allows, or upgrade the plan of the receiving tool.'
     when 'server_error'
       then 'The receiving server is temporarily down or overloaded. Documents are retried automatically, other events are not.'
     when 'interrupted' then case when $3 = 'maybe'
@@ -686,6 +824,7 @@ begin
       when 404 then 'The path of the URL is wrong: regenerate the webhook URL in the receiving tool.'
       when 405 then 'The URL exists but does not accept POST. Check that it is the URL of the webhook.'
       when 408 then 'The receiver waited too long for the request. It may be overloaded. Documents are retried automatically, other events are not.'
+      when 409 then 'The receiver reports a conflict. If it answers so to an event that it has already, let 409 count (update webhook.channels set accept_status = accept_status || 409 where name = ''...''), or mark the event: select webhook.mark_delivered(id, note).'
       when 410 then 'The webhook was deleted in the receiving tool. Create a new one there and set its URL, or turn the channel off.'
       when 413 then 'The payload is too large for the receiver. Raise its limit (for nginx: client_max_body_size).'
       when 415 then 'The receiver does not accept application/json. Check that the URL is that of a JSON webhook.'
@@ -709,9 +848,13 @@ create view webhook.status as
            where o.event = c.event and o.status = 'sent' and o.finished_at is not null)  as last_success,
          e.failure                                     as last_failure,
          e.error                                       as last_error,
-         e.at                                          as last_error_at
+         e.at                                          as last_error_at,
+         w.workers,
+         case when g.paused_until > now() then g.paused_until end as paused_until
     from webhook.channels c
    cross join webhook.settings s
+   cross join (select count(*) as workers from webhook.workers w where w.seen_at > clock_timestamp() - interval '1 minute') w
+    left join webhook.pacing g on g.channel = c.name
    cross join lateral (
          -- An application may write 'infinity', which would hide all others and which few programs can read.
          select count(*) as pending,
@@ -721,7 +864,7 @@ create view webhook.status as
    cross join lateral (
          select count(*) as in_flight
            from webhook.outbox o
-          where o.event = c.event and o.leased_until is not null) h
+          where o.event = c.event and o.leased_until is not null and o.claim_id is not null) h
     left join lateral (
          select x.failure, x.error, x.at
            from ((select o.failure, o.error, o.finished_at as at from webhook.outbox o
@@ -747,6 +890,30 @@ comment on column webhook.status.last_success   is 'When the newest success was 
 comment on column webhook.status.last_failure   is 'The class of the newest failure: of a failed event, or of one that waits for its next attempt.';
 comment on column webhook.status.last_error     is 'That failure in words.';
 comment on column webhook.status.last_error_at  is 'When it happened.';
+comment on column webhook.status.workers        is 'How many workers were seen in the last minute, see webhook.workers. 0: nothing is delivered.';
+comment on column webhook.status.paused_until   is 'Nothing is sent before this instant: the receiver answered with Retry-After. Null: no pause.';
+
+create function webhook.utc(at timestamptz) returns text
+  language sql stable parallel safe set search_path = pg_catalog, pg_temp
+  as $fn$ select case when isfinite($1) then to_char($1 at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') else $1::text end $fn$;
+comment on function webhook.utc(timestamptz) is 'An instant as the texts of this schema write it. Internal.';
+
+create function webhook.worker_problem(worker webhook.workers, settings webhook.settings) returns text
+  language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  return case
+    when worker.seen_at <= clock_timestamp() - interval '1 minute'
+      then format('the worker %s was not seen since %s: it was killed, hangs, or cannot reach the database', worker.name, webhook.utc(worker.seen_at))
+    when worker.environment is distinct from settings.environment
+      then format('the worker %s delivers nothing: its WEBHOOK_ENVIRONMENT is %s, webhook.settings.environment is %s: %s, or update webhook.settings set environment = %L',
+                  worker.name, coalesce(worker.environment, 'not set'), coalesce(settings.environment, 'null'),
+                  coalesce('start it with WEBHOOK_ENVIRONMENT=' || settings.environment, 'start it without WEBHOOK_ENVIRONMENT'), worker.environment)
+  end;
+end
+$fn$;
+comment on function webhook.worker_problem(webhook.workers, webhook.settings) is
+  'Why this worker delivers nothing, with what to do, or null.';
 
 -- Ten thousand of each kind and channel show what is wrong, and keep this fast when very many fail.
 create view webhook.problems as
@@ -755,6 +922,21 @@ create view webhook.problems as
     from webhook.channels c
    cross join webhook.settings s
    where c.enabled and webhook.channel_problem(c, s) is not null
+  union all
+  select 'worker', null, null, w.seen_at, null, null, webhook.worker_problem(w, s),
+         case when w.seen_at <= clock_timestamp() - interval '1 minute' then 'Read its log. This line goes an hour after it was last seen.'
+              else 'A copy of another database must not call its receivers: leave it so, or change the URLs first.' end
+    from webhook.workers w
+   cross join webhook.settings s
+   where w.seen_at > clock_timestamp() - interval '1 hour' and webhook.worker_problem(w, s) is not null
+  union all
+  select 'worker', null, null, (select max(w.seen_at) from webhook.workers w), null, null,
+         'no worker is running' || coalesce(': none was seen since ' || (select webhook.utc(max(w.seen_at)) from webhook.workers w), '') || ', and events wait',
+         'Start one: webhooks run.'
+   where not exists (select from webhook.workers w where w.seen_at > clock_timestamp() - interval '1 minute')
+     and exists (select from webhook.channels c
+                  cross join lateral (select from webhook.outbox o
+                                       where o.event = c.event and o.status = 'pending' and o.leased_until is null limit 1) waiting)
   union all
   select 'event', c.name, f.id, f.finished_at, f.failure, f.received, coalesce(f.error, f.failure), webhook.hint(f.failure, f.http_status, f.received)
     from webhook.channels c
@@ -789,11 +971,11 @@ create view webhook.problems as
           where o.event = c.event and o.status = 'pending' and o.leased_until is null
             and (case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end) = 1 and o.failure is not null
           order by o.due_at desc, o.id desc offset 10000 limit 1) d;
-comment on view   webhook.problems          is 'Channels and events that need attention, each with what to do: channels that are on but cannot be called, events that failed in the last seven days, and events that wait after a failure. At most 10000 events of a channel in each of the two; a row of the kind more says that there are others.';
-comment on column webhook.problems.kind     is 'channel, event, or more: there are more events than are listed.';
-comment on column webhook.problems.channel  is 'The channel.';
-comment on column webhook.problems.id       is 'The event, webhook.outbox.id; null if the kind is channel or more.';
-comment on column webhook.problems.since    is 'When the event failed; for one that waits, when it happened. Null for a channel.';
+comment on view   webhook.problems          is 'Channels, workers and events that need attention, each with what to do: channels that are on but cannot be called, workers that are absent or may not deliver here, events that failed in the last seven days, and events that wait after a failure. At most 10000 events of a channel in each of the two; a row of the kind more says that there are others.';
+comment on column webhook.problems.kind     is 'channel, worker, event, or more: there are more events than are listed.';
+comment on column webhook.problems.channel  is 'The channel; null for a worker.';
+comment on column webhook.problems.id       is 'The event, webhook.outbox.id; null unless the kind is event.';
+comment on column webhook.problems.since    is 'When the event failed; for one that waits, when it happened; for a worker, when it was last seen. Null for a channel.';
 comment on column webhook.problems.failure  is 'The class of the failure.';
 comment on column webhook.problems.received is 'Whether the receiver has the event: no, maybe, yes.';
 comment on column webhook.problems.problem  is 'What is wrong.';
@@ -824,7 +1006,7 @@ create view webhook.volume as
           union all
          select date_trunc('hour', o.due_at), o.status, count(*)
            from webhook.outbox o
-          where o.event = c.event and o.leased_until is not null and not o.is_test
+          where o.event = c.event and o.leased_until is not null and o.claim_id is not null and not o.is_test
           group by 1, 2) v
    group by c.name, c.position, v.hour, v.status
    order by c.position, v.hour, v.status;
@@ -834,17 +1016,14 @@ comment on column webhook.volume.hour    is 'The beginning of the hour.';
 comment on column webhook.volume.status  is 'Their status.';
 comment on column webhook.volume.events  is 'How many.';
 
-create function webhook.utc(at timestamptz) returns text
-  language sql stable parallel safe set search_path = pg_catalog, pg_temp
-  as $fn$ select case when isfinite($1) then to_char($1 at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') else $1::text end $fn$;
-comment on function webhook.utc(timestamptz) is 'An instant as the texts of this schema write it. Internal.';
-
 create function webhook.followed_by(event webhook.outbox) returns bigint
   language sql stable set search_path = pg_catalog, pg_temp
   as $fn$
   select later.id from webhook.outbox later
-   where later.document_id = ($1).document_id and later.id > ($1).id and later.status <> 'cancelled'
-   order by later.id limit 1
+   where later.document_id is not null and later.status <> 'cancelled'
+     and (later.document_id, later.id) > (($1).document_id, ($1).id)
+     and (later.document_id, later.id) < (($1).document_id, 9223372036854775807)
+   order by later.document_id, later.id limit 1
 $fn$;
 comment on function webhook.followed_by(webhook.outbox) is 'The next later export of the same document that was not cancelled, or null.';
 
@@ -855,12 +1034,17 @@ declare
   later bigint := webhook.followed_by(e);
   other webhook.outbox;
   in_flight bigint;
+  paused timestamptz;
 begin
+  select g.paused_until into paused from webhook.pacing g where g.channel = c.name and g.paused_until > clock_timestamp();
   select * into other from webhook.outbox o where o.document_id = e.document_id and o.leased_until is not null;
-  select count(*) into in_flight from webhook.outbox o where o.event = e.event and o.leased_until is not null;
+  select count(*) into in_flight from webhook.outbox o where o.event = e.event and o.leased_until is not null and o.claim_id is not null;
   return case
     when later is not null
       then format(' will not be sent: event %s is a later export of the same document. It becomes superseded within ten seconds if a worker is running.', later)
+    when not exists (select from webhook.workers w where w.seen_at > clock_timestamp() - interval '1 minute' and w.environment is not distinct from s.environment)
+         and exists (select from webhook.workers w where w.seen_at > clock_timestamp() - interval '1 minute')
+      then (select format(' waits because %s.', webhook.worker_problem(w, s)) from webhook.workers w order by w.seen_at desc limit 1)
     when s.offline_mode
       then ' waits because Offline Mode is on: nothing is delivered until it is turned off (update webhook.settings set offline_mode = false).'
     when webhook.channel_problem(c, s) is not null and (c.enabled or e.is_test)
@@ -869,6 +1053,8 @@ begin
       then format(' waits because the channel %s is off (update webhook.channels set enabled = true where name = %L).', c.name, c.name)
     when not c.enabled and not e.is_test
       then format(' is pending, but the channel %s is off: it becomes skipped within ten seconds if a worker is running. To have it sent: update webhook.channels set enabled = true where name = %L.', c.name, c.name)
+    when paused is not null
+      then format(' waits because the channel %s is paused until %s: its receiver asked for that with Retry-After. If it is called too often, set max_per_second of the channel.', c.name, webhook.utc(paused))
     when other.id is not null
       then format(' waits for the attempt of event %s of the same document, which worker %s started at %s: exports of a document are sent one at a time.',
                   other.id, other.claimed_by, webhook.utc(other.claimed_at))
@@ -877,6 +1063,8 @@ begin
                   case e.attempts when 1 then 'one attempt' else e.attempts || ' attempts' end, webhook.utc(e.due_at))
     when e.due_at > clock_timestamp()
       then format(' was not attempted yet; it is due at %s.', webhook.utc(e.due_at))
+    when c.max_per_second is not null and (in_flight > 0 or e.due_at > clock_timestamp() - interval '30 seconds')
+      then format(' is due since %s and waits until it may be sent: all workers together begin at most %s POSTs a second on the channel (max_per_second).', webhook.utc(e.due_at), c.max_per_second)
     when in_flight > 0
       then format(' is due since %s and waits for a free slot: %s in flight on the channel, and a worker makes at most %s at once (max_in_flight).',
                   webhook.utc(e.due_at), case in_flight when 1 then 'one attempt is' else in_flight || ' attempts are' end, c.max_in_flight)
@@ -913,6 +1101,8 @@ begin
   what := format('%s %s (%s%s, of %s)', case when e.is_test then 'Test event' else 'Event' end, e.id, e.event,
                  ' of document ' || e.document_id, webhook.utc(e.occurred_at));
   what := what || case
+    when e.status = 'sent' and e.http_status is null
+      then format(' was marked as delivered by a person at %s.', webhook.utc(e.finished_at))
     when e.status = 'sent'
       then format(' was delivered at %s%s: the receiver answered with HTTP %s.%s', webhook.utc(e.finished_at),
                   case when e.attempts > 1 then format(' after %s attempts', e.attempts) end, e.http_status,
@@ -963,9 +1153,10 @@ begin
   end if;
   select * into i from webhook.interventions x where x.outbox_id = e.id order by x.id desc limit 1;
   if found then
-    what := what || format(' (%s by %s at %s; before that it was %s%s.)',
-      case i.action when 'retry' then 'Sent again' when 'cancel' then 'Cancelled' else 'Discarded' end, i.actor, webhook.utc(i.at), i.was_status,
-      case when i.was_failure is not null and i.action = 'retry' then ', with ' || rtrim(coalesce(i.was_error, 'HTTP ' || i.was_http_status, i.was_failure), '.') end);
+    what := what || format(' (%s by %s at %s%s; before that it was %s%s.)',
+      case i.action when 'retry' then 'Sent again' when 'cancel' then 'Cancelled' when 'discard' then 'Discarded' else 'Marked as delivered' end,
+      i.actor, webhook.utc(i.at), ': ' || i.note, i.was_status,
+      case when i.was_failure is not null and i.action in ('retry', 'mark_delivered') then ', with ' || rtrim(coalesce(i.was_error, 'HTTP ' || i.was_http_status, i.was_failure), '.') end);
   end if;
   return regexp_replace(what, '\s*[[:cntrl:]]\s*|\s{2,}', ' ', 'g'); -- one paragraph, whatever the document's id contains
 end
@@ -975,7 +1166,7 @@ comment on function webhook.explain(bigint) is
 
 
 ------------------------------------------------------------------------------------------------
--- What acts. An application publishes; people retry, cancel and discard, each of which leaves a row in
+-- What acts. An application publishes; people retry, cancel, discard and mark as delivered, each of which leaves a row in
 -- webhook.interventions.
 
 create function webhook.publish(event text, data json, occurred_at timestamptz default now()) returns bigint
@@ -995,6 +1186,32 @@ end
 $fn$;
 comment on function webhook.publish(text, json, timestamptz) is
   'Writes an event into the outbox and returns its id. Call it in the transaction that changes your own data: what rolls back is never sent. Fails only for an unknown event, or data that is no JSON object.';
+
+-- Drivers and ORMs bind a text or a jsonb, for which there is no implicit cast to json. An untyped
+-- literal or parameter is a text, too.
+create function webhook.publish(event text, data text, occurred_at timestamptz default now()) returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$ begin return webhook.publish($1, $2::json, $3); end $fn$;
+comment on function webhook.publish(text, text, timestamptz) is
+  'webhook.publish for drivers that bind the data as text. Text that is no JSON is an error.';
+
+create function webhook.publish(event text, data jsonb, occurred_at timestamptz default now()) returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$ begin return webhook.publish($1, $2::json, $3); end $fn$;
+comment on function webhook.publish(text, jsonb, timestamptz) is
+  'webhook.publish for jsonb. The order of its keys and the notation of its numbers are those of jsonb.';
+
+create function webhook.outcome(id bigint)
+  returns table (status text, attempts int, finished_at timestamptz, synced_at timestamptz, http_status int, failure text, received text)
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  return query
+    select o.status, o.attempts, o.finished_at, o.synced_at, o.http_status, o.failure, o.received from webhook.outbox o where o.id = $1;
+end
+$fn$;
+comment on function webhook.outcome(bigint) is
+  'What became of an event, for the application that published it: neither data nor answers. No row for an event that does not exist, or was pruned.';
 
 -- A null that was passed by mistake must not mean "all rows" or "not a dry run".
 create function webhook.refuse_batch(max_rows int, dry_run boolean) returns void
@@ -1094,6 +1311,36 @@ end
 $fn$;
 comment on function webhook.cancel(bigint) is
   'Cancels a pending event that no worker holds; webhook.retry undoes it. Leaves a row in webhook.interventions. Returns webhook.explain of the event.';
+
+create function webhook.mark_delivered(id bigint, note text) returns text
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  e webhook.outbox := webhook.locked_event($1, 'marked as delivered');
+begin
+  if coalesce($2, '') !~ '[^[:space:]]' then
+    raise exception 'the note is empty' using errcode = 'invalid_parameter_value',
+      hint = format('Say how it is known that the receiver has the event: select webhook.mark_delivered(%s, ''...'')', $1);
+  end if;
+  if e.status = 'sent' then
+    raise exception 'event % is sent already', $1
+      using errcode = 'object_not_in_prerequisite_state', hint = format('select webhook.explain(%s)', $1);
+  end if;
+  insert into webhook.interventions (outbox_id, action, was_status, was_finished_at, was_http_status, was_failure, was_received, was_error, note)
+  values ($1, 'mark_delivered', e.status, e.finished_at, e.http_status, e.failure, e.received, e.error, $2);
+  perform set_config('webhook.resending', 'on', true);
+  -- Without a claim: that of an attempt says what it was answered with.
+  update webhook.outbox o
+     set status = 'sent', finished_at = clock_timestamp(), synced_at = case when o.event = 'document.exported' then clock_timestamp() end,
+         claim_id = null, claimed_by = null, claimed_at = null,
+         http_status = null, failure = null, received = 'yes', error = null, response = null
+   where o.id = $1;
+  perform set_config('webhook.resending', 'off', true);
+  return webhook.explain($1);
+end
+$fn$;
+comment on function webhook.mark_delivered(bigint, text) is
+  'Makes an event sent that the receiver is known to have, without sending it: finished or pending, unless a worker holds it. The note says how that is known. Leaves a row in webhook.interventions. Returns webhook.explain of the event.';
 
 create function webhook.retry_failed(
     channel text default null, since timestamptz default null, until timestamptz default null, http_status int default null,
@@ -1280,7 +1527,7 @@ begin
 end
 $fn$;
 comment on function webhook.prune(interval, int) is
-  'Deletes finished events that are older than this, at most max_rows per call, and returns how many; call it until it returns 0. The worker does so each night (WEBHOOK_RETENTION). What is not finished is never deleted.';
+  'Deletes finished events that are older than this, at most max_rows per call, and returns how many; call it until it returns 0. The worker does so once a day (WEBHOOK_RETENTION). What is not finished is never deleted.';
 
 
 ------------------------------------------------------------------------------------------------
@@ -1308,24 +1555,28 @@ begin
   foreach statement in array array[
     'grant usage on schema webhook to webhook_producer, webhook_reader, webhook_worker, webhook_admin',
     -- An application: publish, or insert directly. The functions of the second grant are what an insert itself calls.
-    'grant execute on function webhook.publish(text, json, timestamptz) to webhook_producer',
+    'grant execute on function webhook.publish(text, json, timestamptz), webhook.publish(text, text, timestamptz), webhook.publish(text, jsonb, timestamptz), webhook.outcome(bigint) to webhook_producer',
     'grant execute on function webhook.at_least_once(text), webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json) to webhook_producer, webhook_worker',
     'grant insert (event, data, occurred_at), select (id) on webhook.outbox to webhook_producer',
     -- A reader: everything except tokens and URLs.
-    'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.schema_versions, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
-    'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, updated_at, example) on webhook.channels to webhook_reader',
-    'grant select (only_row, offline_mode, auth, instance_id, updated_at) on webhook.settings to webhook_reader',
-    'grant execute on function webhook.explain(bigint), webhook.hint(text, int, text), webhook.url_host(text), webhook.url_problem(text), webhook.trimmed(text), webhook.unseen(text), webhook.channel_problem(webhook.channels, webhook.settings), webhook.at_least_once(text) to webhook_reader, webhook_admin',
+    'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.pacing, webhook.schema_versions, webhook.workers, webhook.maintenance, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
+    'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, max_per_second, updated_at, example) on webhook.channels to webhook_reader',
+    'grant select (only_row, offline_mode, auth, instance_id, environment, updated_at) on webhook.settings to webhook_reader',
+    'grant execute on function webhook.explain(bigint), webhook.outcome(bigint), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.hint(text, int, text), webhook.url_host(text), webhook.url_problem(text), webhook.trimmed(text), webhook.unseen(text), webhook.channel_problem(webhook.channels, webhook.settings), webhook.at_least_once(text) to webhook_reader, webhook_admin',
     -- The worker: what its statements use. It locks the switches in share mode, which needs the privilege to update.
     'grant select, update on webhook.outbox to webhook_worker',
     'grant select, insert, update, delete on webhook.attempts to webhook_worker',
     'grant select, update (updated_at) on webhook.channels, webhook.settings to webhook_worker',
-    'grant select on webhook.schema_versions, webhook.status to webhook_worker',
-    'grant execute on function webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.trimmed(text), webhook.unseen(text), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(text, int, text) to webhook_worker',
+    'grant select, insert, update, delete on webhook.workers to webhook_worker',
+    'grant select, update on webhook.maintenance to webhook_worker',
+    'grant select on webhook.schema_versions, webhook.status, webhook.problems to webhook_worker',
+    'grant select, update (paused_until) on webhook.pacing to webhook_worker, webhook_admin',
+    'grant execute on function webhook.rate_left(text, int), webhook.take_rate(text, int, int) to webhook_worker',
+    'grant execute on function webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.trimmed(text), webhook.unseen(text), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(text, int, text) to webhook_worker',
     -- An administrator: the settings, and the functions that act on events.
-    'grant select, update (url, enabled, accept_status, max_in_flight) on webhook.channels to webhook_admin',
-    'grant select, update (offline_mode, auth, bearer_token, document_base_url) on webhook.settings to webhook_admin',
-    'grant execute on function webhook.retry(bigint), webhook.cancel(bigint), webhook.retry_failed(text, timestamptz, timestamptz, int, text, text, boolean, int, boolean), webhook.discard(text, timestamptz, int, boolean), webhook.send_test(text), webhook.prune(interval, int) to webhook_admin'
+    'grant select, update (url, enabled, accept_status, max_in_flight, max_per_second) on webhook.channels to webhook_admin',
+    'grant select, update (offline_mode, auth, bearer_token, document_base_url, environment) on webhook.settings to webhook_admin',
+    'grant execute on function webhook.retry(bigint), webhook.cancel(bigint), webhook.mark_delivered(bigint, text), webhook.retry_failed(text, timestamptz, timestamptz, int, text, text, boolean, int, boolean), webhook.discard(text, timestamptz, int, boolean), webhook.send_test(text), webhook.prune(interval, int) to webhook_admin'
   ] loop
     if not $1 then execute statement; end if;
     return next statement;
@@ -1340,4 +1591,4 @@ revoke all on all functions in schema webhook from public;
 
 -- Too few rows for autovacuum to analyze them. Without statistics the planner estimates hundreds, the
 -- views seem expensive, and compiling them (jit) takes seconds.
-analyze webhook.channels, webhook.settings;
+analyze webhook.channels, webhook.settings, webhook.maintenance, webhook.pacing;

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// withGrant adds to "permission denied" the role, which PostgreSQL does not name, and the remedy.
+func (s *Store) withGrant(err error) error { return WithGrant(s.self.Role, err) }
+
+// WithGrant is withGrant for a role.
+func WithGrant(role string, err error) error {
+	if !Denied(err) || role == "" {
+		return err
+	}
+	return fmt.Errorf("the role %s lacks a privilege: %w; grant webhook_worker to %s", role, err, QuoteIdentifier(role))
+}
+
+// Denied reports "permission denied".
+func Denied(err error) bool { return code(err) == "42501" }
+
+// Privileges are what a role may do in the schema webhook.
+type Privileges struct {
+	Exists   bool   // there is such a schema; else the rest is without meaning
+	Role     string // the current user
+	Missing  string // what it lacks of what a worker needs, with ", " between; "" if nothing
+	Member   bool   // of webhook_worker
+	Works    bool   // it is meant to be the worker: it has one of the worker's own privileges
+	Admin    bool
+	Reads    bool
+	Writes   bool // it publishes
+	SeesURLs bool `db:"sees_urls"` // and the token
+}
+
+// ReadPrivileges reads those of the current user. The look-ups are by oid: by name they fail where the
+// role may not use the schema.
+func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) {
+	err = db.GetContext(ctx, &p, `
+		with relation as (
+		  select c.relname as name, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'webhook'
+		), needed (name, privilege, own) as (
+		  values ('outbox', 'select', false), ('outbox', 'update', true), ('attempts', 'select', false), ('attempts', 'insert', true),
+		         ('attempts', 'update', true), ('attempts', 'delete', true), ('workers', 'select', false), ('workers', 'insert', true),
+		         ('workers', 'update', true), ('workers', 'delete', true), ('maintenance', 'select', false), ('maintenance', 'update', true),
+		         ('schema_versions', 'select', false), ('channels', 'select', false), ('settings', 'select', false)
+		), granted as (
+		  select format('%s on webhook.%s', n.privilege, n.name) as what, n.own, has_table_privilege(r.oid, n.privilege) as held
+		    from needed n join relation r using (name)
+		   union all
+		  select format('update (updated_at) on webhook.%s', r.name), false, has_column_privilege(r.oid, 'updated_at', 'update')
+		    from relation r where r.name in ('channels', 'settings')
+		   union all
+		  select format('execute on webhook.%s', p.proname), false, has_function_privilege(p.oid, 'execute')
+		    from pg_proc p where p.pronamespace = (select oid from pg_namespace where nspname = 'webhook')
+		     and p.proname in ('prune', 'channel_problem', 'worker_problem')
+		   union all
+		  select 'usage on schema webhook', false, has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'webhook'
+		)
+		select current_user as role, coalesce(string_agg(what, ', ' order by what) filter (where not held), '') as missing,
+		       coalesce(bool_or(held and own), false) as works,
+		       coalesce((select bool_or(has_function_privilege(p.oid, 'execute')) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+		                  where n.nspname = 'webhook' and p.proname = 'retry'), false) as admin,
+		       coalesce((select bool_and(has_table_privilege(oid, 'select')) from relation where name in ('status', 'problems', 'schema_versions')), false)
+		         and coalesce((select has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'webhook'), false) as reads,
+		       coalesce((select bool_and(has_table_privilege(oid, 'select')) from relation where name in ('channels', 'settings')), false) as sees_urls,
+		       exists (select from relation where name = 'schema_versions') as exists,
+		       exists (select from pg_roles r where r.rolname = 'webhook_worker' and pg_has_role(r.oid, 'member')) as member,
+		       coalesce((select bool_or(has_function_privilege(p.oid, 'execute')) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+		                  where n.nspname = 'webhook' and p.proname = 'publish'), false)
+		         or coalesce((select has_column_privilege(oid, 'data', 'insert') from relation where name = 'outbox'), false) as writes
+		  from granted`)
+	if err != nil {
+		return p, fmt.Errorf("read the privileges: %w", err)
+	}
+	return p, nil
+}
+
+// QuoteIdentifier is a name as SQL has it; a plain one stays as it is.
+func QuoteIdentifier(name string) string {
+	plain := name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == ""
+	if plain {
+		return name
+	}
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}

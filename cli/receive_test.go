@@ -2,8 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 	"unicode"
 )
@@ -30,5 +33,14 @@ func TestPrintDelivery_NothingReachesTheTerminalRaw(t *testing.T) {
 				t.Errorf("%q: %U reaches the terminal", in, r)
 			}
 		}
+	}
+}
+
+func TestReceiver_HalfABodyIsNotAnswered200(t *testing.T) {
+	r := &receiver{answers: []int{200}, got: func(d delivery) { t.Errorf("got %+v", d) }}
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest("POST", "/", iotest.ErrReader(errors.New("broken off"))))
+	if w.Code != 400 {
+		t.Errorf("answered %d", w.Code)
 	}
 }

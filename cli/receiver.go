@@ -53,8 +53,9 @@ const maxBody = 64 << 20
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(req.Body, maxBody))
-	if err != nil {
-		return // the sender has closed the connection
+	if err != nil { // the body ends too early; without a status, it would be answered 200
+		w.WriteHeader(http.StatusBadRequest)
+		return
 	}
 	time.Sleep(r.delay)
 

@@ -23,6 +23,11 @@ const (
 	// closes them silently nor sends more than it was asked for.
 	rest = 20 * time.Millisecond
 
+	// maxSilent is how many attempts in a row may time out on a kept connection until
+	// it is the keeping that is at fault: the receiver, or a firewall on the way,
+	// forgets connections without closing them.
+	maxSilent = 3
+
 	// noReuse is how long each request to an origin gets a connection of its
 	// own after the receiver has not kept a connection as it should.
 	noReuse = time.Minute
@@ -41,6 +46,7 @@ type pool struct {
 type origin struct {
 	idle   []*conn // the longest idle first
 	proven bool    // a connection was still good after a rest
+	silent int     // attempts that timed out on a kept connection, since the last answer on one
 	single time.Time
 }
 
@@ -141,12 +147,28 @@ func (p *pool) prove(key string, c *conn) {
 	}
 }
 
+// heard notes whether a kept connection answered, or was silent to the end.
+func (p *pool) heard(key string, answer bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.of(key)
+	if o.silent++; answer {
+		o.silent = 0
+	}
+	if o.silent >= maxSilent {
+		o.endReuse()
+	}
+}
+
 // endReuse closes the idle connections of an origin and keeps none for a while.
 func (p *pool) endReuse(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	o := p.of(key)
-	o.proven, o.single = false, time.Now().Add(noReuse)
+	p.of(key).endReuse()
+}
+
+func (o *origin) endReuse() {
+	o.proven, o.silent, o.single = false, 0, time.Now().Add(noReuse)
 	o.close()
 }
 

@@ -23,12 +23,24 @@ func (s *Sender) post(ctx context.Context, to *endpoint, req outbox.Request) (ou
 	for {
 		went := &trail{}
 		result, err := s.try(ctx, to, req, head, went)
-		if err != nil && went.reused && !isOurs(ctx, err) {
-			s.pool.endReuse(to.target.key)
+		if went.reused {
+			s.judge(ctx, to.target.key, err)
 		}
 		if err == nil || went.wrote() || !went.reused || ctx.Err() != nil {
 			return result, went, err
 		}
+	}
+}
+
+// judge notes what an attempt has shown of the kept connections of an origin.
+func (s *Sender) judge(ctx context.Context, key string, err error) {
+	switch {
+	case err == nil:
+		s.pool.heard(key, true)
+	case !isOurs(ctx, err):
+		s.pool.endReuse(key)
+	case errors.Is(err, errTimedOut):
+		s.pool.heard(key, false)
 	}
 }
 

@@ -180,6 +180,42 @@ func TestSend_LossOnAReusedConnectionEndsReuse(t *testing.T) {
 	}
 }
 
+// A receiver, or what is on the way to it, forgets a connection without closing it.
+func TestSend_SilenceOnReusedConnectionsEndsReuse(t *testing.T) {
+	srv := serveRaw(t, func(r *raw, conn *rawConn) {
+		conn.request(r)
+		conn.say(keepAliveOK)
+		conn.hang()
+	})
+	s := newSender(t, 300*time.Millisecond)
+	lost := 0
+	for range 20 {
+		if !send(t, s, newRequest(srv.url())).Delivered() {
+			lost++
+		}
+	}
+	if lost != maxSilent {
+		t.Errorf("lost %d", lost)
+	}
+}
+
+// One that is slow now and then is no such receiver: its connections are used again.
+func TestSend_SlowAnswersDoNotEndReuse(t *testing.T) {
+	srv := serveRaw(t, func(r *raw, conn *rawConn) {
+		for conn.request(r) && r.requests.Load()%4 != 0 {
+			conn.say(keepAliveOK)
+		}
+		conn.hang()
+	})
+	s := newSender(t, 300*time.Millisecond)
+	for range 24 {
+		send(t, s, newRequest(srv.url()))
+	}
+	if n := srv.conns.Load(); n > 10 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 func TestSend_KeepAliveTimeoutIsHonoured(t *testing.T) {
 	for header, conns := range map[string]int32{
 		"Keep-Alive: timeout=0":          2,

@@ -29,7 +29,7 @@ func TestCleanUp_RunsShortlyAfterAStartIfNoneRanForADay(t *testing.T) {
 
 	// Not again within a day, whoever starts; but then it is.
 	old(db, 1)
-	w = startWorker(t, quick(db.address))
+	startWorker(t, quick(db.address))
 	eventually(t, "a cycle has run", func() bool {
 		return db.count(`select count(*) from webhook.workers where seen_at > started_at + interval '5 s'`) == 1
 	})

@@ -55,12 +55,6 @@ func (l *limited) most() (most int) {
 	return most
 }
 
-func (l *limited) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.arrived)
-}
-
 func audits(db *database, n int) {
 	db.t.Helper()
 	db.exec(`insert into webhook.outbox (event, data) select 'audit.log', json_build_object('audit_id', n) from generate_series(1, $1) n`, n)

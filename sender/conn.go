@@ -119,8 +119,8 @@ func (c *conn) reusable() error {
 var longAgo = time.Unix(1, 0)
 
 func isTimeout(err error) bool {
-	e, ok := err.(net.Error)
-	return ok && e.Timeout()
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
 }
 
 // abort ends every read and write on the connection, now and later.
@@ -136,7 +136,8 @@ type upload struct {
 func (c *conn) send(head, body []byte, t *trail) (*upload, error) {
 	buf := pieces.Get().(*[]byte)
 	defer pieces.Put(buf)
-	first := append((*buf)[:0], head...)
+	first := (*buf)[:0]
+	first = append(first, head...)
 	n := max(0, min(len(body), piece-len(first)))
 	first = append(first, body[:n]...)
 	*buf = first

@@ -56,7 +56,7 @@ func (s *Sender) try(ctx context.Context, to *endpoint, req outbox.Request, head
 		return outbox.Result{}, causeOr(ctx, err)
 	}
 	release := context.AfterFunc(ctx, c.abort)
-	answer, up, err := c.exchange(head, req.Body, went)
+	answer, up, err := c.exchange(head, req.Body, went) //nolint:bodyclose // Send reads the body and decides about the connection
 	if err != nil {
 		release()
 		_ = c.Close()

@@ -32,7 +32,7 @@ func (d *dialer) probe(ctx context.Context, to *target, went *trail) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if went.certRequested.Load() {
 		_ = c.SetReadDeadline(time.Now().Add(alertTime))
 		if _, err := c.Conn.Read(make([]byte, 1)); err != nil && !isTimeout(err) {

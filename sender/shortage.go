@@ -69,7 +69,7 @@ func hasSource(err error) bool {
 	if !errors.As(err, &dial) || dial.Addr == nil {
 		return true
 	}
-	c, err := net.Dial("udp", dial.Addr.String())
+	c, err := net.Dial("udp", dial.Addr.String()) //nolint:noctx // of UDP, which waits for nothing
 	if err != nil {
 		return false
 	}

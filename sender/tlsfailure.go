@@ -143,7 +143,7 @@ func (d *dialer) diagnose(ctx context.Context, to *target, t *trail, err error) 
 	if dialErr != nil {
 		return err
 	}
-	defer socket.Close()
+	defer func() { _ = socket.Close() }()
 	agreed := false
 	c := tls.Client(socket, &tls.Config{
 		ServerName: to.server, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA,

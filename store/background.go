@@ -39,7 +39,7 @@ func (s *Store) Expired(ctx context.Context) (claimIDs []string, err error) {
 		return tx.SelectContext(ctx, &claimIDs, `
 			-- $1 claims at most
 			select distinct claim_id::text from webhook.outbox
-			 where leased_until < clock_timestamp() and leased_until is not null
+			 where leased_until < clock_timestamp() and leased_until is not null and claim_id is not null
 			 limit $1`, maxExpired)
 	})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestBudget_AlwaysAllowsOneEvent(t *testing.T) {
-	q := newQueue(Channels(), 8400) // 600 for each lane, 4200 for all
+	q := newQueue(Channels(), int64(1200*len(Channels()))) // 600 for each lane, and as much again for all
 	big := due(1, "2026-03-22 08:30:00+00", 8)
 	big.Data = []byte(fmt.Sprintf(`{"name": "%05000d"}`, 7))
 	small := due(2, "2026-03-22 08:30:00+00", 8)

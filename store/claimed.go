@@ -55,6 +55,7 @@ func (s *Store) lockOf(claimID string) int64 {
 	s.claim.mu.Lock()
 	defer s.claim.mu.Unlock()
 	if s.newest.claimID == claimID {
+		s.claim.drop() // a claim that is looked up has lost its connection
 		return s.newest.lock
 	}
 	return rand.Int64()

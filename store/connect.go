@@ -73,7 +73,7 @@ func (s *sessions) current() (*target, error) {
 }
 
 // ErrReadOnly means that after a failover the session is on the old primary.
-var ErrReadOnly = errors.New("the database accepts no writes (a standby, or a primary that was demoted)")
+var ErrReadOnly = errors.New("the database accepts no writes (a standby, a primary that was demoted, or default_transaction_read_only is on)")
 
 // Connect opens a connection and sets up its session. The first connection to a target is preceded by
 // the check that it leads to sessions of its own: a setting changes no other client's session.
@@ -112,6 +112,7 @@ func setUp(l limits) string {
 	return fmt.Sprintf(`
 		set search_path = pg_catalog, pg_temp;
 		select set_config('standard_conforming_strings', 'on', false),
+		       set_config('array_nulls', 'on', false),
 		       set_config('default_transaction_isolation', 'read committed', false),
 		       set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'
 		                                        else current_setting('synchronous_commit') end, false),

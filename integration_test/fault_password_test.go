@@ -239,3 +239,23 @@ func TestDatabaseURLFile_EmptyIsNamed(t *testing.T) {
 		t.Errorf("exit status %d", status)
 	}
 }
+
+// TestSession_IsNotEndedWhileItIsIdle: the pinned connections of a quiet outbox are idle for hours.
+func TestSession_IsNotEndedWhileItIsIdle(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "http://receiver.example")
+	if db.count(`select current_setting('server_version_num')::int`) < 140000 {
+		t.Skip("not tested: the server has no idle_session_timeout")
+	}
+	name, _, _ := strings.Cut(db.address[strings.LastIndexByte(db.address, '/')+1:], "?")
+	db.exec(`alter database ` + name + ` set idle_session_timeout = '300ms'`)
+	pool, err := store.Open(db.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var got string
+	if err := pool.Get(&got, `show idle_session_timeout`); err != nil || got != "0" {
+		t.Errorf("in a session of the worker it is %q, %v", got, err)
+	}
+}

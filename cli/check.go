@@ -52,6 +52,10 @@ func (d *doctor) all(ctx context.Context, p Process, cfg *workerConfig) {
 	if role.Exists && !role.Reads || !d.schema(ctx, p) {
 		return
 	}
+	if role.Absent != "" {
+		d.bad("%v", absent(role))
+		return
+	}
 	if role.SeesURLs {
 		d.channels(ctx, newSender(cfg))
 	} else {

@@ -32,9 +32,12 @@ func (f *flags) openFor(lease time.Duration, flagValue string) (*sqlx.DB, error)
 	if path := f.env("DATABASE_URL_FILE"); path != "" && flagValue == "" {
 		read = fileOf("DATABASE_URL_FILE", path)
 	}
-	if dsn, err := read(); err != nil {
+	switch dsn, err := read(); {
+	case err != nil:
 		return nil, usageError{err.Error()}
-	} else if dsn == "" {
+	case dsn == "" && flagValue == "" && f.env("DATABASE_URL_FILE") != "":
+		return nil, usagef("DATABASE_URL_FILE: %s is empty", f.env("DATABASE_URL_FILE"))
+	case dsn == "":
 		return nil, usagef("%s: DATABASE_URL is not set; for example DATABASE_URL=postgres://user:password@localhost/recordengine?sslmode=disable", f.Name())
 	}
 	db, err := store.OpenFor(lease, read)

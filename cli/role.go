@@ -17,10 +17,20 @@ func workerRole(ctx context.Context, db *sqlx.DB, log *zap.Logger) (string, erro
 		p, err = store.ReadPrivileges(ctx, db)
 		return err
 	})
-	if err == nil && p.Missing != "" {
+	switch {
+	case err != nil:
+	case p.Absent != "":
+		err = absent(p)
+	case p.Missing != "":
 		err = fmt.Errorf("the role %s cannot run the worker, it lacks: %s; %s", p.Role, p.Missing, grantWorker(p))
 	}
 	return p.Role, err
+}
+
+// absent says that tables were dropped. The version of the schema is right, so nothing would
+// create them again.
+func absent(p store.Privileges) error {
+	return fmt.Errorf("schema: %s was dropped; restore it from a backup, or create it as in webhooks migrate --print, then webhooks migrate --roles", p.Absent)
 }
 
 // withRole adds the role and the remedy to "permission denied".

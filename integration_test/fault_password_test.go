@@ -165,9 +165,9 @@ func TestDatabaseURL_PasswordWithAnyCharacter(t *testing.T) {
 	}
 }
 
-// TestSession_StringsAreStandardWhateverTheDatabasePresets: in sessions of the application and of the
+// TestSession_StringsAndArraysAreStandardWhateverTheDatabasePresets: in sessions of the application and of the
 // worker backslashes would otherwise be escapes.
-func TestSession_StringsAreStandardWhateverTheDatabasePresets(t *testing.T) {
+func TestSession_StringsAndArraysAreStandardWhateverTheDatabasePresets(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, func(r receipt) int {
 		if strings.HasSuffix(r.path, "/folders") {
@@ -180,6 +180,7 @@ func TestSession_StringsAreStandardWhateverTheDatabasePresets(t *testing.T) {
 	name, _, _ = strings.Cut(name, "?")
 	db.exec(`alter database ` + name + ` set standard_conforming_strings = off`)
 	db.exec(`alter database ` + name + ` set backslash_quote = off`)
+	db.exec(`alter database ` + name + ` set array_nulls = off`) // null in the arrays of a claim would be a text
 	application := open(t, db.address)
 	if got := query[string](t, db.address, `show standard_conforming_strings`); got != "off" {
 		t.Fatalf("standard_conforming_strings is %s", got)
@@ -221,5 +222,40 @@ func TestSession_StringsAreStandardWhateverTheDatabasePresets(t *testing.T) {
 	w.terminate()
 	if status := w.exit(t); status != 0 {
 		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestDatabaseURLFile_EmptyIsNamed: it is not DATABASE_URL that is missing.
+func TestDatabaseURLFile_EmptyIsNamed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "url")
+	write(t, path, "\n")
+	env := quick("")
+	delete(env, "DATABASE_URL")
+	env["DATABASE_URL_FILE"] = path
+	_, errs, status := runProgram(t, env, nil, "run")
+	with(t, fmt.Sprint("exit status ", status), errs, "DATABASE_URL_FILE: "+path+" is empty")
+	if status != 2 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestSession_IsNotEndedWhileItIsIdle: the pinned connections of a quiet outbox are idle for hours.
+func TestSession_IsNotEndedWhileItIsIdle(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "http://receiver.example")
+	if db.count(`select current_setting('server_version_num')::int`) < 140000 {
+		t.Skip("not tested: the server has no idle_session_timeout")
+	}
+	name, _, _ := strings.Cut(db.address[strings.LastIndexByte(db.address, '/')+1:], "?")
+	db.exec(`alter database ` + name + ` set idle_session_timeout = '300ms'`)
+	pool, err := store.Open(db.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var got string
+	if err := pool.Get(&got, `show idle_session_timeout`); err != nil || got != "0" {
+		t.Errorf("in a session of the worker it is %q, %v", got, err)
 	}
 }

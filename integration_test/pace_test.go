@@ -150,3 +150,17 @@ func TestLanes_ResentEventsDoNotDelayFreshOnes(t *testing.T) {
 		})
 	}
 }
+
+// TestPace_OnceDeliversAllThatIsDue: a scheduler runs it, and a pace is no reason to leave events behind.
+func TestPace_OnceDeliversAllThatIsDue(t *testing.T) {
+	t.Parallel()
+	db := ready(t, newReceiver(t, nil).URL)
+	db.exec(`update webhook.channels set max_per_second = 20 where name = 'audit_log'`)
+	audits(db, 30)
+	if _, errs, status := runProgram(t, quick(db.address), nil, "run", "--once"); status != 0 {
+		t.Fatalf("exit status %d: %s", status, errs)
+	}
+	if sent := db.count(`select count(*) from webhook.outbox where status = 'sent'`); sent != 30 {
+		t.Errorf("%d of 30 were sent", sent)
+	}
+}

@@ -160,3 +160,28 @@ func TestCheck_JudgesARoleByWhatItIsFor(t *testing.T) {
 	out, _, status := runProgram(t, quick(empty.address), nil, "check")
 	with(t, fmt.Sprint("no schema, exit status ", status), out, "BAD   schema: this database has no webhook schema; run: webhooks migrate")
 }
+
+// TestWorkers_WithoutAPrivilegeOfThePaceNoneStarts: each of its claims would be denied. The roles belong to
+// the whole server, so this one is given by hand what webhook_worker has.
+func TestWorkers_WithoutAPrivilegeOfThePaceNoneStarts(t *testing.T) {
+	t.Parallel()
+	db := withRoles(t, "https://re.example")
+	role := loginRole(t, db, "webhook_worker")
+	db.exec(`revoke all on webhook.pacing from webhook_worker; revoke all on function webhook.take_rate(text, int, int) from webhook_worker`)
+	_, errs, status := runProgram(t, quick(role.address), nil, "run", "--once")
+	with(t, fmt.Sprint("exit status ", status), errs, "it lacks: ", "execute on webhook.take_rate", "select on webhook.pacing", "update (paused_until) on webhook.pacing")
+}
+
+// TestWorkers_ADroppedTableIsNamed by run and check, which would otherwise claim and record nothing.
+func TestWorkers_ADroppedTableIsNamed(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	db.exec(`drop table webhook.attempts`)
+	_, errs, status := runProgram(t, quick(db.address), nil, "run")
+	with(t, fmt.Sprint("run, exit status ", status), errs, "schema: webhook.attempts was dropped")
+	out, _, checked := runProgram(t, quick(db.address), nil, "check")
+	with(t, fmt.Sprint("check, exit status ", checked), out, "BAD   schema: webhook.attempts was dropped")
+	if status != 1 || checked != 3 {
+		t.Errorf("exit status %d and %d", status, checked)
+	}
+}

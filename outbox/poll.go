@@ -23,7 +23,7 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 }
 
 // pollOnce is the loop of Once: pass after pass, each recorded before the next one, until a pass finds
-// nothing and no channel is paused.
+// nothing, and neither a shortage nor the pace of a channel may be the reason.
 func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 	d.Cycle(ctx)
 	d.Skip(ctx)
@@ -41,7 +41,7 @@ func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 			if wait == 0 {
 				return
 			}
-			pause(ctx, stop, wait, nil)
+			pause(ctx, stop, min(wait, d.opts.PollInterval), nil)
 		}
 	}
 }

@@ -60,12 +60,14 @@ func (q *queue) short(channel string, now time.Time) (pause time.Duration, log b
 	return l.shortage.pause, log
 }
 
-// paused is how long the longest pause of a lane lasts; 0: none is under way.
+// paused is how long a claim that found nothing may be followed by one that does: the longest pause of
+// a lane after a shortage, or the time until the pace of a lane allows another POST. 0: neither.
 func (q *queue) paused(now time.Time) (longest time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
-		longest = max(longest, q.lanes[i].shortage.until.Sub(now))
+		l := &q.lanes[i]
+		longest = max(longest, l.shortage.until.Sub(now), l.slots.paced(now))
 	}
 	return longest
 }

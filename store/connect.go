@@ -73,7 +73,7 @@ func (s *sessions) current() (*target, error) {
 }
 
 // ErrReadOnly means that after a failover the session is on the old primary.
-var ErrReadOnly = errors.New("the database accepts no writes (a standby, or a primary that was demoted)")
+var ErrReadOnly = errors.New("the database accepts no writes (a standby, a primary that was demoted, or default_transaction_read_only is on)")
 
 // Connect opens a connection and sets up its session. The first connection to a target is preceded by
 // the check that it leads to sessions of its own: a setting changes no other client's session.
@@ -106,18 +106,22 @@ func (s *sessions) Connect(ctx context.Context) (driver.Conn, error) {
 // setUp sets what a session must not inherit from the database, the role or the DSN, and returns
 // whether it is read-only. The search_path leaves out every schema in which another role can create a
 // function or an operator. "set" calls none, while a set_config may be planted where pg_catalog is not
-// the first schema of the path until then. The server notices a client that has vanished, and frees what
+// the first schema of the path until then. PostgreSQL 13 has no idle_session_timeout, and 17 is the first
+// with a transaction_timeout. The server notices a client that has vanished, and frees what
 // it has locked.
 func setUp(l limits) string {
 	return fmt.Sprintf(`
 		set search_path = pg_catalog, pg_temp;
 		select set_config('standard_conforming_strings', 'on', false),
+		       set_config('array_nulls', 'on', false),
 		       set_config('default_transaction_isolation', 'read committed', false),
 		       set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'
 		                                        else current_setting('synchronous_commit') end, false),
 		       set_config('statement_timeout', '%d', false),
 		       set_config('lock_timeout', '%d', false),
 		       set_config('idle_in_transaction_session_timeout', '%d', false),
+		       case when current_setting('idle_session_timeout', true) is not null then set_config('idle_session_timeout', '0', false) end,
+		       case when current_setting('transaction_timeout', true) is not null then set_config('transaction_timeout', '0', false) end,
 		       set_config('tcp_keepalives_idle', '30', false),
 		       set_config('tcp_keepalives_interval', '10', false),
 		       set_config('tcp_keepalives_count', '3', false),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/lib/pq"
@@ -20,6 +21,8 @@ func parse(dsn string) (pq.Config, error) {
 		return pq.Config{}, errors.New("it is empty")
 	case strings.HasPrefix(dsn, "jdbc:"):
 		return pq.Config{}, errors.New("it is a JDBC URL; write postgres://user:password@host:5432/database instead")
+	case isURL && variable.MatchString(scheme):
+		return pq.Config{}, errors.New(`it begins with the name of a variable; write only what stands behind the first "="`)
 	case isURL && !strings.ContainsAny(scheme, " ='"):
 		if scheme != "postgres" && scheme != "postgresql" {
 			return pq.Config{}, errors.New("its scheme is unknown; a URL begins with postgres:// or postgresql://")
@@ -41,9 +44,14 @@ func parse(dsn string) (pq.Config, error) {
 	return cfg, err
 }
 
-// unquote removes what surrounds a URL that was copied from a file of settings.
+// variable is the beginning of a line like export DATABASE_URL="postgres://...". Read as a list of pairs
+// it would lead to the local host.
+var variable = regexp.MustCompile(`^(export )?\w+=["']?postgres(ql)?$`)
+
+// unquote removes what surrounds a URL that was copied from a file of settings: quotes, and the byte
+// order mark with which some editors begin a file.
 func unquote(dsn string) string {
-	dsn = strings.TrimSpace(dsn)
+	dsn = strings.TrimSpace(strings.TrimPrefix(dsn, "\ufeff"))
 	for _, quote := range []string{`"`, `'`} {
 		if len(dsn) > 1 && strings.HasPrefix(dsn, quote) && strings.HasSuffix(dsn, quote) {
 			dsn = strings.TrimSpace(dsn[1 : len(dsn)-1])
@@ -153,9 +161,20 @@ func unusable(err error) error {
 	if strings.HasPrefix(text, `pq: wrong value for "sslmode"`) || strings.HasPrefix(text, "pq: environment variable") {
 		return errors.New(text)
 	}
+	if _, rest, ok := strings.Cut(text, "pq: wrong value for $"); ok {
+		name, _, _ := strings.Cut(rest, ":")
+		return fmt.Errorf("beside it the environment variable %s is read, and its value cannot be used; unset it", name)
+	}
 	if _, rest, ok := strings.Cut(text, `pq: wrong value for "`); ok {
 		name, _, _ := strings.Cut(rest, `"`)
 		return fmt.Errorf("the value of its parameter %s cannot be used", name)
+	}
+	if _, rest, ok := strings.Cut(text, "pq: unsupported "); ok { // of client_encoding and datestyle
+		name, _, _ := strings.Cut(rest, " ")
+		return fmt.Errorf("its parameter %s cannot be honoured: remove it, the worker sets its own", name)
+	}
+	if strings.Contains(text, "service") { // a line of its file may be a password
+		return errors.New("the service that it or PGSERVICE names is not in the service file, or the file cannot be used; write host, user and dbname instead")
 	}
 	var file *os.PathError
 	if errors.As(err, &file) {

@@ -30,6 +30,7 @@ func TestDSN_Accepted(t *testing.T) {
 		{"a URL", "postgres://u:p@h:5433/d?sslmode=disable", "u:p@h:5433/d disable"},
 		{"the other scheme, no port", "postgresql://u:p@h/d", "u:p@h:5432/d"},
 		{"in double quotes, with a newline behind", "\"postgres://u:p@h/d\"\n", "u:p@h:5432/d"},
+		{"behind a byte order mark", "\ufeffpostgres://u:p@h/d", "u:p@h:5432/d"},
 		{"in single quotes", "'postgres://u:p@h/d'", "u:p@h:5432/d"},
 		{"a password with # and other characters that libpq takes", "postgres://u:p#&=;+!$*(x@h/d", "u:p#&=;+!$*(x@h:5432/d"},
 		{"a password with @ and ?", "postgres://u:a?b@c@h/d", "u:a?b@c@h:5432/d"},
@@ -82,6 +83,10 @@ func TestDSN_Refused(t *testing.T) {
 		{"Prisma's pool", "postgres://u:5ecret@h/d?connection_limit=5", "connection_limit"},
 		{"JDBC's schema", "postgres://u:5ecret@h/d?currentSchema=public", "currentSchema"},
 		{"ssl=true", "postgres://u:5ecret@h/d?ssl=true", "sslmode"},
+		{"the line of an environment file", "DATABASE_URL=postgres://u:5ecret@h/d", "name of a variable"},
+		{"the same in quotes", `export DATABASE_URL="postgresql://u:5ecret@h/d"`, "name of a variable"},
+		{"an encoding", "postgres://u:5ecret@h/d?client_encoding=LATIN1", "client_encoding"},
+		{"a service that is not there", "service=none password=5ecret", "service file"},
 		{"a standby", "postgres://u:5ecret@h1,h2/d?target_session_attrs=standby", "target_session_attrs"},
 	} {
 		_, err := parse(tt.dsn)
@@ -97,6 +102,19 @@ func TestDSN_Refused(t *testing.T) {
 }
 
 // Of several servers the worker needs the one that accepts writes.
+// TestDSN_NamesTheVariableThatIsReadBesideIt: what the environment adds is not blamed on the DSN.
+func TestDSN_NamesTheVariableThatIsReadBesideIt(t *testing.T) {
+	for name, value := range map[string]string{"PGPORT": "5ecret", "PGSSLMODE": "5ecret", "PGCONNECT_TIMEOUT": "", "PGTARGETSESSIONATTRS": "", "PGCHANNELBINDING": "require"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, value)
+			_, err := parse("postgres://u:5ecret@h/d")
+			if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "5ecret") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 func TestDSN_SeveralHostsAreSearchedForThePrimary(t *testing.T) {
 	for dsn, want := range map[string]pq.TargetSessionAttrs{
 		"postgres://h1:5432,h2:5433/d":                              pq.TargetSessionAttrsReadWrite,

@@ -27,6 +27,7 @@ type Privileges struct {
 	Exists   bool   // there is such a schema; else the rest is without meaning
 	Role     string // the current user
 	Missing  string // what it lacks of what a worker needs, with ", " between; "" if nothing
+	Absent   string // the tables that a worker needs and that do not exist, likewise
 	Member   bool   // of webhook_worker
 	Works    bool   // it is meant to be the worker: it has one of the worker's own privileges
 	Admin    bool
@@ -45,7 +46,7 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		  values ('outbox', 'select', false), ('attempts', 'select', false), ('attempts', 'insert', true),
 		         ('attempts', 'update', true), ('attempts', 'delete', true), ('workers', 'select', false), ('workers', 'insert', true),
 		         ('workers', 'update', true), ('workers', 'delete', true), ('maintenance', 'select', false), ('maintenance', 'update', true),
-		         ('schema_versions', 'select', false), ('channels', 'select', false), ('settings', 'select', false)
+		         ('schema_versions', 'select', false), ('channels', 'select', false), ('settings', 'select', false), ('pacing', 'select', false)
 		), granted as (
 		  select format('%s on webhook.%s', n.privilege, n.name) as what, n.own, has_table_privilege(r.oid, n.privilege) as held
 		    from needed n join relation r using (name)
@@ -59,13 +60,18 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		  select format('update (updated_at) on webhook.%s', r.name), false, has_column_privilege(r.oid, 'updated_at', 'update')
 		    from relation r where r.name in ('channels', 'settings')
 		   union all
+		  select 'update (paused_until) on webhook.pacing', false, has_column_privilege(r.oid, 'paused_until', 'update')
+		    from relation r where r.name = 'pacing'
+		   union all
 		  select format('execute on webhook.%s', p.proname), false, has_function_privilege(p.oid, 'execute')
 		    from pg_proc p where p.pronamespace = (select oid from pg_namespace where nspname = 'webhook')
-		     and p.proname in ('prune', 'channel_problem', 'worker_problem')
+		     and p.proname in ('prune', 'channel_problem', 'worker_problem', 'rate_left', 'take_rate')
 		   union all
 		  select 'usage on schema webhook', false, has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'webhook'
 		)
 		select current_user as role, coalesce(string_agg(what, ', ' order by what) filter (where not held), '') as missing,
+		       (select coalesce(string_agg(n.name, ', ' order by n.name), '')
+		          from (select distinct 'webhook.' || name as name from needed where name not in (select r.name from relation r)) n) as absent,
 		       coalesce(bool_or(held and own), false) as works,
 		       coalesce((select bool_or(has_function_privilege(p.oid, 'execute')) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 		                  where n.nspname = 'webhook' and p.proname = 'retry'), false) as admin,

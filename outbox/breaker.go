@@ -17,7 +17,7 @@ func (b *breaker) note(ev Event, v Verdict) {
 	switch {
 	case v == Sent:
 		b.reset()
-	case v == Retry && ev.isRetry():
+	case v == Retry && ev.claimedBefore():
 		b.retriesFailed++
 	case v == Retry:
 		b.firstFailed++

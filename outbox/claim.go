@@ -46,7 +46,7 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 // worker expires them (see expireLeases). The outcome stays unknown if ctx ends before.
 func (d *Dispatcher) lookUp(ctx context.Context, id string, at time.Time) (events []Event, known bool) {
 	for try := 0; ; try++ {
-		events, over, err := d.store.Claimed(ctx, id)
+		events, over, err := d.store.LookUpClaim(ctx, id)
 		switch {
 		case err != nil:
 		case len(events) == 0 && over:
@@ -65,7 +65,7 @@ func (d *Dispatcher) lookUp(ctx context.Context, id string, at time.Time) (event
 // releaseLate releases the events of a claim that was found too late. It reports whether the database
 // has accepted that.
 func (d *Dispatcher) releaseLate(ctx context.Context, id string) bool {
-	n, err := d.store.Release(ctx, []string{id})
+	n, err := d.store.ReleaseClaims(ctx, []string{id})
 	if err == nil && n > 0 {
 		d.log.Warn("released events of a claim whose reply was lost", zap.Int("events", n))
 	}

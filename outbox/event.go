@@ -26,8 +26,8 @@ type Event struct {
 	Endpoint Endpoint
 }
 
-// isRetry reports whether the event was claimed before: a retry, or an event that a person resent.
-func (e Event) isRetry() bool { return e.Attempts > 1 || e.Superseded && e.Attempts > 0 }
+// claimedBefore reports whether the event was claimed before: a retry, or an event that a person resent.
+func (e Event) claimedBefore() bool { return e.Attempts > 1 || e.Superseded && e.Attempts > 0 }
 
 // Endpoint is where and how a channel's events are sent, read inside the claim.
 type Endpoint struct {

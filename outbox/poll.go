@@ -22,9 +22,9 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 	}
 }
 
-// pollOnce is the loop of Once: pass after pass, each recorded before the next one, until a pass finds
+// pollUntilDone is the loop of Once: pass after pass, each recorded before the next one, until a pass finds
 // nothing and no channel is paused.
-func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
+func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 	d.Cycle(ctx)
 	d.Skip(ctx)
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
@@ -51,7 +51,7 @@ func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 // is already logged.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	d.release(ctx, d.queue.overdue(d.now().Add(-slotWaitLimit)))
-	capacity := d.queue.capacity()
+	capacity := d.queue.beginClaim()
 	batch, err := d.claim(ctx, capacity)
 	if err != nil {
 		return 0, err

@@ -25,12 +25,12 @@ type queue struct {
 
 // lane is one channel's share of this worker.
 type lane struct {
-	channel  string
-	inFlight int // events claimed and not yet recorded
-	slots    slots
-	breaker  breaker
-	retries  scan // of the events that were claimed before
-	fresh    scan
+	channel    string
+	unrecorded int // events claimed and not yet recorded
+	slots      slots
+	breaker    breaker
+	retries    scan // of the events that were claimed before
+	fresh      scan
 
 	pausedUntil time.Time // its receiver asked for a pause
 	pauseShared bool      // and the database knows, which decides from then on
@@ -47,7 +47,7 @@ func newQueue(channels []Channel, memory int64) *queue {
 
 // capacity is what the next claim may claim, lane by lane. While the claim is under way slots may
 // become free, and none is newly used.
-func (q *queue) capacity() []Capacity {
+func (q *queue) beginClaim() []Capacity {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asked = time.Now()
@@ -55,12 +55,12 @@ func (q *queue) capacity() []Capacity {
 	for i := range q.lanes {
 		l := &q.lanes[i]
 		all[i] = Capacity{
-			Channel: l.channel, InFlight: l.slots.inUse(), Retrying: l.slots.retrying,
+			Channel: l.channel, Occupied: l.slots.occupied(), Retrying: l.slots.retrying,
 			RetriesPaused: l.breaker.retriesPaused() || l.slots.freshFirst(), ByteBudget: bytes[i],
 			Retries: l.retries.begin(q.asked), Fresh: l.fresh.begin(q.asked),
 		}
-		if l.inFlight >= maxUnrecorded || l.breaker.open() || q.asked.Before(l.shortage.until) || !l.pauseShared && q.asked.Before(l.pausedUntil) {
-			all[i].InFlight = maxUnrecorded // beyond any lane's slots: nothing is claimed
+		if l.unrecorded >= maxUnrecorded || l.breaker.open() || q.asked.Before(l.shortage.until) || !l.pauseShared && q.asked.Before(l.pausedUntil) {
+			all[i].Occupied = maxUnrecorded // beyond any lane's slots: nothing is claimed
 		}
 	}
 	q.limitRows(all)
@@ -90,7 +90,7 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 			case c.event.Channel != l.channel:
 				continue
 			case c.event.IsTest:
-			case c.event.isRetry():
+			case c.event.claimedBefore():
 				retries = append(retries, c.event)
 			default:
 				fresh = append(fresh, c.event)
@@ -98,7 +98,7 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 			l.slots.set(c.event.Endpoint)
 			if !c.event.Superseded {
 				l.slots.add(c)
-				l.inFlight++
+				l.unrecorded++
 			}
 		}
 		l.advance(q.asked, asked[i], retries, fresh)
@@ -119,11 +119,11 @@ func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
 	for _, ev := range slices.Concat(retries, fresh) {
 		bytes += int64(len(ev.Data))
 	}
-	full := l.slots.perSecond > 0 || asked.InFlight+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
+	full := l.slots.perSecond > 0 || asked.Occupied+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
 	share := asked.RetriesPaused || asked.Retrying+len(retries) >= max(1, limit/2)
 	l.retries.advance(at, retries, share || full && len(fresh) == 0)
 	l.fresh.advance(at, fresh, full)
-	l.slots.alternate(at, asked.InFlight < limit, len(retries), len(fresh))
+	l.slots.alternate(at, asked.Occupied < limit, len(retries), len(fresh))
 }
 
 // done frees the slot of an event whose attempt is over and returns the event that may use it now, if
@@ -158,8 +158,8 @@ func (q *queue) overdue(before time.Time) (events []claimed) {
 	return events
 }
 
-// recorded ends the time in flight of events whose outcomes are recorded, or never can be.
-func (q *queue) recorded(outcomes []Outcome) {
+// settled ends the time in flight of events whose outcomes are recorded, or never can be.
+func (q *queue) settled(outcomes []Outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, o := range outcomes {
@@ -167,7 +167,7 @@ func (q *queue) recorded(outcomes []Outcome) {
 		if l == nil {
 			continue
 		}
-		l.inFlight--
+		l.unrecorded--
 		switch {
 		case o.Verdict == Released: // it stands where it stood, now among the retries
 			l.retries.rewind(Cursor{DueAt: o.DueAt, ID: o.EventID - 1})
@@ -225,8 +225,8 @@ func (q *queue) rewind(all []Overlooked) {
 	}
 }
 
-// inFlight is the number of events claimed and not yet recorded.
-func (q *queue) inFlight() int {
+// unrecorded is the number of events claimed and not yet recorded.
+func (q *queue) unrecorded() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.total()
@@ -234,7 +234,7 @@ func (q *queue) inFlight() int {
 
 // wait returns when nothing is in flight, or when ctx ends.
 func (q *queue) wait(ctx context.Context) {
-	for q.inFlight() > 0 {
+	for q.unrecorded() > 0 {
 		select {
 		case <-q.empty:
 		case <-ctx.Done():
@@ -245,7 +245,7 @@ func (q *queue) wait(ctx context.Context) {
 
 func (q *queue) total() (n int) {
 	for i := range q.lanes {
-		n += q.lanes[i].inFlight
+		n += q.lanes[i].unrecorded
 	}
 	return n
 }

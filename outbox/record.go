@@ -25,11 +25,11 @@ type recorder struct {
 	log      *zap.Logger
 	waiting  chan Outcome
 	deferred []Outcome       // locked or denied: written again every second, for deferredTime at most
-	recorded func([]Outcome) // called with outcomes that need no more work
+	settled  func([]Outcome) // called with outcomes that need no more work
 }
 
-func newRecorder(store Store, log *zap.Logger, recorded func([]Outcome)) *recorder {
-	return &recorder{store: store, log: log, waiting: make(chan Outcome, maxWaiting), recorded: recorded}
+func newRecorder(store Store, log *zap.Logger, settled func([]Outcome)) *recorder {
+	return &recorder{store: store, log: log, waiting: make(chan Outcome, maxWaiting), settled: settled}
 }
 
 // add has an outcome recorded. After ctx has ended it is dropped, and its lease expires.
@@ -101,7 +101,7 @@ func (r *recorder) recordOne(ctx context.Context, o Outcome) {
 	switch {
 	case errors.Is(err, ErrRejected):
 		r.log.Error("outcome rejected without its texts, its lease will expire", id, zap.Error(err))
-		r.recorded([]Outcome{o})
+		r.settled([]Outcome{o})
 	case errors.Is(err, ErrDenied):
 		r.log.Error("outcome denied, retrying every second", id, zap.Error(err))
 		r.deferred = append(r.deferred, o)
@@ -139,7 +139,7 @@ func (r *recorder) write(ctx context.Context, batch []Outcome) error {
 		}
 		if err == nil {
 			r.postpone(locked)
-			r.recorded(without(batch, locked))
+			r.settled(without(batch, locked))
 			return nil
 		}
 		sleep(ctx, Backoff(try))

@@ -51,8 +51,8 @@ func (s *slots) alternate(at time.Time, room bool, retries, fresh int) {
 // held is the number of events in slots or waiting for one.
 func (s *slots) held() int { return s.posting + len(s.waiting) }
 
-// inUse is the number of slots in use, less what prefetch covers.
-func (s *slots) inUse() int { return max(s.held()-s.prefetch(), 0) }
+// occupied is the number of slots in use, less what prefetch covers.
+func (s *slots) occupied() int { return max(s.held()-s.prefetch(), 0) }
 
 // add appends a claimed event to those that wait.
 func (s *slots) add(c claimed) {
@@ -136,7 +136,7 @@ func (s *slots) pop() (c claimed) {
 // account adds an event to the totals, or with -1 removes it.
 func (s *slots) account(ev Event, by int) {
 	s.bytes += int64(by) * ev.held
-	if ev.isRetry() {
+	if ev.claimedBefore() {
 		s.retrying += by
 	}
 }

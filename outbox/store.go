@@ -25,14 +25,14 @@ type Store interface {
 	// Claim leases the due events that fit into the capacity of each lane, under the name claimID,
 	// and returns them with the endpoint that their channel had in that instant. Events that are
 	// delivered at least once stay pending; the others are 'sending' when it returns.
-	// Nil: committed. ErrReplyLost: perhaps committed, see Claimed. Any other error: nothing was
+	// Nil: committed. ErrReplyLost: perhaps committed, see LookUpClaim. Any other error: nothing was
 	// claimed.
 	Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error)
 
-	// Claimed returns the events that are leased under claimID, the newest claim, read on a fresh
+	// LookUpClaim returns the events that are leased under claimID, the newest claim, read on a fresh
 	// connection. over: the session of that claim has ended, so that what was not found never will be
 	// committed. No event, and not over: it may still be.
-	Claimed(ctx context.Context, claimID string) (events []Event, over bool, err error)
+	LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error)
 
 	// Record writes outcomes and returns those whose rows are locked by another transaction. An
 	// outcome whose event is no longer leased under its claim changes nothing and is no error: it was
@@ -40,8 +40,8 @@ type Store interface {
 	// outcome was written. Any other error: perhaps written.
 	Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error)
 
-	// Release returns to pending the events that are leased under these claims.
-	Release(ctx context.Context, claimIDs []string) (events int, err error)
+	// ReleaseClaims returns to pending the events that are leased under these claims.
+	ReleaseClaims(ctx context.Context, claimIDs []string) (events int, err error)
 
 	// Expired returns the claims whose leases are over.
 	Expired(ctx context.Context) (claimIDs []string, err error)
@@ -67,14 +67,14 @@ type Store interface {
 	// Pause lets no worker claim events of a channel, except those that are leased, for so long.
 	Pause(ctx context.Context, channel string, d time.Duration) error
 
-	// Problems returns, by channel, why a channel that is on cannot be called as it is configured.
-	Problems(ctx context.Context) (map[string]string, error)
+	// ChannelProblems returns, by channel, why a channel that is on cannot be called as it is configured.
+	ChannelProblems(ctx context.Context) (map[string]string, error)
 }
 
 // Capacity is what one lane of this worker may claim.
 type Capacity struct {
 	Channel       string
-	InFlight      int    // slots in use, less those that will be free before the claim returns
+	Occupied      int    // slots in use, less those that will be free before the claim returns
 	Retrying      int    // events in slots, or waiting for one, that had been claimed before
 	RetriesPaused bool   // claim no event that was claimed before
 	ByteBudget    int64  // claim no event behind so many bytes of data; 0: no limit, below 0: claim nothing

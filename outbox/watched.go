@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// watched is a Store whose statements determine the database's health. Skip, Prune and Problems are
+// watched is a Store whose statements determine the database's health. Skip, Prune and ChannelProblems are
 // left out: they may last for minutes, or need privileges that the rest does not need.
 type watched struct {
 	Store
@@ -19,9 +19,9 @@ func (w watched) Claim(ctx context.Context, claimID string, capacity []Capacity)
 	return events, err
 }
 
-func (w watched) Claimed(ctx context.Context, claimID string) (events []Event, over bool, err error) {
+func (w watched) LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error) {
 	s := w.health.begin("look up a claim")
-	events, over, err = w.Store.Claimed(ctx, claimID)
+	events, over, err = w.Store.LookUpClaim(ctx, claimID)
 	s.end(ctx, err, false)
 	return events, over, err
 }
@@ -38,9 +38,9 @@ func (w watched) Record(ctx context.Context, outcomes []Outcome) (locked []Outco
 	return locked, err
 }
 
-func (w watched) Release(ctx context.Context, claimIDs []string) (int, error) {
+func (w watched) ReleaseClaims(ctx context.Context, claimIDs []string) (int, error) {
 	s := w.health.begin("release a claim")
-	n, err := w.Store.Release(ctx, claimIDs)
+	n, err := w.Store.ReleaseClaims(ctx, claimIDs)
 	s.end(ctx, err, n > 0)
 	return n, err
 }

@@ -16,10 +16,10 @@ const backgroundBatch = 2000
 // cores it then costs a drain beside it a tenth.
 const unhurried = 4
 
-// Release returns to pending what is leased under these claims. Their replies were lost, so none of
+// ReleaseClaims returns to pending what is leased under these claims. Their replies were lost, so none of
 // their rows was sent.
-func (s *Store) Release(ctx context.Context, claimIDs []string) (int, error) {
-	return s.count(ctx, "release claims", `
+func (s *Store) ReleaseClaims(ctx context.Context, claimIDs []string) (int, error) {
+	return s.execCounting(ctx, "release claims", `
 		-- $1 claim ids
 		with released as (
 		  update webhook.outbox
@@ -35,7 +35,7 @@ const maxExpired = 5000
 
 // Expired returns the claims whose leases are over.
 func (s *Store) Expired(ctx context.Context) (claimIDs []string, err error) {
-	err = s.lookUps(ctx, func(tx *sqlx.Tx) error {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
 		return tx.SelectContext(ctx, &claimIDs, `
 			-- $1 claims at most
 			select distinct claim_id::text from webhook.outbox
@@ -150,7 +150,7 @@ func (s *Store) Prune(ctx context.Context, olderThan time.Duration) (int, error)
 func (s *Store) repeat(ctx context.Context, doing string, rest float64, query string, args ...any) (int, error) {
 	for total := 0; ; {
 		began := time.Now()
-		n, err := s.count(ctx, doing, query, append([]any{backgroundBatch}, args...)...)
+		n, err := s.execCounting(ctx, doing, query, append([]any{backgroundBatch}, args...)...)
 		total += n
 		if err != nil || n < backgroundBatch {
 			return total, err
@@ -163,10 +163,10 @@ func (s *Store) repeat(ctx context.Context, doing string, rest float64, query st
 	}
 }
 
-// count runs a statement that returns how many rows it changed. Each may be run again after a lost reply:
+// execCounting runs a statement that returns how many rows it changed. Each may be run again after a lost reply:
 // it changes a row once.
-func (s *Store) count(ctx context.Context, doing, query string, args ...any) (n int, err error) {
-	err = s.lookUps(ctx, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &n, query, args...) })
+func (s *Store) execCounting(ctx context.Context, doing, query string, args ...any) (n int, err error) {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &n, query, args...) })
 	if err != nil {
 		return 0, s.failed(doing, err)
 	}

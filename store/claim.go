@@ -16,8 +16,8 @@ const claimTries = 5
 // the pool's own methods: database/sql repeats a statement whose reply was lost, and the first run may
 // have committed.
 func (s *Store) Claim(ctx context.Context, claimID string, capacity []outbox.Capacity) ([]outbox.Event, error) {
-	s.claim.mu.Lock()
-	defer s.claim.mu.Unlock()
+	s.claimConn.mu.Lock()
+	defer s.claimConn.mu.Unlock()
 	defer s.network.endWith(ctx)()
 	for try := 1; ; try++ {
 		events, sent, err := s.claimOnce(ctx, claimID, capacity)
@@ -27,7 +27,7 @@ func (s *Store) Claim(ctx context.Context, claimID string, capacity []outbox.Cap
 		case rolledBack(err) && conflicting(err) && try < claimTries:
 			continue
 		}
-		s.claim.drop()
+		s.claimConn.drop()
 		if sent && !rolledBack(err) {
 			return nil, fmt.Errorf("%w: %w", outbox.ErrReplyLost, err)
 		}
@@ -38,11 +38,11 @@ func (s *Store) Claim(ctx context.Context, claimID string, capacity []outbox.Cap
 // claimOnce runs the claim; sent says whether the server may have received it. Then any error that the
 // server itself does not report leaves open whether the claim was committed.
 func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox.Capacity) (events []outbox.Event, sent bool, err error) {
-	stmt, err := s.claim.prepare(ctx, s.db, claimSQL) //nolint:sqlclosecheck // kept for the next claim; closed with its connection
+	stmt, err := s.claimConn.prepare(ctx, s.db, claimSQL) //nolint:sqlclosecheck // kept for the next claim; closed with its connection
 	if err != nil {
 		return nil, false, err
 	}
-	s.newest.claimID, s.newest.lock = claimID, s.claim.lock
+	s.newest.claimID, s.newest.lock = claimID, s.claimConn.lock
 	rows, err := stmt.QueryxContext(ctx, append(append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...), s.self.Environment)...)
 	if err != nil {
 		return nil, true, err
@@ -55,20 +55,20 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 func capacityArrays(capacity []outbox.Capacity) []any {
 	var (
 		channels                  []string
-		inFlight, retrying, bytes []int64
+		occupied, retrying, bytes []int64
 		retriesPaused             []bool
 		retries, fresh            cursorArrays
 	)
 	for _, c := range capacity {
 		channels = append(channels, c.Channel)
-		inFlight = append(inFlight, int64(c.InFlight))
+		occupied = append(occupied, int64(c.Occupied))
 		retrying = append(retrying, int64(c.Retrying))
 		retriesPaused = append(retriesPaused, c.RetriesPaused)
 		bytes = append(bytes, c.ByteBudget)
 		retries.add(c.Retries)
 		fresh.add(c.Fresh)
 	}
-	args := []any{pq.Array(channels), pq.Array(inFlight), pq.Array(retrying), pq.Array(retriesPaused), pq.Array(bytes)}
+	args := []any{pq.Array(channels), pq.Array(occupied), pq.Array(retrying), pq.Array(retriesPaused), pq.Array(bytes)}
 	return append(append(args, retries.parameters()...), fresh.parameters()...)
 }
 
@@ -117,14 +117,14 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 // The times are returned as text: Go cannot hold an infinite one or a year of five digits, and one such
 // row must not fail a claim.
 const claimSQL = `
--- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots in flight, $6 retries in flight,
+-- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots occupied, $6 retries held,
 -- $7 retries are paused, $8 bytes left (0: no limit); the cursor of retries: $9 due_at (null: what was due
 -- then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows;
 -- $15 environment (null: none)
 with capacity as (
   select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[],
                        $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::bigint[])
-             as capacity (channel, in_flight, retrying, retries_paused, bytes, retries_due, retries_id, retries_age, fresh_due, fresh_id, fresh_age)
+             as capacity (channel, occupied, retrying, retries_paused, bytes, retries_due, retries_id, retries_age, fresh_due, fresh_id, fresh_age)
 ), picked as (
   select p.ctid, p.id, p.followed_by, c.name as channel, c.max_in_flight, c.max_per_second, c.accept_status, s.instance_id, p.place,
          coalesce(c.url, '') as url, coalesce(s.document_base_url, '') as document_base_url,
@@ -169,7 +169,7 @@ with capacity as (
                       order by o.due_at, o.id
                       limit case when capacity.retries_paused then 0
                                  else greatest(greatest(1, c.max_in_flight / 2) - capacity.retrying, 0) end
-                        for update skip locked) retries
+                        for update skip locked) claimed_before
                     union all
                    select * from (
                      select o.ctid, o.id, o.document_id, o.is_test,
@@ -183,7 +183,7 @@ with capacity as (
                       order by o.due_at, o.id
                         for update skip locked) fresh
                    ) due
-                  limit greatest(least(c.max_in_flight - capacity.in_flight,
+                  limit greatest(least(c.max_in_flight - capacity.occupied,
                                        case when c.max_per_second is not null then webhook.rate_left(c.name, c.max_per_second) end), 0)) due) p
    where (c.enabled or p.is_test) and not s.offline_mode and webhook.channel_problem(c, s) is null
      and s.environment is not distinct from $15

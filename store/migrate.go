@@ -42,7 +42,7 @@ func Migrate(ctx context.Context, db *sqlx.DB, schema Schema) (applied []string,
 		return nil, err
 	}
 	for have.newest() <= len(upgrades) { // the newest version is one more than there are files
-		file, err := repeatLocked(ctx, func() (string, error) { return applyNext(ctx, db, schema.Present, upgrades) })
+		file, err := repeatLocked(ctx, func() (string, error) { return applyNext(ctx, db, schema.Full, upgrades) })
 		if err != nil {
 			return applied, err
 		}

@@ -22,12 +22,12 @@ type Store struct {
 	lease   time.Duration
 	self    Worker
 
-	claim           pinned // one claim at a time
-	record          pinned
+	claimConn       pinned // one claim at a time
+	recordConn      pinned
 	skipLockedUntil time.Time // see Record
 	probeLock       int64     // see Probe
 
-	newest struct { // the newest claim and the lock of its session, see Claimed
+	newest struct { // the newest claim and the lock of its session, see LookUpClaim
 		claimID string
 		lock    int64
 	}
@@ -42,22 +42,22 @@ func New(db *sqlx.DB, lease time.Duration) *Store {
 	n := networkOf(db)
 	return &Store{
 		db: db, network: n, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, probeLock: rand.Int64(),
-		self:  Worker{ID: uuid.NewString()},
-		claim: pinned{network: n, locks: true}, record: pinned{network: n},
+		self:      Worker{ID: uuid.NewString()},
+		claimConn: pinned{network: n, locks: true}, recordConn: pinned{network: n},
 	}
 }
 
 // Close closes the pinned connections; the pool itself is the caller's.
 func (s *Store) Close() {
-	for _, p := range []*pinned{&s.claim, &s.record} {
+	for _, p := range []*pinned{&s.claimConn, &s.recordConn} {
 		p.mu.Lock()
 		p.drop()
 		p.mu.Unlock()
 	}
 }
 
-// Problems returns why channels that are on cannot be called as they are configured.
-func (s *Store) Problems(ctx context.Context) (map[string]string, error) {
+// ChannelProblems returns why channels that are on cannot be called as they are configured.
+func (s *Store) ChannelProblems(ctx context.Context) (map[string]string, error) {
 	defer s.network.endWith(ctx)()
 	rows := []struct{ Channel, Problem string }{}
 	err := s.db.SelectContext(ctx, &rows, `

@@ -11,17 +11,17 @@ import (
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// Claimed returns what is leased under a claim. Its reply was lost, and so, perhaps, were all the
+// LookUpClaim returns what is leased under a claim. Its reply was lost, and so, perhaps, were all the
 // pooled connections: a fresh one is made. The columns are those of claimSQL.
 //
 // The session that executes a claim holds an advisory lock. Once that can be taken the session has
 // ended, and what it has committed is visible to the next statement: the claim is over. A session that
 // hangs in its commit is left alone. One that waits for its client, which is this worker, is ended: it
 // may wait for hours on a dead connection, with the claim still on its way to it.
-func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Event, over bool, err error) {
+func (s *Store) LookUpClaim(ctx context.Context, claimID string) (events []outbox.Event, over bool, err error) {
 	lock := s.lockOf(claimID)
 	s.dropIdle()
-	err = s.lookUps(ctx, func(tx *sqlx.Tx) error {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
 		if err := tx.GetContext(ctx, &over, `select pg_try_advisory_xact_lock($1)`, lock); err != nil {
 			return err
 		}
@@ -52,8 +52,8 @@ func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Ev
 // lockOf is the lock of the session that executes a claim; one that is free for another claim than the
 // newest, which was known before it was followed by the next.
 func (s *Store) lockOf(claimID string) int64 {
-	s.claim.mu.Lock()
-	defer s.claim.mu.Unlock()
+	s.claimConn.mu.Lock()
+	defer s.claimConn.mu.Unlock()
 	if s.newest.claimID == claimID {
 		s.claim.drop() // a claim that is looked up has lost its connection
 		return s.newest.lock

@@ -35,7 +35,7 @@ func TestBreaker_FailedRetriesPauseRetries(t *testing.T) {
 		t.Error("still paused after a success")
 	}
 	fail(failureBudget)
-	q.restart()
+	q.resetBreakers()
 	if q.of("documents").RetriesPaused {
 		t.Error("still paused in the next cycle")
 	}

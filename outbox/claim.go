@@ -45,7 +45,7 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 // acknowledge, a disk that hangs). Events that are found too late to be sent are released, before any
 // worker expires them (see expireLeases). The outcome stays unknown if ctx ends before.
 func (d *Dispatcher) lookUp(ctx context.Context, id string, at time.Time) (events []Event, known bool) {
-	for try := 0; ; try++ {
+	for failures := 1; ; failures++ {
 		events, over, err := d.store.LookUpClaim(ctx, id)
 		switch {
 		case err != nil:
@@ -56,7 +56,7 @@ func (d *Dispatcher) lookUp(ctx context.Context, id string, at time.Time) (event
 		case len(events) > 0 && d.releaseLate(ctx, id):
 			return nil, true
 		}
-		if !sleep(ctx, min(Backoff(try), lookUpEvery)) {
+		if !sleep(ctx, min(Backoff(failures), lookUpEvery)) {
 			return nil, false
 		}
 	}

@@ -29,7 +29,7 @@ func (c *openClaims) known(id string, events int) {
 	c.add(id, events-1)
 }
 
-// settled notes events that are no longer in flight.
+// settled notes events that need no more work.
 func (c *openClaims) settled(outcomes []Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

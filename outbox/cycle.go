@@ -14,7 +14,7 @@ import (
 // is looked for. One part that fails is logged and runs again in the next cycle. There is one cycle at a
 // time.
 func (d *Dispatcher) Cycle(ctx context.Context) {
-	d.queue.newCycle()
+	d.queue.resetBreakers()
 	d.expireLeases(ctx)
 
 	if problems, err := d.store.ChannelProblems(ctx); err != nil {

@@ -12,8 +12,8 @@ import (
 // beginLimit is how long after its claim a POST may begin.
 const beginLimit = 5 * time.Second
 
-// dispatch gives an event to an idle sender, or to a new one. Senders are kept: a new goroutine would
-// grow its stack anew for each event, which is a tenth of all the work.
+// dispatch hands an event to an idle delivery goroutine, or to a new one. They are kept: a new goroutine
+// would grow its stack anew for each event, which is a tenth of all the work.
 func (d *Dispatcher) dispatch(ctx context.Context, c claimed) {
 	select {
 	case d.idle <- c:
@@ -23,8 +23,8 @@ func (d *Dispatcher) dispatch(ctx context.Context, c claimed) {
 	}
 }
 
-// deliverAll is a sender: it delivers one event after the other until ctx ends, first those of the same
-// lane that wait for its slot. There is one copy of the event: what refers to its data keeps them.
+// deliverAll is a delivery goroutine: it delivers one event after the other until ctx ends, first those
+// of the same lane that wait for its slot. There is one copy of the event: what refers to its data keeps them.
 func (d *Dispatcher) deliverAll(ctx context.Context, c *claimed) {
 	for {
 		for next := true; next && ctx.Err() == nil; {

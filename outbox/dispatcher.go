@@ -20,8 +20,8 @@ type Options struct {
 	Posts        int           // how many POSTs at once this process has files for; 0: no limit
 }
 
-// Dispatcher delivers events: it claims what its queue has capacity for, sends each event from a
-// goroutine of its own, and records the outcomes in batches. See doc.go for the path of an event.
+// Dispatcher delivers events: it claims what its queue has capacity for, sends each event from one of
+// its delivery goroutines, and records the outcomes in batches. See doc.go for the path of an event.
 type Dispatcher struct {
 	store  Store
 	sender Sender
@@ -37,7 +37,7 @@ type Dispatcher struct {
 	expired     expiredClaims
 	problems    problemLog
 
-	idle    chan claimed   // where a sender without an event waits for one
+	idle    chan claimed   // where a delivery goroutine without an event waits for one
 	running sync.WaitGroup // the goroutines of Run and Once
 }
 
@@ -91,7 +91,7 @@ func (d *Dispatcher) run(ctx, stop context.Context, loop func(ctx, stop context.
 	d.running.Go(func() { d.limitDrain(ctx, stop, cancel) })
 
 	loop(ctx, stop)
-	d.release(ctx, d.queue.overdue(d.now())) // everything that waits for a slot
+	d.release(ctx, d.queue.takeWaiting())
 	d.queue.wait(ctx)
 
 	err := d.leftOpen(ctx)
@@ -124,7 +124,8 @@ func (d *Dispatcher) limitDrain(ctx, stop context.Context, cancel context.Cancel
 	}
 }
 
-// settled ends the time in flight of events whose outcomes are recorded, or never can be.
+// settled drops events that need no more work: their outcomes are recorded, or the database rejects them
+// for good.
 func (d *Dispatcher) settled(outcomes []Outcome) {
 	d.claims.settled(outcomes)
 	d.queue.settled(outcomes)

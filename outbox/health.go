@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -146,15 +145,3 @@ func (h *health) answeredSince(at time.Time) bool {
 	defer h.mu.Unlock()
 	return h.answered.After(at)
 }
-
-// Backoff is how long to wait after a number of failures in a row: 50 ms after none, doubling up to
-// 5 s, with up to a half taken off at random so that replicas do not all return at once.
-func Backoff(failures int) time.Duration {
-	d := 50 * time.Millisecond << min(failures, 7)
-	d = min(d, 5*time.Second)
-	return d - jitter(d/2)
-}
-
-// jitter draws from [0, most). The simulation, which must replay a schedule to the nanosecond,
-// replaces it.
-var jitter = rand.N[time.Duration]

@@ -40,7 +40,7 @@ func TestPause_ReleasesWhatWaitsAndClaimsNothing(t *testing.T) {
 		}
 		for _, wait := range []time.Duration{0, 28 * time.Second} {
 			time.Sleep(wait)
-			if got := d.queue.of("contacts").Occupied; got != maxUnrecorded {
+			if got := d.queue.of("contacts").Occupied; got != laneClosed {
 				t.Errorf("%d in flight, nothing may be claimed", got)
 			}
 		}

@@ -28,7 +28,8 @@ func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 	d.Cycle(ctx)
 	d.Skip(ctx)
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
-		d.queue.restart() // nothing that is due stays before a cursor
+		d.queue.resetBreakers()
+		d.queue.restartScans() // nothing that is due stays before a cursor
 		n, err := d.Pass(ctx)
 		if err != nil {
 			failures++

@@ -11,6 +11,9 @@ import (
 // the database accepts claims and no outcomes, a worker would otherwise claim until its memory is full.
 const maxUnrecorded = 5_000
 
+// laneClosed as Capacity.Occupied is more slots than any lane has: the lane claims nothing.
+const laneClosed = 1_000_000
+
 // queue owns what this worker has in flight: every event from its claim until its outcome is recorded,
 // in one lane per channel, so that no channel waits for another.
 type queue struct {
@@ -20,13 +23,13 @@ type queue struct {
 	posts  budget        // POSTs at once that this process has files for
 	wake   chan struct{} // has a token when the next claim is worth its cost
 	empty  chan struct{} // has a token after the last event in flight was recorded
-	asked  time.Time     // when capacity was read for the claim that is under way
+	asked  time.Time     // when the claim that is under way began
 }
 
 // lane is one channel's share of this worker.
 type lane struct {
 	channel    string
-	unrecorded int // events claimed and not yet recorded
+	unrecorded int // events claimed, and not yet settled
 	slots      slots
 	breaker    breaker
 	retries    scan // of the events that were claimed before
@@ -45,8 +48,9 @@ func newQueue(channels []Channel, memory int64) *queue {
 	return q
 }
 
-// capacity is what the next claim may claim, lane by lane. While the claim is under way slots may
-// become free, and none is newly used.
+// beginClaim returns what a claim that is about to be sent may claim, lane by lane, and begins its scans.
+// While the claim is under way slots may become free, and none is newly occupied. There is one claim at
+// a time.
 func (q *queue) beginClaim() []Capacity {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -59,12 +63,18 @@ func (q *queue) beginClaim() []Capacity {
 			RetriesPaused: l.breaker.retriesPaused() || l.slots.freshFirst(), ByteBudget: bytes[i],
 			Retries: l.retries.begin(q.asked), Fresh: l.fresh.begin(q.asked),
 		}
-		if l.unrecorded >= maxUnrecorded || l.breaker.open() || q.asked.Before(l.shortage.until) || !l.pauseShared && q.asked.Before(l.pausedUntil) {
-			all[i].Occupied = maxUnrecorded // beyond any lane's slots: nothing is claimed
+		if l.closed(q.asked) {
+			all[i].Occupied = laneClosed
 		}
 	}
 	q.limitRows(all)
 	return all
+}
+
+// closed reports whether a lane is to claim nothing for now.
+func (l *lane) closed(now time.Time) bool {
+	return l.unrecorded >= maxUnrecorded || l.breaker.open() || now.Before(l.shortage.until) ||
+		!l.pauseShared && now.Before(l.pausedUntil)
 }
 
 // setPosts limits the POSTs at once; 0: no limit.
@@ -114,7 +124,7 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
 	limit, bytes := l.slots.limit, int64(0)
 	if limit == 0 {
-		limit = maxUnrecorded // of a lane that has claimed nothing yet
+		limit = laneClosed // unknown until the lane has claimed an event
 	}
 	for _, ev := range slices.Concat(retries, fresh) {
 		bytes += int64(len(ev.Data))
@@ -158,7 +168,17 @@ func (q *queue) overdue(before time.Time) (events []claimed) {
 	return events
 }
 
-// settled ends the time in flight of events whose outcomes are recorded, or never can be.
+// takeWaiting removes all events that wait for a slot. They are in flight until their release is recorded.
+func (q *queue) takeWaiting() (events []claimed) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.lanes {
+		events = append(events, q.lanes[i].slots.takeWaiting()...)
+	}
+	return events
+}
+
+// settled drops events whose outcomes are recorded, or rejected for good.
 func (q *queue) settled(outcomes []Outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -180,8 +200,8 @@ func (q *queue) settled(outcomes []Outcome) {
 	}
 }
 
-// newCycle gives every lane its failure budget again.
-func (q *queue) newCycle() {
+// resetBreakers gives every lane its failure budget again.
+func (q *queue) resetBreakers() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
@@ -189,12 +209,11 @@ func (q *queue) newCycle() {
 	}
 }
 
-// restart lets every lane be read from its start.
-func (q *queue) restart() {
+// restartScans lets every lane be read from its start.
+func (q *queue) restartScans() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
-		q.lanes[i].breaker.reset()
 		q.lanes[i].retries.rewind(Cursor{})
 		q.lanes[i].fresh.rewind(Cursor{})
 	}
@@ -225,7 +244,7 @@ func (q *queue) rewind(all []Overlooked) {
 	}
 }
 
-// unrecorded is the number of events claimed and not yet recorded.
+// unrecorded is the number of events claimed and not yet settled.
 func (q *queue) unrecorded() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -260,7 +279,7 @@ func (q *queue) lane(channel string) *lane {
 	return nil
 }
 
-// signal puts a token into a channel that holds one, unless it has one.
+// signal is a non-blocking send to a channel of capacity 1.
 func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:

@@ -19,7 +19,7 @@ type slots struct {
 	limit        int       // max_in_flight, as the lane's newest event has it
 	posting      int       // slots in use; no POST is begun beyond limit
 	waiting      []claimed // in the order of their claim
-	retrying     int       // of those posting or waiting: claimed before
+	retrying     int       // of those posting or waiting: retries, see claimedBefore
 	bytes        int64     // of memory that they hold
 	size         int64     // of the data of the newest events, on average
 	most         int       // POSTs at once that this process has files for; 0: no limit
@@ -51,7 +51,8 @@ func (s *slots) alternate(at time.Time, room bool, retries, fresh int) {
 // held is the number of events in slots or waiting for one.
 func (s *slots) held() int { return s.posting + len(s.waiting) }
 
-// occupied is the number of slots in use, less what prefetch covers.
+// occupied is the number of slots that a claim treats as in use: the events held, less what prefetch
+// covers.
 func (s *slots) occupied() int { return max(s.held()-s.prefetch(), 0) }
 
 // add appends a claimed event to those that wait.
@@ -90,8 +91,8 @@ func (s *slots) overdue(before time.Time) (events []claimed) {
 	return events
 }
 
-// drop removes all events that wait for a slot.
-func (s *slots) drop() (events []claimed) {
+// takeWaiting removes all events that wait for a slot.
+func (s *slots) takeWaiting() (events []claimed) {
 	for len(s.waiting) > 0 {
 		c := s.pop()
 		s.account(c.event, -1)

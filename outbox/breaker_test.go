@@ -52,7 +52,7 @@ func TestBreaker_FailedFirstAttemptsOpenIt(t *testing.T) {
 		}
 	}
 	stopped := func() bool { return q.of("documents").Occupied > 1000 }
-	for name, then := range map[string]func(){"a success": func() { attempt(1, Sent) }, "the next cycle": q.restart} {
+	for name, then := range map[string]func(){"a success": func() { attempt(1, Sent) }, "the next cycle": q.resetBreakers} {
 		attempt(failureBudget-1, Retry)
 		if stopped() {
 			t.Fatalf("stopped too early, before %s", name)

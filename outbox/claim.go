@@ -30,6 +30,9 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 	}
 	d.claims.known(id, len(events))
 	if err != nil {
+		if answered(err) && d.claimFailed.due(at, err) {
+			d.log.Warn("claim failed, retrying", zap.Error(err))
+		}
 		return nil, fmt.Errorf("claim: %w", err)
 	}
 	batch := make([]claimed, len(events))

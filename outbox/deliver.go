@@ -175,6 +175,6 @@ func (d *Dispatcher) report(ctx context.Context, ev Event, out Outcome) {
 var logMessages = map[Verdict]string{
 	Sent:     "event sent",
 	Failed:   "event failed",
-	Retry:    "event not delivered, retrying on the next cycle",
+	Retry:    "event not delivered, due again at the next ten-second mark",
 	Released: "event released, no POST was begun",
 }

@@ -36,6 +36,7 @@ type Dispatcher struct {
 	claims      openClaims
 	expired     expiredClaims
 	problems    problemLog
+	claimFailed repeatedError
 
 	idle    chan claimed   // where a delivery goroutine without an event waits for one
 	running sync.WaitGroup // the goroutines of Run and Once

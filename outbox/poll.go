@@ -48,8 +48,8 @@ func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 }
 
 // Pass is one step of the loop: it claims what the queue has capacity for and starts each event on its
-// way. It returns the number of events claimed; an error means that the database was unavailable, and
-// is already logged.
+// way. It returns the number of events claimed; an error means that nothing was claimed, and is already
+// logged.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	d.release(ctx, d.queue.overdue(d.now().Add(-slotWaitLimit)))
 	capacity := d.queue.beginClaim()

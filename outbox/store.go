@@ -19,6 +19,15 @@ var ErrRejected = errors.New("the database rejected the values")
 // another row may be accepted.
 var ErrDenied = errors.New("the database denied the write")
 
+// ErrConflict means that other transactions were quicker each time a claim was tried. Nothing was
+// written, and the next claim may succeed.
+var ErrConflict = errors.New("other transactions were quicker")
+
+// answered reports whether an error is the answer of a database that is available.
+func answered(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDenied) || errors.Is(err, ErrRejected)
+}
+
 // Store is the database as the dispatcher uses it. Each method is one statement, atomic, on the
 // database's clock, and returns soon after ctx ends, even while the network is dead.
 type Store interface {
@@ -26,7 +35,7 @@ type Store interface {
 	// and returns them with the endpoint that their channel had in that instant. Events that are
 	// delivered at least once stay pending; the others are 'sending' when it returns.
 	// Nil: committed. ErrReplyLost: perhaps committed, see LookUpClaim. Any other error: nothing was
-	// claimed.
+	// claimed; with ErrConflict, ErrDenied and ErrRejected the database is available.
 	Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error)
 
 	// LookUpClaim returns the events that are leased under claimID, the newest claim, read on a fresh

@@ -12,11 +12,20 @@ type watched struct {
 	health *health
 }
 
+// Claim: one that lost a race or was denied says nothing about the database's health.
 func (w watched) Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error) {
 	s := w.health.begin("claim")
 	events, err := w.Store.Claim(ctx, claimID, capacity)
-	s.end(ctx, err, len(events) > 0)
+	s.end(ctx, unlessAnswered(err), len(events) > 0)
 	return events, err
+}
+
+// unlessAnswered is the error of a statement as health sees it.
+func unlessAnswered(err error) error {
+	if answered(err) {
+		return nil
+	}
+	return err
 }
 
 func (w watched) LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error) {
@@ -30,11 +39,7 @@ func (w watched) LookUpClaim(ctx context.Context, claimID string) (events []Even
 func (w watched) Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error) {
 	s := w.health.begin("record outcomes")
 	locked, err = w.Store.Record(ctx, outcomes)
-	if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
-		s.end(ctx, nil, false)
-	} else {
-		s.end(ctx, err, len(locked) < len(outcomes))
-	}
+	s.end(ctx, unlessAnswered(err), err == nil && len(locked) < len(outcomes))
 	return locked, err
 }
 

@@ -28,8 +28,11 @@ func (s *Store) Claim(ctx context.Context, claimID string, capacity []outbox.Cap
 			continue
 		}
 		s.claimConn.drop()
-		if sent && !rolledBack(err) {
+		switch {
+		case sent && !rolledBack(err):
 			return nil, fmt.Errorf("%w: %w", outbox.ErrReplyLost, err)
+		case conflicting(err):
+			return nil, fmt.Errorf("claim: %w in %d tries: %w", outbox.ErrConflict, claimTries, err)
 		}
 		return nil, s.failed("claim", err)
 	}

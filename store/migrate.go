@@ -46,10 +46,9 @@ func Migrate(ctx context.Context, db *sqlx.DB, schema Schema) (applied []string,
 		if err != nil {
 			return applied, err
 		}
-		if file == "" {
-			return applied, nil // another migration was first
+		if file != "" { // else another migration was first, perhaps that of a newer binary
+			applied = append(applied, file)
 		}
-		applied = append(applied, file)
 		if have, err = readVersions(ctx, db); err != nil {
 			return applied, err
 		}
@@ -61,7 +60,7 @@ func Migrate(ctx context.Context, db *sqlx.DB, schema Schema) (applied []string,
 func repeatLocked(ctx context.Context, apply func() (string, error)) (file string, err error) {
 	for try := 1; ; try++ {
 		file, err = apply()
-		if c := code(err); c != "55P03" && c != "40P01" || try == migrateTries {
+		if !lockMissed(err) || try == migrateTries {
 			return file, err
 		}
 		select {

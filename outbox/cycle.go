@@ -48,6 +48,7 @@ func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) error {
 	return d.runBackground("prune events", "events pruned", func() (int, error) { return d.store.Prune(ctx, olderThan) })
 }
 
+// runBackground runs a statement over many rows and logs what it did.
 func (d *Dispatcher) runBackground(doing, done string, do func() (int, error)) error {
 	if d.health.unavailable() {
 		return errUnavailable

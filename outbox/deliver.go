@@ -49,7 +49,7 @@ func (d *Dispatcher) deliver(ctx context.Context, c *claimed) (next bool) {
 	return next
 }
 
-// attempt renders and sends an event and returns what to record. The POST begins only within
+// attempt checks the channel, renders and sends an event, and returns what to record. The POST begins only within
 // d.beginWithin of the claim, on the monotonic clock: a worker that was frozen, or whose receiver hung
 // meanwhile, releases the event instead, since another worker may soon hold its lease. A worker that is
 // frozen after this check may still send late: an event that is delivered at least once perhaps twice,
@@ -92,16 +92,15 @@ func verdict(ev Event, r Result) Verdict {
 
 // atLeastOnce: lease, POST, record.
 //
-// The claim has committed a lease and nothing else, so at every instant from here on the row is
-// pending:
+// The claim leases the row and leaves it pending until its outcome is recorded:
 //   - the worker dies before, during or after the POST: the lease expires and the event is sent again,
-//     with the same bytes while document_base_url is unchanged, or not at all once a later export of
-//     the same document exists;
+//     with the same bytes while the row and document_base_url are unchanged, or not at all once a later
+//     export of the same document exists;
 //   - the POST fails: pending again, due at the next multiple of ten seconds, without end;
 //   - the POST succeeds and its record is lost: the record is repeated until the database accepts it,
 //     or until the lease expires and the event is sent again;
 //   - a second worker does not claim a leased row. When the lease is over it may send the event too;
-//     then this worker's outcome no longer names the newest claim and changes nothing.
+//     then this worker's claim no longer holds the row, and its outcome changes nothing.
 func atLeastOnce(r Result) Verdict {
 	if r.Delivered() {
 		return Sent

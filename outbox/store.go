@@ -28,8 +28,9 @@ func answered(err error) bool {
 	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDenied) || errors.Is(err, ErrRejected)
 }
 
-// Store is the database as the dispatcher uses it. Each method is one statement, atomic, on the
-// database's clock, and returns soon after ctx ends, even while the network is dead.
+// Store is the database as the dispatcher uses it. What is due, and every time that is written, is
+// decided by the database's clock. Each method is atomic unless its comment says otherwise, and returns
+// soon after ctx ends, even while the network is dead.
 type Store interface {
 	// Claim leases the due events that fit into the capacity of each lane, under the name claimID,
 	// and returns them with the endpoint that their channel had in that instant. Events that are
@@ -43,30 +44,33 @@ type Store interface {
 	// committed. No event, and not over: it may still be.
 	LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error)
 
-	// Record writes outcomes and returns those whose rows are locked by another transaction. An
+	// Record writes outcomes, those that are not locked together or not at all, and returns those
+	// whose rows are locked by another transaction. An
 	// outcome whose event is no longer leased under its claim changes nothing and is no error: it was
 	// recorded before, or the lease was lost. So it may be repeated. ErrRejected and ErrDenied: no
 	// outcome was written. Any other error: perhaps written.
 	Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error)
 
-	// ReleaseClaims returns to pending the events that are leased under these claims.
+	// ReleaseClaims returns to pending the events that are leased under these claims. The caller gave
+	// these claims up before it sent any of their events.
 	ReleaseClaims(ctx context.Context, claimIDs []string) (events int, err error)
 
 	// Expired returns the claims whose leases are over.
 	Expired(ctx context.Context) (claimIDs []string, err error)
 
 	// ExpireLeases ends the leases of these claims that are over: events that are delivered at least
-	// once are due again, the others become failed.
+	// once are due again, the others become failed. It runs in batches, each atomic: an error leaves
+	// the earlier ones committed, and events counts them.
 	ExpireLeases(ctx context.Context, claimIDs []string) (events int, err error)
 
 	// Probe commits a write that changes no row.
 	Probe(ctx context.Context) error
 
 	// Skip finishes the pending events of channels that are off, except those that are delivered at
-	// least once.
+	// least once. In batches, as ExpireLeases.
 	Skip(ctx context.Context) (events int, err error)
 
-	// Prune deletes finished events that are older than this.
+	// Prune deletes finished events that are older than this. In batches, as ExpireLeases.
 	Prune(ctx context.Context, olderThan time.Duration) (events int, err error)
 
 	// Overlooked returns the first event of each lane and priority that is due and stands before the
@@ -83,8 +87,8 @@ type Store interface {
 // Capacity is what one lane of this worker may claim.
 type Capacity struct {
 	Channel       string
-	Occupied      int    // slots in use, less those that will be free before the claim returns
-	Retrying      int    // events in slots, or waiting for one, that had been claimed before
+	Occupied      int    // slots that the claim treats as in use; laneClosed: claim nothing
+	Retrying      int    // retries in slots, or waiting for one (see Event.claimedBefore)
 	RetriesPaused bool   // claim no event that was claimed before
 	ByteBudget    int64  // claim no event behind so many bytes of data; 0: no limit, below 0: claim nothing
 	Retries       Cursor // of the events that were claimed before, claim only those behind it
@@ -94,6 +98,6 @@ type Capacity struct {
 // Overlooked is a place before a cursor at which an event is due.
 type Overlooked struct {
 	Channel string
-	Retry   bool // it was claimed before
+	Retry   bool // it had been claimed before
 	At      Cursor
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/recordengine/webhooks/outbox"
@@ -52,6 +53,48 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 	}
 	events, err = scanEvents(rows, claimID)
 	return events, true, err
+}
+
+// scanEvents reads to the very end: a claim has committed only once the server has reported it. The rows
+// of a channel have the same accept_status, which is parsed once.
+func scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
+	defer rows.Close()
+	var events []outbox.Event
+	var accept acceptStatus
+	for rows.Next() {
+		ev := outbox.Event{ClaimID: claimID, Validated: true}
+		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce, &ev.Superseded,
+			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.MaxPerSecond, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
+		if err != nil {
+			return nil, fmt.Errorf("scan: %w", err)
+		}
+		ev.Endpoint.AcceptStatus = accept.parsed
+		events = append(events, ev)
+	}
+	return events, rows.Err()
+}
+
+// acceptStatus scans an int[] and keeps what the text before it was parsed to.
+type acceptStatus struct {
+	text   string
+	parsed []int
+}
+
+// Scan implements sql.Scanner.
+func (a *acceptStatus) Scan(src any) error {
+	text, ok := src.([]byte)
+	if ok && string(text) == a.text {
+		return nil
+	}
+	var all pq.Int64Array
+	if err := all.Scan(src); err != nil {
+		return err
+	}
+	a.text, a.parsed = string(text), make([]int, len(all))
+	for i, status := range all {
+		a.parsed[i] = int(status)
+	}
+	return nil
 }
 
 // capacityArrays are the parameters $4 to $14 of claimSQL.
@@ -105,12 +148,12 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 //     this worker.
 //
 // Exports of one document: only one without a later export may be sent, and only while no other is
-// leased. The subquery on held sees what had committed before this statement began. A claim that commits
-// after that violates the unique index outbox_one_attempt_per_document, and this claim is repeated (see
-// conflicting). An export that commits later has a higher id, waits for this lease to end, and so arrives
-// after it; one that commits while this statement is under way makes the trigger
-// never_an_older_export_after_a_newer refuse the lease. What is superseded is returned, too: the cursor
-// goes on behind it.
+// leased. The subquery on held sees what had committed before this statement began. If another claim has
+// leased an export of the document since, this one violates the unique index
+// outbox_one_attempt_per_document and is repeated (see conflicting). An export that commits later with a
+// higher id waits for this lease; one with a lower id is superseded. A later export that commits while
+// this statement is under way makes the trigger never_an_older_export_after_a_newer refuse the lease.
+// What is superseded is returned, too: the cursor goes on behind it.
 //
 // A channel that has max_per_second gets at most what is left of it. That is read without a lock, so
 // that a poll that finds nothing writes nothing; take_rate then takes, under a lock, what was picked.
@@ -121,8 +164,8 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 // row must not fail a claim.
 const claimSQL = `
 -- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots occupied, $6 retries held,
--- $7 retries are paused, $8 bytes left (0: no limit); the cursor of retries: $9 due_at (null: what was due
--- then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows;
+-- $7 retries are paused, $8 bytes left (0: no limit, below 0: claim nothing); the cursor of what was claimed
+-- before: $9 due_at (null: what was due then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows;
 -- $15 environment (null: none)
 with capacity as (
   select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[],

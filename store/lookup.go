@@ -2,11 +2,9 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
 
 	"github.com/recordengine/webhooks/outbox"
 )
@@ -73,46 +71,4 @@ func (s *Store) endIdleSession(ctx context.Context, lock int64) {
 		   and a.pid in (select l.pid from pg_locks l
 		                  where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
 		                    and (l.classid::bigint << 32) | l.objid::bigint = $1)`, lock)
-}
-
-// scanEvents reads to the very end: a claim has committed only once the server has reported it. The rows
-// of a channel have the same accept_status, which is parsed once.
-func scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
-	defer rows.Close()
-	var events []outbox.Event
-	var accept acceptStatus
-	for rows.Next() {
-		ev := outbox.Event{ClaimID: claimID, Validated: true}
-		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce, &ev.Superseded,
-			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.MaxPerSecond, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
-		if err != nil {
-			return nil, fmt.Errorf("scan: %w", err)
-		}
-		ev.Endpoint.AcceptStatus = accept.parsed
-		events = append(events, ev)
-	}
-	return events, rows.Err()
-}
-
-// acceptStatus scans an int[] and keeps what the text before it was parsed to.
-type acceptStatus struct {
-	text   string
-	parsed []int
-}
-
-// Scan implements sql.Scanner.
-func (a *acceptStatus) Scan(src any) error {
-	text, ok := src.([]byte)
-	if ok && string(text) == a.text {
-		return nil
-	}
-	var all pq.Int64Array
-	if err := all.Scan(src); err != nil {
-		return err
-	}
-	a.text, a.parsed = string(text), make([]int, len(all))
-	for i, status := range all {
-		a.parsed[i] = int(status)
-	}
-	return nil
 }

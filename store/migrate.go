@@ -10,7 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// A transaction of a migration waits two seconds at most for a lock, so that the
+// A transaction of a migration waits two seconds at most for each lock, so that the
 // application's transactions never queue behind it for longer, and is repeated a
 // second later.
 const (
@@ -20,7 +20,8 @@ const (
 
 // beginMigration is the first message of each transaction. The lock is awaited
 // before anything is read, since a statement does not see what was committed
-// while it waited.
+// while it waited. A file is one message without a statement_timeout: what limits
+// it is limits.network of its connection.
 const beginMigration = `
 	set local search_path = pg_catalog, pg_temp;
 	set local standard_conforming_strings = on;

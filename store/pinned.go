@@ -93,20 +93,3 @@ func plannerSettings(local bool) string {
 		  from (values ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_sort', 'off'), ('enable_hashjoin', 'off'),
 		               ('enable_mergejoin', 'off'), ('enable_material', 'off'), ('plan_cache_mode', 'force_generic_plan')) s (name, value)`, local)
 }
-
-// inTx runs background statements in a transaction of its own, with the planner set up for it.
-func (s *Store) inTx(ctx context.Context, do func(*sqlx.Tx) error) error {
-	defer s.network.endWith(ctx)()
-	tx, err := s.db.BeginTxx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, plannerSettings(true)); err != nil {
-		return err
-	}
-	if err := do(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
-}

@@ -65,7 +65,9 @@ func (s *Store) notRecorded(err error) error {
 // Attempts that leave their event pending are kept as runs in webhook.attempts: one with the same failure,
 // status and error as the attempt before it makes that run longer, else it begins a new run. Of the runs
 // of an event the first and the newest hundred are kept, so that a document that fails for months stays
-// small. The event's own row is locked by the statement, so two of these never race.
+// small. The event's own row is locked by the statement, so two of these never race. The same CTEs stand
+// in recordSkippingLockedSQL and in ExpireLeases: each of the three is one statement that can be read and
+// run as a whole.
 const recordSQL = `
 -- by outcome: $1 id, $2 claim id, $3 verdict (sent, failed, retry, released), $4 HTTP status (0: none),
 -- $5 failure, $6 received, $7 error, $8 response ('': none)

@@ -1,6 +1,12 @@
-// Package store is the SQL of the worker. Each method of Store is one statement beside the words that
-// explain its locks; every time in it is the database's clock_timestamp(). The promises are those of
-// outbox.Store.
+// Package store is the SQL of the worker, each statement whole and beside the words that explain its
+// locks. What is atomic:
+//   - Claim, LookUpClaim, ReleaseClaims and Pause: each is done whole or not at all;
+//   - Record: the same, for the outcomes that it does not return as locked;
+//   - ExpireLeases, Skip and Prune: in batches, each done whole or not at all; an error leaves the
+//     earlier ones committed.
+//
+// Written times are the database's clock_timestamp(). A claim compares due_at with now(), see claimSQL.
+// The promises are those of outbox.Store.
 package store
 
 import (

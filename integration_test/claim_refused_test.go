@@ -26,7 +26,7 @@ func TestClaim_SaysWhetherItLostItsRaceOrWasDenied(t *testing.T) {
 			db.publish("contact.created", `{}`)
 			_, err := workersStore(t, db.address).Claim(t.Context(), uuid.NewString(), []outbox.Capacity{{Channel: "contacts"}})
 			for _, is := range []error{outbox.ErrConflict, outbox.ErrDenied, outbox.ErrRejected, outbox.ErrReplyLost} {
-				if errors.Is(err, is) != (is == want) {
+				if errors.Is(err, is) != errors.Is(want, is) {
 					t.Errorf("%v; %v was expected", err, want)
 				}
 			}

@@ -44,7 +44,7 @@ func withoutDigits(text string) string {
 // health is whether the database accepts writes, and since when. It is unavailable from the failure of
 // a statement until a write has succeeded: while commits hang (a standby does not acknowledge, the log
 // cannot be written) reads succeed. A statement that is under way for longer than any may take counts as
-// one that failed.
+// one that failed; one that the database refuses with an answer (see answered) does not.
 type health struct {
 	mu    sync.Mutex
 	log   *zap.Logger

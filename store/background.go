@@ -13,7 +13,7 @@ import (
 const backgroundBatch = 2000
 
 // unhurried is the rest after a batch of a long clean-up, as a multiple of what the batch took: on two
-// cores it then costs a drain beside it a tenth.
+// cores it then costs the delivery beside it a tenth.
 const unhurried = 4
 
 // ReleaseClaims returns to pending what is leased under these claims. The caller gave them up before it

@@ -74,7 +74,7 @@ func repeatLocked(ctx context.Context, apply func() (string, error)) (file strin
 
 // applyNext applies the next file that the database lacks and returns its name;
 // "" if there is none.
-func applyNext(ctx context.Context, db *sqlx.DB, present string, upgrades []upgrade) (file string, err error) {
+func applyNext(ctx context.Context, db *sqlx.DB, full string, upgrades []upgrade) (file string, err error) {
 	tx, err := db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return "", fmt.Errorf("begin: %w", err)
@@ -89,7 +89,7 @@ func applyNext(ctx context.Context, db *sqlx.DB, present string, upgrades []upgr
 	}
 	switch newest := have.newest(); {
 	case newest == 0:
-		file, err = "schema.sql", create(ctx, tx, present, upgrades)
+		file, err = "schema.sql", create(ctx, tx, full, upgrades)
 	case newest <= len(upgrades):
 		if err := have.check(upgrades); err != nil {
 			return "", err
@@ -115,8 +115,8 @@ const endOfGuard = "\n$guard$;\n"
 // of its own: the rest can be neither parsed by an old server nor converted to
 // another encoding. The versions get the checksums of the files that schema.sql
 // stands for.
-func create(ctx context.Context, tx *sqlx.Tx, present string, upgrades []upgrade) error {
-	guard, rest, _ := strings.Cut(present, endOfGuard)
+func create(ctx context.Context, tx *sqlx.Tx, full string, upgrades []upgrade) error {
+	guard, rest, _ := strings.Cut(full, endOfGuard)
 	if _, err := tx.ExecContext(ctx, guard+endOfGuard); err != nil {
 		return err
 	}

@@ -152,7 +152,6 @@ func TestClaim_LostRaceOrDenialIsNoOutage(t *testing.T) {
 		if n := logs.FilterMessage("database unavailable, retrying").Len(); n != 0 {
 			t.Errorf("an outage was logged %d times", n)
 		}
-		s.claim = nil
 		r.stop()
 		if err := r.within(t, time.Second); err != nil {
 			t.Error(err)

@@ -62,8 +62,11 @@ func background(t *testing.T, s *store.Store) {
 	for doing, do := range map[string]func(context.Context) error{
 		"expire":  func(ctx context.Context) error { _, err := s.ExpireLeases(ctx, []string{uuid.NewString()}); return err },
 		"skip":    func(ctx context.Context) error { _, err := s.Skip(ctx); return err },
-		"claimed": func(ctx context.Context) error { _, _, err := s.Claimed(ctx, uuid.NewString()); return err },
-		"release": func(ctx context.Context) error { _, err := s.Release(ctx, []string{uuid.NewString()}); return err },
+		"claimed": func(ctx context.Context) error { _, _, err := s.LookUpClaim(ctx, uuid.NewString()); return err },
+		"release": func(ctx context.Context) error {
+			_, err := s.ReleaseClaims(ctx, []string{uuid.NewString()})
+			return err
+		},
 	} {
 		if err := do(t.Context()); err != nil {
 			t.Fatalf("%s: %v", doing, err)

@@ -58,9 +58,11 @@ func TestClaim_FoundLateIsReleasedAndNoOtherIsMadeBefore(t *testing.T) {
 		d, logs := newTestDispatcher(s, post)
 		r := start(t, d)
 		time.Sleep(4*time.Minute - time.Second)
-		synctest.Wait()
-		if s.claims() != 1 || s.lookUps < 4*60 || len(s.released) != 0 {
-			t.Errorf("before: %d claims, %d look-ups, released %v", s.claims(), s.lookUps, s.released)
+		s.mu.Lock()
+		lookUps, released := s.lookUps, len(s.released)
+		s.mu.Unlock()
+		if s.claims() != 1 || lookUps < 4*60 || released != 0 {
+			t.Errorf("before: %d claims, %d look-ups, %d releases", s.claims(), lookUps, released)
 		}
 		time.Sleep(5 * time.Second)
 		r.stop()

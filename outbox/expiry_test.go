@@ -56,7 +56,11 @@ func TestExpiry_NeverOfClaimsThatThisWorkerHolds(t *testing.T) {
 		s, post := &fakeStore{claim: firstOnly(contact(1), contact(2))}, &fakeSender{}
 		var accepted atomic.Bool
 		s.record = func(int, []Outcome) error { return map[bool]error{false: errDenied}[accepted.Load()] }
-		s.expired = func() ([]string, error) { return []string{"another worker's", s.ids[0]}, nil }
+		s.expired = func() ([]string, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return []string{"another worker's", s.ids[0]}, nil
+		}
 		d, _ := newTestDispatcher(s, post)
 		r := start(t, d)
 		time.Sleep(time.Second)

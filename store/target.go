@@ -101,9 +101,9 @@ func unchecked(connection int, err error) error {
 	case code(err) != "":
 		return fmt.Errorf("check for a pooler: %w", err)
 	case connection > 0:
-		return fmt.Errorf("check for a pooler: a second connection is not answered; a pooler in session mode needs a pool of %d sessions for each worker: %v", maxConnections, err)
+		return fmt.Errorf("check for a pooler: a second connection is not answered; a pooler in session mode needs a pool of %d sessions for each worker: %v", maxConnections, err) //nolint:errorlint // see above
 	case connectionLost(err):
-		return fmt.Errorf("check for a pooler: the server does not answer, or has closed the connection: %v", err)
+		return fmt.Errorf("check for a pooler: the server does not answer, or has closed the connection: %v", err) //nolint:errorlint // see above
 	}
 	return err
 }

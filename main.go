@@ -19,6 +19,6 @@ var upgrades embed.FS
 func main() {
 	os.Exit(cli.Main(os.Args[1:], cli.Process{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
-		Schema: store.Schema{Present: schema, Upgrades: upgrades},
+		Schema: store.Schema{Full: schema, Upgrades: upgrades},
 	}))
 }

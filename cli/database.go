@@ -98,7 +98,7 @@ func waitForDatabase(ctx context.Context, log *zap.Logger, try func() error) err
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(outbox.Backoff(failures)):
+		case <-time.After(outbox.Backoff(failures + 1)):
 		}
 	}
 }

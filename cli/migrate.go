@@ -23,7 +23,7 @@ func runMigrate(ctx, _ context.Context, p Process, args []string) error {
 		return err
 	}
 	if *show {
-		_, err := fmt.Fprint(p.Stdout, p.Schema.Present)
+		_, err := fmt.Fprint(p.Stdout, p.Schema.Full)
 		return err
 	}
 	db, err := f.open(*database)

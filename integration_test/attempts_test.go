@@ -186,7 +186,7 @@ func TestRuns_OnlyRetriesWriteThem(t *testing.T) {
 	a.attempt(outbox.Result{Received: outbox.ReceivedYes, Status: 200}) // at the first attempt
 	db.document("43")
 	events := a.claim()
-	if n, err := a.store.Release(t.Context(), []string{events[0].ClaimID}); n != 1 || err != nil {
+	if n, err := a.store.ReleaseClaims(t.Context(), []string{events[0].ClaimID}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	events = a.claim()

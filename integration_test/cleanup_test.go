@@ -21,9 +21,10 @@ func TestCleanUp_RunsShortlyAfterAStartIfNoneRanForADay(t *testing.T) {
 	old(db, 5000) // more than one batch
 	w := startWorker(t, quick(db.address))
 	eventually(t, "everything old is deleted", func() bool { return db.finishedLeft() == 0 })
-	eventually(t, "the database has when", func() bool {
+	recorded := func() bool {
 		return db.count(`select count(*) from webhook.maintenance where pruned_at > now() - interval '1 minute' and pruning_by is null`) == 1
-	})
+	}
+	eventually(t, "the database has when", recorded)
 	w.terminate()
 	w.exit(t)
 
@@ -38,6 +39,7 @@ func TestCleanUp_RunsShortlyAfterAStartIfNoneRanForADay(t *testing.T) {
 	}
 	db.exec(`update webhook.maintenance set pruned_at = now() - interval '25 hours'`)
 	eventually(t, "it runs after a day", func() bool { return db.finishedLeft() == 0 })
+	eventually(t, "the database has when, again", recorded)
 	old(db, 1)
 	db.exec(`update webhook.maintenance set pruned_at = now() + interval '25 hours'`) // by a clock that was set back
 	eventually(t, "it runs although the last one is in the future", func() bool { return db.finishedLeft() == 0 })

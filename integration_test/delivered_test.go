@@ -30,7 +30,7 @@ func TestDelivered_A409ThatIsListedCounts(t *testing.T) {
 	}
 	db.exec(`update webhook.channels set accept_status = '{409}'`)
 	for _, bad := range []string{`{200,404}`, `{408}`, `{410}`, `{409,300}`, `{}`, `{409,null}`} {
-		with(t, bad, db.ask(`update webhook.channels set accept_status = $1`, bad), "23514", "channels_accept_status_lists_2xx_or_409")
+		with(t, bad, db.ask(`update webhook.channels set accept_status = $1`, bad), "23514", "accept_status is", "a list of HTTP statuses from 200 to 299, or 409")
 	}
 }
 

@@ -283,7 +283,7 @@ func TestClaim_LookUpFindsEventsOfAChannelWithoutURL(t *testing.T) {
 		t.Fatalf("claimed %d events, %v", len(events), err)
 	}
 	db.exec(`update webhook.channels set url = null where name = 'contacts'`)
-	events, _, err := s.Claimed(t.Context(), claimID)
+	events, _, err := s.LookUpClaim(t.Context(), claimID)
 	if err != nil {
 		t.Fatalf("the look-up failed: %v", err)
 	}
@@ -314,7 +314,7 @@ func TestRelease_ChangesOnlyWhatIsStillLeased(t *testing.T) {
 		before = append(before, asText(db, id+1))
 	}
 
-	if n, err := s.Release(t.Context(), []string{uuid.NewString(), claimID}); n != 2 || err != nil {
+	if n, err := s.ReleaseClaims(t.Context(), []string{uuid.NewString(), claimID}); n != 2 || err != nil {
 		t.Errorf("released %d, %v; 2 were expected", n, err)
 	}
 	for i, was := range before {

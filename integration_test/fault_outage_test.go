@@ -194,8 +194,8 @@ func TestStore_CallsEndWithTheirContextOnADeadNetwork(t *testing.T) {
 			_, err := s.Record(ctx, []outbox.Outcome{{EventID: 1, ClaimID: uuid.NewString(), Verdict: outbox.Released}})
 			return err
 		},
-		"Release":  func(ctx context.Context, s *store.Store) error { _, err := s.Release(ctx, nil); return err },
-		"Problems": func(ctx context.Context, s *store.Store) error { _, err := s.Problems(ctx); return err },
+		"ReleaseClaims":   func(ctx context.Context, s *store.Store) error { _, err := s.ReleaseClaims(ctx, nil); return err },
+		"ChannelProblems": func(ctx context.Context, s *store.Store) error { _, err := s.ChannelProblems(ctx); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

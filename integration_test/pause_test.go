@@ -62,3 +62,32 @@ func TestPause_IsShownByStatusAndExplain(t *testing.T) {
 		t.Errorf("explain: %s", is)
 	}
 }
+
+// A receiver asks for a pause on its own behalf.
+func TestPause_EndsWithAnotherURL(t *testing.T) {
+	t.Parallel()
+	db := withRoles(t, "https://receiver.example")
+	db.exec(`update webhook.pacing set paused_until = now() + interval '5 minutes' where channel in ('audit_log', 'rules')`)
+	paused := func() string {
+		return db.ask(`select coalesce(string_agg(channel, ', '), '') from webhook.status where paused_until > now()`)
+	}
+	db.exec(`set role webhook_admin; update webhook.channels set enabled = true, url = url where name = 'audit_log'; reset role`)
+	if is := paused(); is != "rules, audit_log" {
+		t.Errorf("after an update with the same URL these are paused: %s", is)
+	}
+	db.exec(`set role webhook_admin; update webhook.channels set url = 'https://other.example' where name = 'audit_log'; reset role`)
+	if is := paused(); is != "rules" {
+		t.Errorf("after an update with another URL these are paused: %s", is)
+	}
+}
+
+// What cannot be seen at the ends of a setting is not stored.
+func TestSettings_AreStoredTrimmed(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://receiver.example")
+	db.exec(`update webhook.channels set url = U&'\FEFF https://h/\200E' || E'\n' where name = 'rules';
+	         update webhook.settings set bearer_token = E' abc\n', document_base_url = U&'\00A0https://re.example\200B'`)
+	if is := db.ask(`select url || '|' || bearer_token || '|' || document_base_url from webhook.channels, webhook.settings where name = 'rules'`); is != "https://h/|abc|https://re.example" {
+		t.Errorf("stored: %q", is)
+	}
+}

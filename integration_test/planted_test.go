@@ -259,7 +259,7 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 			t.Errorf("%s: %v", refused, err)
 		}
 	}
-	for _, refused := range []string{`update webhook.channels set max_in_flight = 0`, `update webhook.settings set bearer_token = E'a\n'`, `select webhook.retry(0)`, `select webhook.cancel(0)`, `select webhook.discard('x')`, `select webhook.prune(null)`} {
+	for _, refused := range []string{`update webhook.channels set max_in_flight = 0`, `update webhook.settings set bearer_token = E'a\nb'`, `select webhook.retry(0)`, `select webhook.cancel(0)`, `select webhook.discard('x')`, `select webhook.prune(null)`} {
 		if _, err := admin.Exec(refused); err == nil || caught() != "" {
 			t.Errorf("%s: %v", refused, err)
 		}

@@ -262,7 +262,7 @@ func TestRoles_TheRealWorkerNeedsNoMoreThanItsRole(t *testing.T) {
 	if n, err := a.store.Prune(t.Context(), 0); n != 8 || err != nil { // all that is finished
 		t.Errorf("the nightly clean-up deletes %d: %v", n, err)
 	}
-	if n, err := a.store.Release(t.Context(), nil); n != 0 || err != nil {
+	if n, err := a.store.ReleaseClaims(t.Context(), nil); n != 0 || err != nil {
 		t.Error(err)
 	}
 	out, errs, _ := runProgram(t, quick(role.address), nil, "check")

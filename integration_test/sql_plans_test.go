@@ -192,10 +192,10 @@ func TestPlans_NoStatementOfAWorkerReadsFinishedRows(t *testing.T) {
 		if _, err := s.Skip(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.Claimed(t.Context(), uuid.NewString()); err != nil {
+		if _, _, err := s.LookUpClaim(t.Context(), uuid.NewString()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Release(t.Context(), []string{uuid.NewString()}); err != nil {
+		if _, err := s.ReleaseClaims(t.Context(), []string{uuid.NewString()}); err != nil {
 			t.Fatal(err)
 		}
 	}

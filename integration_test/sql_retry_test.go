@@ -243,7 +243,7 @@ func TestFinishedRow_IsNotChangedByAStatementOfAWorker(t *testing.T) {
 	for name, do := range map[string]func(context.Context) (int, error){
 		"expire leases": func(ctx context.Context) (int, error) { return expireAll(ctx, s) },
 		"skip":          s.Skip,
-		"release":       func(ctx context.Context) (int, error) { return s.Release(ctx, []string{attempt}) },
+		"release":       func(ctx context.Context) (int, error) { return s.ReleaseClaims(ctx, []string{attempt}) },
 		"prune":         func(ctx context.Context) (int, error) { return s.Prune(ctx, time.Hour) },
 	} {
 		if n, err := do(t.Context()); n != 0 || err != nil {

@@ -244,7 +244,6 @@ func TestSettings_ThatCanNeverWorkAreRejected(t *testing.T) {
 	for statement, constraint := range map[string]string{
 		`update webhook.channels set url = 'ftp://h/'`:                                                           "channels_url_is_http_or_https",
 		`update webhook.channels set url = 'example.com/hook'`:                                                   "channels_url_is_http_or_https",
-		`update webhook.channels set url = ' https://example.com'`:                                               "channels_url_is_http_or_https",
 		`update webhook.channels set url = 'javascript:alert(1)'`:                                                "channels_url_is_http_or_https",
 		`update webhook.channels set url = E'x\nhttps://example.com'`:                                            "channels_url_is_http_or_https",
 		`update webhook.channels set accept_status = '{}'`:                                                       "channels_accept_status_lists_2xx_or_409",

@@ -21,7 +21,7 @@ func shipped(t testing.TB) (schema store.Schema, version int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema = store.Schema{Present: string(text), Upgrades: os.DirFS("..")}
+	schema = store.Schema{Full: string(text), Upgrades: os.DirFS("..")}
 	if version, err = schema.Version(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +52,12 @@ func released(t testing.TB, releases ...release) store.Schema {
 		files[name] = &fstest.MapFile{Data: text}
 	}
 	for _, r := range releases {
-		schema.Present = replaced(t, schema.Present, fmt.Sprintf(", version %d.\n", version), fmt.Sprintf(", version %d.\n", version+1))
+		schema.Full = replaced(t, schema.Full, fmt.Sprintf(", version %d.\n", version), fmt.Sprintf(", version %d.\n", version+1))
 		version++
 		worker := max(r.minWorker, 1)
-		schema.Present = replaced(t, schema.Present, "insert into webhook.schema_versions (version, min_worker) values\n", fmt.Sprintf("insert into webhook.schema_versions (version, min_worker) values\n  (%d, %d),\n", version, worker))
+		schema.Full = replaced(t, schema.Full, "insert into webhook.schema_versions (version, min_worker) values\n", fmt.Sprintf("insert into webhook.schema_versions (version, min_worker) values\n  (%d, %d),\n", version, worker))
 		if r.present != nil {
-			schema.Present = r.present(schema.Present)
+			schema.Full = r.present(schema.Full)
 		}
 		files[fmt.Sprintf("upgrades/%04d_of_a_test.sql", version)] = &fstest.MapFile{Data: fmt.Appendf(nil, "-- min_worker: %d\n%s", worker, r.upgrade)}
 	}
@@ -94,7 +94,7 @@ func invoices(t testing.TB) release {
 		return replaced(t, schema, "\ncreate table webhook.settings (", "\n"+insert+"\n\ncreate table webhook.settings (")
 	}
 	schema, _ := shipped(t)
-	_, rest, _ := strings.Cut(present(schema.Present), "create function webhook.at_least_once(")
+	_, rest, _ := strings.Cut(present(schema.Full), "create function webhook.at_least_once(")
 	function, _, _ := strings.Cut(rest, "\ncomment on ")
 	return release{present: present, upgrade: "create or replace function webhook.at_least_once(" + function + "\n" + insert + "\n"}
 }
@@ -122,7 +122,7 @@ func atVersion(t testing.TB, version int, url string) *database {
 		}
 		files[names[0]] = &fstest.MapFile{Data: text}
 	}
-	db.upgrade(store.Schema{Present: fmt.Sprintf("-- As it was, version %d.\n", version), Upgrades: files})
+	db.upgrade(store.Schema{Full: fmt.Sprintf("-- As it was, version %d.\n", version), Upgrades: files})
 	db.exec(`update webhook.channels set url = $1 || '/' || name, enabled = true`, url)
 	db.exec(`update webhook.settings set document_base_url = 'https://yourinstance.recordengine.ai', auth = 'bearer', bearer_token = 'kept'`)
 	if n := db.version(); n != version {
@@ -188,7 +188,7 @@ func TestMigrate_TheFirstVersionIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if version == 1 && string(first) != schema.Present {
+	if version == 1 && string(first) != schema.Full {
 		t.Error("as long as version 1 is not released: cp schema.sql integration_test/testdata/schema_v1.sql")
 	}
 }

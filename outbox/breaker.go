@@ -1,12 +1,11 @@
 package outbox
 
-// failureBudget bounds what a receiver that rejects everything costs in one cycle: so many retries,
-// and so many first attempts, may fail without a success in between. The rest waits for the next
-// cycle.
+// failureBudget bounds what a receiver that rejects everything costs in one cycle: 10,000 retries and
+// 10,000 first attempts may fail without a success in between. The rest waits for the next cycle.
 const failureBudget = 10_000
 
-// breaker is a lane's circuit breaker. It counts the attempts of events that are delivered at least
-// once and failed since the last success or cycle.
+// breaker is a lane's circuit breaker. It counts the attempts that ended in Retry since the last success
+// or cycle.
 type breaker struct {
 	firstFailed   int
 	retriesFailed int
@@ -17,7 +16,7 @@ func (b *breaker) note(ev Event, v Verdict) {
 	switch {
 	case v == Sent:
 		b.reset()
-	case v == Retry && ev.isRetry():
+	case v == Retry && ev.claimedBefore():
 		b.retriesFailed++
 	case v == Retry:
 		b.firstFailed++

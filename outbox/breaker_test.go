@@ -10,13 +10,13 @@ func TestBreaker_FailedRetriesPauseRetries(t *testing.T) {
 	again.Attempts = 2
 	fail := func(n int) {
 		for range n {
-			q.take(q.capacity(), []Event{again})
+			q.take(q.beginClaim(), []Event{again})
 			q.done(again, Outcome{Verdict: Retry})
 		}
 	}
 	fresh := doc(2)
 	fresh.Attempts = 1
-	q.take(q.capacity(), []Event{fresh})
+	q.take(q.beginClaim(), []Event{fresh})
 	q.done(fresh, Outcome{Verdict: Retry})
 	if q.of("documents").RetriesPaused {
 		t.Error("a fresh document that failed counts as a retry")
@@ -29,13 +29,13 @@ func TestBreaker_FailedRetriesPauseRetries(t *testing.T) {
 	if !q.of("documents").RetriesPaused {
 		t.Error("there is no end of retries in this cycle")
 	}
-	q.take(q.capacity(), []Event{fresh})
+	q.take(q.beginClaim(), []Event{fresh})
 	q.done(fresh, Outcome{Verdict: Sent})
 	if q.of("documents").RetriesPaused {
 		t.Error("still paused after a success")
 	}
 	fail(failureBudget)
-	q.restart()
+	q.resetBreakers()
 	if q.of("documents").RetriesPaused {
 		t.Error("still paused in the next cycle")
 	}
@@ -46,13 +46,13 @@ func TestBreaker_FailedFirstAttemptsOpenIt(t *testing.T) {
 	fresh := doc(1)
 	attempt := func(n int, v Verdict) {
 		for range n {
-			q.take(q.capacity(), []Event{fresh})
+			q.take(q.beginClaim(), []Event{fresh})
 			q.done(fresh, Outcome{Verdict: v})
-			q.recorded([]Outcome{{Channel: fresh.Channel}})
+			q.settled([]Outcome{{Channel: fresh.Channel}})
 		}
 	}
-	stopped := func() bool { return q.of("documents").InFlight > 1000 }
-	for name, then := range map[string]func(){"a success": func() { attempt(1, Sent) }, "the next cycle": q.restart} {
+	stopped := func() bool { return q.of("documents").Occupied > 1000 }
+	for name, then := range map[string]func(){"a success": func() { attempt(1, Sent) }, "the next cycle": q.resetBreakers} {
 		attempt(failureBudget-1, Retry)
 		if stopped() {
 			t.Fatalf("stopped too early, before %s", name)

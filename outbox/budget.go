@@ -99,6 +99,6 @@ func (q *queue) limitRows(all []Capacity) {
 		case bytes > 0:
 			rows[i] = min(rows[i], bytes/max(s.size, 1)+1)
 		}
-		all[i].InFlight = max(all[i].InFlight, s.limit-int(max(rows[i], 0)))
+		all[i].Occupied = max(all[i].Occupied, s.limit-int(max(rows[i], 0)))
 	}
 }

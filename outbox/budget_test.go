@@ -12,7 +12,7 @@ import (
 )
 
 func TestBudget_AlwaysAllowsOneEvent(t *testing.T) {
-	q := newQueue(Channels(), 8400) // 600 for each lane, 4200 for all
+	q := newQueue(Channels(), int64(1200*len(Channels()))) // 600 for each lane, and as much again for all
 	big := due(1, "2026-03-22 08:30:00+00", 8)
 	big.Data = []byte(fmt.Sprintf(`{"name": "%05000d"}`, 7))
 	small := due(2, "2026-03-22 08:30:00+00", 8)
@@ -21,11 +21,11 @@ func TestBudget_AlwaysAllowsOneEvent(t *testing.T) {
 	if got := q.of("contacts").ByteBudget; got != 200 {
 		t.Fatalf("an empty lane may claim %d bytes", got)
 	}
-	claims := q.take(q.capacity(), []Event{small})
+	claims := q.take(q.beginClaim(), []Event{small})
 	if got := q.of("contacts").ByteBudget; got != 187 {
 		t.Errorf("beside 13 bytes, of which three copies are held, %d may be claimed", got)
 	}
-	claims = append(claims, q.take(q.capacity(), []Event{big})...)
+	claims = append(claims, q.take(q.beginClaim(), []Event{big})...)
 	if got := q.of("contacts").ByteBudget; got >= 0 {
 		t.Errorf("beside more than the limit %d may be claimed", got)
 	}
@@ -114,19 +114,19 @@ func TestBudget_ClaimConsidersTheRowsThatFit(t *testing.T) {
 	for i := range large {
 		large[i].Data = make([]byte, 1<<20)
 	}
-	claims := q.take(q.capacity(), large)
+	claims := q.take(q.beginClaim(), large)
 	for i := range claims {
 		q.rendered(&claims[i], claims[i].event.Data)
 	}
 	c := q.of("contacts")
-	if rows, fit := 128-c.InFlight, int(c.ByteBudget>>20); rows < fit || rows > fit+3 {
+	if rows, fit := 128-c.Occupied, int(c.ByteBudget>>20); rows < fit || rows > fit+3 {
 		t.Errorf("a claim of %d MiB considers %d rows of a MiB each", fit, rows)
 	}
 	for range 40 {
-		q.take(q.capacity(), events(1, 1, 128))
+		q.take(q.beginClaim(), events(1, 1, 128))
 	}
-	if c = q.of("contacts"); 128-c.InFlight < 60 {
-		t.Errorf("when the events are small again, a claim considers %d rows", 128-c.InFlight)
+	if c = q.of("contacts"); 128-c.Occupied < 60 {
+		t.Errorf("when the events are small again, a claim considers %d rows", 128-c.Occupied)
 	}
 }
 
@@ -134,23 +134,23 @@ func TestBudget_ClaimConsidersTheRowsThatFit(t *testing.T) {
 func TestBudget_PostsAreLimited(t *testing.T) {
 	q := newQueue(Channels(), 0)
 	q.setPosts(28)
-	if got := q.of("contacts").InFlight; got != 0 {
+	if got := q.of("contacts").Occupied; got != 0 {
 		t.Errorf("before its limit is known, a lane has %d in flight", got)
 	}
-	ready := q.take(q.capacity(), events(1, 40, 128))
+	ready := q.take(q.beginClaim(), events(1, 40, 128))
 	if len(ready) != 16 {
 		t.Fatalf("%d POSTs begin", len(ready))
 	}
-	if got := q.of("contacts").InFlight; got != 128 {
+	if got := q.of("contacts").Occupied; got != 128 {
 		t.Errorf("a lane that uses all its files may claim %d more", 128-got)
 	}
 	for range 39 {
 		q.done(due(1, "", 128), Outcome{Verdict: Sent})
 	}
-	if got := q.of("contacts").InFlight; got != 127 {
+	if got := q.of("contacts").Occupied; got != 127 {
 		t.Errorf("a lane of one POST may claim %d", 128-got)
 	}
-	if n := slices.IndexFunc(q.capacity(), func(c Capacity) bool { return c.Channel != "contacts" && c.InFlight != 0 }); n >= 0 {
+	if n := slices.IndexFunc(q.beginClaim(), func(c Capacity) bool { return c.Channel != "contacts" && c.Occupied != 0 }); n >= 0 {
 		t.Errorf("lane %d may not claim", n)
 	}
 }
@@ -163,7 +163,7 @@ func TestShortage_ReleasesAndPausesTheLane(t *testing.T) {
 		s.claim = func(n int, _ string) ([]Event, error) {
 			capacity := s.capacities()[n-1]
 			of := func(channel string) int {
-				return capacity[slices.IndexFunc(capacity, func(c Capacity) bool { return c.Channel == channel })].InFlight
+				return capacity[slices.IndexFunc(capacity, func(c Capacity) bool { return c.Channel == channel })].Occupied
 			}
 			if of("folders") != 0 {
 				t.Errorf("another lane is paused, too")

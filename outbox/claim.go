@@ -30,6 +30,9 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 	}
 	d.claims.known(id, len(events))
 	if err != nil {
+		if answered(err) && d.claimFailed.due(at, err) {
+			d.log.Warn("claim failed, retrying", zap.Error(err))
+		}
 		return nil, fmt.Errorf("claim: %w", err)
 	}
 	batch := make([]claimed, len(events))
@@ -45,8 +48,8 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 // acknowledge, a disk that hangs). Events that are found too late to be sent are released, before any
 // worker expires them (see expireLeases). The outcome stays unknown if ctx ends before.
 func (d *Dispatcher) lookUp(ctx context.Context, id string, at time.Time) (events []Event, known bool) {
-	for try := 0; ; try++ {
-		events, over, err := d.store.Claimed(ctx, id)
+	for failures := 1; ; failures++ {
+		events, over, err := d.store.LookUpClaim(ctx, id)
 		switch {
 		case err != nil:
 		case len(events) == 0 && over:
@@ -56,7 +59,7 @@ func (d *Dispatcher) lookUp(ctx context.Context, id string, at time.Time) (event
 		case len(events) > 0 && d.releaseLate(ctx, id):
 			return nil, true
 		}
-		if !sleep(ctx, min(Backoff(try), lookUpEvery)) {
+		if !sleep(ctx, min(Backoff(failures), lookUpEvery)) {
 			return nil, false
 		}
 	}
@@ -65,7 +68,7 @@ func (d *Dispatcher) lookUp(ctx context.Context, id string, at time.Time) (event
 // releaseLate releases the events of a claim that was found too late. It reports whether the database
 // has accepted that.
 func (d *Dispatcher) releaseLate(ctx context.Context, id string) bool {
-	n, err := d.store.Release(ctx, []string{id})
+	n, err := d.store.ReleaseClaims(ctx, []string{id})
 	if err == nil && n > 0 {
 		d.log.Warn("released events of a claim whose reply was lost", zap.Int("events", n))
 	}

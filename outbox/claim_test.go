@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,6 +125,36 @@ func TestClaim_FailedClaimIsRepeatedUnderAnotherID(t *testing.T) {
 		down, up := logs.FilterMessage("database unavailable, retrying").Len(), logs.FilterMessage("database available again").Len()
 		if down != 1 || up != 1 {
 			t.Errorf("%d lines say that the database is unavailable, %d that it is available again", down, up)
+		}
+	})
+}
+
+// The database has answered: it is available, and leases go on to expire.
+func TestClaim_LostRaceOrDenialIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{expired: func() ([]string, error) { return []string{"another worker's"}, nil }}
+		d, logs := newTestDispatcher(s, &fakeSender{})
+		d.Cycle(t.Context())
+		s.claim = func(n int, _ string) ([]Event, error) {
+			return nil, fmt.Errorf("claim: %w", []error{ErrConflict, ErrDenied, ErrRejected}[n%3])
+		}
+		r := start(t, d)
+		cycles(t, d, 2*testLease)
+		if len(s.expiring) == 0 {
+			t.Error("no lease expired")
+		}
+		if n := s.claims(); n > 300 {
+			t.Errorf("%d claims in %s", n, 2*testLease)
+		}
+		if n := logs.FilterMessage("claim failed, retrying").Len(); n < 2 || n > 20 {
+			t.Errorf("logged %d times", n)
+		}
+		if n := logs.FilterMessage("database unavailable, retrying").Len(); n != 0 {
+			t.Errorf("an outage was logged %d times", n)
+		}
+		r.stop()
+		if err := r.within(t, time.Second); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -29,8 +29,8 @@ func (c *openClaims) known(id string, events int) {
 	c.add(id, events-1)
 }
 
-// recorded notes events that are no longer in flight.
-func (c *openClaims) recorded(outcomes []Outcome) {
+// settled notes events that need no more work.
+func (c *openClaims) settled(outcomes []Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range outcomes {

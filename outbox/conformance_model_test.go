@@ -96,7 +96,7 @@ func (m *modelSide) Claim(_ context.Context, claimID string, capacity []Capacity
 	return c.events, c.err
 }
 
-func (m *modelSide) Claimed(_ context.Context, claimID string) ([]Event, bool, error) {
+func (m *modelSide) LookUpClaim(_ context.Context, claimID string) ([]Event, bool, error) {
 	c := &simCall{claimID: claimID}
 	m.claimed(c)
 	return c.events, c.over, c.err
@@ -111,7 +111,7 @@ func (m *modelSide) Record(_ context.Context, outcomes []Outcome) ([]Outcome, er
 	return c.locked, c.err
 }
 
-func (m *modelSide) Release(_ context.Context, claimIDs []string) (int, error) {
+func (m *modelSide) ReleaseClaims(_ context.Context, claimIDs []string) (int, error) {
 	c := &simCall{claimIDs: claimIDs}
 	m.releaseClaims(c)
 	return c.n, c.err

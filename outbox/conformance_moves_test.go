@@ -120,7 +120,7 @@ func (e *exercise) claim(s step) move {
 // capacity is what a dispatcher has free when it claims.
 func (e *exercise) capacity(c Conforming, drawn []laneStep) (all []Capacity) {
 	for i, l := range drawn {
-		lane := Capacity{Channel: channels[i].Name, InFlight: l.inFlight, Retrying: l.retrying, RetriesPaused: l.retriesPaused}
+		lane := Capacity{Channel: channels[i].Name, Occupied: l.inFlight, Retrying: l.retrying, RetriesPaused: l.retriesPaused}
 		if l.rows > 0 { // the last row begins below the limit, whether a row has 26 bytes or a few more
 			lane.ByteBudget = int64(l.rows*len(simData) - len(simData)/2)
 		}
@@ -143,10 +143,10 @@ func (e *exercise) ofClaim(s step) move {
 	}
 	id := e.claims[s.row%len(e.claims)]
 	if s.kind == "release" {
-		return move{"release " + id, func(c Conforming) string { return rowsAnd(c.Release(context.Background(), []string{id})) }}
+		return move{"release " + id, func(c Conforming) string { return rowsAnd(c.ReleaseClaims(context.Background(), []string{id})) }}
 	}
 	return move{"look up " + id, func(c Conforming) string {
-		events, _, err := c.Claimed(context.Background(), id)
+		events, _, err := c.LookUpClaim(context.Background(), id)
 		slices.SortFunc(events, func(a, b Event) int { return cmp.Compare(a.ID, b.ID) }) // it promises no order
 		return eventsAnd(events, err)
 	}}

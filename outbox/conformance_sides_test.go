@@ -8,9 +8,9 @@ import (
 // Conforming is a side: PostgreSQL, or the model of it.
 type Conforming interface {
 	Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error)
-	Claimed(ctx context.Context, claimID string) (events []Event, over bool, err error)
+	LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error)
 	Record(ctx context.Context, outcomes []Outcome) ([]Outcome, error)
-	Release(ctx context.Context, claimIDs []string) (int, error)
+	ReleaseClaims(ctx context.Context, claimIDs []string) (int, error)
 	Expired(ctx context.Context) ([]string, error)
 	ExpireLeases(ctx context.Context, claimIDs []string) (int, error)
 	Skip(ctx context.Context) (int, error)

@@ -91,15 +91,15 @@ func TestCursor_LaneThatHasNotReadForLongBeginsAtTheStart(t *testing.T) {
 func TestCursor_ReleasedEventIsReadByTheNextClaim(t *testing.T) {
 	q := newQueue(Channels(), 0)
 	ev := due(7, place(7).DueAt, 4)
-	q.take(q.capacity(), []Event{ev})
+	q.take(q.beginClaim(), []Event{ev})
 	q.lane("contacts").retries.marks = []mark{{at: time.Now().Add(-time.Minute)}}
 	q.done(ev, Outcome{Verdict: Released})
-	q.recorded([]Outcome{claimed{event: ev}.outcome(Released)})
+	q.settled([]Outcome{claimed{event: ev}.outcome(Released)})
 	want := Cursor{DueAt: place(7).DueAt, ID: 6}
 	if got := q.of("contacts").Retries; got != want {
 		t.Errorf("the retries are read from %+v, not from %+v", got, want)
 	}
-	q.take(q.capacity(), []Event{again(ev)})
+	q.take(q.beginClaim(), []Event{again(ev)})
 	if got := q.of("contacts").Retries; got == want {
 		t.Error("the retries are read from there once more, after everything behind it was read")
 	}
@@ -111,13 +111,13 @@ func TestCursor_OutcomeOfADocumentRecallsTheScan(t *testing.T) {
 		q := newQueue(Channels(), 0)
 		ev := doc(1)
 		claimedAt := time.Now()
-		q.take(q.capacity(), []Event{ev})
+		q.take(q.beginClaim(), []Event{ev})
 		for range 600 { // 12 s
 			time.Sleep(20 * time.Millisecond)
-			q.take(q.capacity(), nil)
+			q.take(q.beginClaim(), nil)
 		}
 		q.done(ev, Outcome{Verdict: Retry})
-		q.recorded([]Outcome{claimed{event: ev, at: claimedAt}.outcome(Retry)})
+		q.settled([]Outcome{claimed{event: ev, at: claimedAt}.outcome(Retry)})
 		if got := q.of("documents").Fresh; got.withoutAge() != (Cursor{}) || got.Age != 0 && got.Age < 12*time.Second {
 			t.Errorf("fresh documents are read from %+v", got)
 		}
@@ -162,7 +162,7 @@ func TestCursor_LimitedClaimHasNotReadEverything(t *testing.T) {
 		"superseded only": {superseded(1, 2, 3, 4), Cursor{}, place(4)},
 	} {
 		q := newQueue(Channels(), 0)
-		q.take(q.capacity(), c.events)
+		q.take(q.beginClaim(), c.events)
 		l := q.lane("contacts")
 		if got := l.retries.stands(time.Now()).withoutAge(); got != c.retries {
 			t.Errorf("%s: the retries stand at %+v", name, got)
@@ -183,7 +183,7 @@ func superseded(ids ...int64) []Event {
 
 func TestQueue_SupersededRowsTakeNoSlot(t *testing.T) {
 	q := newQueue(Channels(), 0)
-	if ready := q.take(q.capacity(), superseded(1, 2, 3, 4)); len(ready) != 0 || q.of("contacts").InFlight != 0 || q.inFlight() != 0 {
+	if ready := q.take(q.beginClaim(), superseded(1, 2, 3, 4)); len(ready) != 0 || q.of("contacts").Occupied != 0 || q.unrecorded() != 0 {
 		t.Errorf("%d events to post, %+v", len(ready), q.of("contacts"))
 	}
 }

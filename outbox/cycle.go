@@ -14,10 +14,10 @@ import (
 // is looked for. One part that fails is logged and runs again in the next cycle. There is one cycle at a
 // time.
 func (d *Dispatcher) Cycle(ctx context.Context) {
-	d.queue.newCycle()
+	d.queue.resetBreakers()
 	d.expireLeases(ctx)
 
-	if problems, err := d.store.Problems(ctx); err != nil {
+	if problems, err := d.store.ChannelProblems(ctx); err != nil {
 		d.health.failed("read the channels", err)
 	} else {
 		d.problems.note(problems)
@@ -40,15 +40,16 @@ func (d *Dispatcher) rewind(ctx context.Context) {
 // large backlog takes minutes, and neither a lease nor a lane waits for that. While commits hang it
 // would leave a hanging session in each cycle, so it waits until the database is available.
 func (d *Dispatcher) Skip(ctx context.Context) {
-	_ = d.count("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
+	_ = d.runBackground("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
 }
 
 // Prune deletes events that finished longer ago than the retention. Nil: none is left.
 func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) error {
-	return d.count("prune events", "events pruned", func() (int, error) { return d.store.Prune(ctx, olderThan) })
+	return d.runBackground("prune events", "events pruned", func() (int, error) { return d.store.Prune(ctx, olderThan) })
 }
 
-func (d *Dispatcher) count(doing, done string, do func() (int, error)) error {
+// runBackground runs a statement over many rows and logs what it did.
+func (d *Dispatcher) runBackground(doing, done string, do func() (int, error)) error {
 	if d.health.unavailable() {
 		return errUnavailable
 	}

@@ -12,8 +12,8 @@ import (
 // beginLimit is how long after its claim a POST may begin.
 const beginLimit = 5 * time.Second
 
-// dispatch gives an event to an idle sender, or to a new one. Senders are kept: a new goroutine would
-// grow its stack anew for each event, which is a tenth of all the work.
+// dispatch hands an event to an idle delivery goroutine, or to a new one. They are kept: a new goroutine
+// would grow its stack anew for each event, which is a tenth of all the work.
 func (d *Dispatcher) dispatch(ctx context.Context, c claimed) {
 	select {
 	case d.idle <- c:
@@ -23,8 +23,8 @@ func (d *Dispatcher) dispatch(ctx context.Context, c claimed) {
 	}
 }
 
-// deliverAll is a sender: it delivers one event after the other until ctx ends, first those of the same
-// lane that wait for its slot. There is one copy of the event: what refers to its data keeps them.
+// deliverAll is a delivery goroutine: it delivers one event after the other until ctx ends, first those
+// of the same lane that wait for its slot. There is one copy of the event: what refers to its data keeps them.
 func (d *Dispatcher) deliverAll(ctx context.Context, c *claimed) {
 	for {
 		for next := true; next && ctx.Err() == nil; {
@@ -49,7 +49,7 @@ func (d *Dispatcher) deliver(ctx context.Context, c *claimed) (next bool) {
 	return next
 }
 
-// attempt renders and sends an event and returns what to record. The POST begins only within
+// attempt checks the channel, renders and sends an event, and returns what to record. The POST begins only within
 // d.beginWithin of the claim, on the monotonic clock: a worker that was frozen, or whose receiver hung
 // meanwhile, releases the event instead, since another worker may soon hold its lease. A worker that is
 // frozen after this check may still send late: an event that is delivered at least once perhaps twice,
@@ -92,16 +92,15 @@ func verdict(ev Event, r Result) Verdict {
 
 // atLeastOnce: lease, POST, record.
 //
-// The claim has committed a lease and nothing else, so at every instant from here on the row is
-// pending:
+// The claim leases the row and leaves it pending until its outcome is recorded:
 //   - the worker dies before, during or after the POST: the lease expires and the event is sent again,
-//     with the same bytes while document_base_url is unchanged, or not at all once a later export of
-//     the same document exists;
+//     with the same bytes while the row and document_base_url are unchanged, or not at all once a later
+//     export of the same document exists;
 //   - the POST fails: pending again, due at the next multiple of ten seconds, without end;
 //   - the POST succeeds and its record is lost: the record is repeated until the database accepts it,
 //     or until the lease expires and the event is sent again;
 //   - a second worker does not claim a leased row. When the lease is over it may send the event too;
-//     then this worker's outcome no longer names the newest claim and changes nothing.
+//     then this worker's claim no longer holds the row, and its outcome changes nothing.
 func atLeastOnce(r Result) Verdict {
 	if r.Delivered() {
 		return Sent
@@ -175,6 +174,6 @@ func (d *Dispatcher) report(ctx context.Context, ev Event, out Outcome) {
 var logMessages = map[Verdict]string{
 	Sent:     "event sent",
 	Failed:   "event failed",
-	Retry:    "event not delivered, retrying on the next cycle",
+	Retry:    "event not delivered, due again at the next ten-second mark",
 	Released: "event released, no POST was begun",
 }

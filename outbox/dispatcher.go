@@ -20,8 +20,8 @@ type Options struct {
 	Posts        int           // how many POSTs at once this process has files for; 0: no limit
 }
 
-// Dispatcher delivers events: it claims what its queue has capacity for, sends each event from a
-// goroutine of its own, and records the outcomes in batches. See doc.go for the path of an event.
+// Dispatcher delivers events: it claims what its queue has capacity for, sends each event from one of
+// its delivery goroutines, and records the outcomes in batches. See doc.go for the path of an event.
 type Dispatcher struct {
 	store  Store
 	sender Sender
@@ -36,8 +36,9 @@ type Dispatcher struct {
 	claims      openClaims
 	expired     expiredClaims
 	problems    problemLog
+	claimFailed repeatedError
 
-	idle    chan claimed   // where a sender without an event waits for one
+	idle    chan claimed   // where a delivery goroutine without an event waits for one
 	running sync.WaitGroup // the goroutines of Run and Once
 }
 
@@ -56,7 +57,7 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 	d.health = &health{log: log, now: d.now, slow: min(opts.Lease/6, 15*time.Second)}
 	d.store = watched{store, d.health}
 	d.problems = problemLog{log: log}
-	d.recorder = newRecorder(d.store, log, d.recorded)
+	d.recorder = newRecorder(d.store, log, d.settled)
 	return d
 }
 
@@ -67,7 +68,7 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error { return d.run(ctx, st
 
 // Once delivers what is due now and what becomes due while it does so, and returns when all of it is
 // recorded. Leases that are over are left to a worker that stays. Errors and goroutines: as Run.
-func (d *Dispatcher) Once(ctx, stop context.Context) error { return d.run(ctx, stop, d.pollOnce) }
+func (d *Dispatcher) Once(ctx, stop context.Context) error { return d.run(ctx, stop, d.pollUntilDone) }
 
 // drainBeyond is how much longer than one attempt a worker that was asked to stop may take: 35 seconds
 // in all with the default timeout.
@@ -91,10 +92,10 @@ func (d *Dispatcher) run(ctx, stop context.Context, loop func(ctx, stop context.
 	d.running.Go(func() { d.limitDrain(ctx, stop, cancel) })
 
 	loop(ctx, stop)
-	d.release(ctx, d.queue.overdue(d.now())) // everything that waits for a slot
+	d.release(ctx, d.queue.takeWaiting())
 	d.queue.wait(ctx)
 
-	err := d.unrecorded(ctx)
+	err := d.leftOpen(ctx)
 	cancel(nil)
 	d.running.Wait()
 	return err
@@ -117,22 +118,23 @@ func (d *Dispatcher) limitDrain(ctx, stop context.Context, cancel context.Cancel
 			return
 		case !sleep(ctx, min(left, unansweredFor)):
 			return
-		case d.queue.inFlight() == 0 && !d.health.answeredSince(asked):
+		case d.queue.unrecorded() == 0 && !d.health.answeredSince(asked):
 			cancel(errUnanswered)
 			return
 		}
 	}
 }
 
-// recorded ends the time in flight of events whose outcomes are recorded, or never can be.
-func (d *Dispatcher) recorded(outcomes []Outcome) {
-	d.claims.recorded(outcomes)
-	d.queue.recorded(outcomes)
+// settled drops events that need no more work: their outcomes are recorded, or the database rejects them
+// for good.
+func (d *Dispatcher) settled(outcomes []Outcome) {
+	d.claims.settled(outcomes)
+	d.queue.settled(outcomes)
 }
 
-// unrecorded is the error of what a drain left open; nil if it left nothing.
-func (d *Dispatcher) unrecorded(ctx context.Context) error {
-	open, claims := d.queue.inFlight(), d.claims.unknowns()
+// leftOpen is the error of what a drain left open; nil if it left nothing.
+func (d *Dispatcher) leftOpen(ctx context.Context) error {
+	open, claims := d.queue.unrecorded(), d.claims.unknowns()
 	if open == 0 && claims == 0 {
 		return nil
 	}

@@ -1,12 +1,20 @@
 // Package outbox is the domain: events, the channels that carry them, and the dispatcher that delivers
 // them.
 //
-// An event is a row of webhook.outbox. Its path is a straight line, one file per step:
+// An event is a row of webhook.outbox. Pass begins its path, which has one file per step:
 //
-//	poll.go ──▶ claim.go ──▶ queue.go ──▶ deliver.go ──▶ record.go
-//	capacity    lease        slot         render, send   outcome
+//	            ┌──▶ claim.go    what there is capacity for is leased
+//	            │       │
+//	poll.go ────┤       ▼
+//	 (Pass)     ├──▶ queue.go    each event gets a slot, or waits for one ◀──┐
+//	            │       │                                                    │ queue.done: the slot is
+//	            │       ▼                                                    │ free, the next event
+//	            └──▶ deliver.go  rendered and sent by a goroutine ───────────┘
+//	                    │
+//	                    ▼
+//	                 record.go   outcomes are written in batches, and settled
 //
-// The queue owns what is in flight, from the claim until the outcome is recorded, in one lane per
+// The queue owns what is in flight, from the claim until the outcome is settled, in one lane per
 // channel. A lane consists of slots (slots.go: what is posted now and what is prefetched behind it), a
 // circuit breaker (breaker.go: how much may fail in one cycle) and a scan (cursor.go: where its next
 // claims begin to read). Every ten seconds a cycle (cycle.go) lets the scans go back to what they have
@@ -42,8 +50,9 @@
 //	                                 └───────▶ │ failed │
 //	    the lease expired: 'interrupted'       └────────┘
 //
-// One more arrow leads from both leased states to pending: a worker that has not begun the POST, and
-// never will, releases the row. Test events are delivered at most once on every channel.
+// Two more arrows lead from both leased states to pending, both before any POST: an event that is
+// released (its due_at is unchanged), and one whose channel cannot be called (due at the next ten-second
+// mark). Test events are delivered at most once on every channel.
 //
 // # Where each guarantee is enforced
 //
@@ -60,13 +69,16 @@
 //
 // At most once:
 //   - claimSQL commits 'sending' before the POST, and claims pending rows only;
-//   - atMostOnce (deliver.go) turns every failure into Failed;
+//   - atMostOnce (deliver.go) turns every failure of rendering or sending into Failed;
 //   - lookUp (claim.go) sends the events of a claim with a lost reply only if it finds them, once, and
 //     attempt (deliver.go) begins no POST later than beginLimit after its claim;
 //   - recordSQL writes only under the claim that holds the row;
 //   - ExpireLeases makes the row failed;
-//   - the constraint outbox_sending_is_leased and the trigger finished_rows_never_change keep the row
-//     where it is.
+//   - only recordSQL (a release, or a retry after a failed Check) and ReleaseClaims lead from 'sending'
+//     back to pending, always before a POST;
+//   - the constraint outbox_lease_is_of_a_claim lets no worker hold such a row as pending,
+//     outbox_sending_is_leased leaves none 'sending' without a lease, where nothing would end it, and
+//     the trigger finished_rows_never_change keeps what is 'sent' or 'failed'.
 //
 // Exports of one document are sent one at a time and in order, except by a worker that was frozen in
 // the middle of a POST: claimSQL supersedes an export that has a later one, the unique index

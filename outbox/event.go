@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Event is one claimed row of webhook.outbox together with the endpoint that the claim read, under
-// lock, for it.
+// Event is one claimed row of webhook.outbox together with the endpoint that the claim read for it,
+// under lock, or, if the reply was lost, that the look-up read.
 type Event struct {
 	ID          int64
 	Name        string          // "document.exported", "contact.created", …
@@ -26,10 +26,11 @@ type Event struct {
 	Endpoint Endpoint
 }
 
-// isRetry reports whether the event was claimed before: a retry, or an event that a person resent.
-func (e Event) isRetry() bool { return e.Attempts > 1 || e.Superseded && e.Attempts > 0 }
+// claimedBefore reports whether the event had been claimed before: retried, resent by a person, or
+// released without a POST. Such events are called retries for short, the others fresh.
+func (e Event) claimedBefore() bool { return e.Attempts > 1 || e.Superseded && e.Attempts > 0 }
 
-// Endpoint is where and how a channel's events are sent, read inside the claim.
+// Endpoint is where and how a channel's events are sent, read by the claim or its look-up.
 type Endpoint struct {
 	URL             string
 	Token           string // bearer token; empty sends no Authorization header

@@ -33,8 +33,9 @@ func (e *expiredClaims) see(ids []string, at time.Time) (again []string) {
 }
 
 // expireLeases ends the leases that are over, in two steps (see expireAfter), never those of claims that
-// this worker holds, and only when the database has accepted writes for a whole lease: after an outage
-// every worker first records the outcomes it holds.
+// this worker holds, and only when the database has accepted writes for a whole lease, counted from this
+// worker's first write or from the end of the last outage: after an outage every worker first records
+// the outcomes it holds.
 func (d *Dispatcher) expireLeases(ctx context.Context) {
 	began := d.now()
 	if !d.health.upFor(0) && d.store.Probe(ctx) != nil {

@@ -3,6 +3,7 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,8 +54,8 @@ func TestExpiry_InTheSecondCycleThatSeesALeaseExpired(t *testing.T) {
 func TestExpiry_NeverOfClaimsThatThisWorkerHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, post := &fakeStore{claim: firstOnly(contact(1), contact(2))}, &fakeSender{}
-		denied := true
-		s.record = func(_ int, outcomes []Outcome) error { return map[bool]error{true: errDenied}[denied] }
+		var accepted atomic.Bool
+		s.record = func(int, []Outcome) error { return map[bool]error{false: errDenied}[accepted.Load()] }
 		s.expired = func() ([]string, error) { return []string{"another worker's", s.ids[0]}, nil }
 		d, _ := newTestDispatcher(s, post)
 		r := start(t, d)
@@ -68,7 +69,7 @@ func TestExpiry_NeverOfClaimsThatThisWorkerHolds(t *testing.T) {
 				t.Fatalf("expired %v", ids)
 			}
 		}
-		denied = false
+		accepted.Store(true)
 		time.Sleep(2 * time.Second)
 		cycles(t, d, 20*time.Second)
 		if last := s.expiring[len(s.expiring)-1]; len(last) != 2 {

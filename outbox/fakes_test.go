@@ -23,7 +23,7 @@ type fakeStore struct {
 	asked    [][]Capacity // what each claim may claim
 	written  [][]Outcome  // by Record, failures included
 	lookUps  int
-	released [][]string // by Release
+	released [][]string // by ReleaseClaims
 	expiries int
 	expiring [][]string // by ExpireLeases
 	probes   int
@@ -52,7 +52,7 @@ func (s *fakeStore) Claim(_ context.Context, claimID string, capacity []Capacity
 	return under(events, claimID), err
 }
 
-func (s *fakeStore) Claimed(_ context.Context, claimID string) ([]Event, bool, error) {
+func (s *fakeStore) LookUpClaim(_ context.Context, claimID string) ([]Event, bool, error) {
 	s.mu.Lock()
 	s.lookUps++
 	n := s.lookUps
@@ -78,7 +78,7 @@ func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) (locked []Outc
 	return nil, err
 }
 
-func (s *fakeStore) Release(_ context.Context, claimIDs []string) (int, error) {
+func (s *fakeStore) ReleaseClaims(_ context.Context, claimIDs []string) (int, error) {
 	s.mu.Lock()
 	s.released = append(s.released, claimIDs)
 	s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *fakeStore) Skip(ctx context.Context) (int, error) {
 	return s.skip(ctx)
 }
 
-func (s *fakeStore) Problems(context.Context) (map[string]string, error) { return nil, nil }
+func (s *fakeStore) ChannelProblems(context.Context) (map[string]string, error) { return nil, nil }
 
 func (s *fakeStore) Overlooked(context.Context, []Capacity) ([]Overlooked, error) { return nil, nil }
 

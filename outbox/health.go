@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -10,12 +9,28 @@ import (
 	"go.uber.org/zap"
 )
 
-// How often an outage is logged: at its start, then every minute, and sooner where the error has
+// How often an error that repeats is logged: at its start, then every minute, and sooner where it has
 // changed; ports do not count.
 const (
-	logOutageEvery  = time.Minute
+	logErrorEvery   = time.Minute
 	logChangesEvery = 10 * time.Second
 )
+
+// repeatedError is the last error that was logged of those that repeat.
+type repeatedError struct {
+	at   time.Time
+	text string // without its digits
+}
+
+// due reports whether an error is to be logged now, and notes that it is.
+func (r *repeatedError) due(now time.Time, err error) bool {
+	text := withoutDigits(err.Error())
+	if ago := now.Sub(r.at); ago < logChangesEvery || ago < logErrorEvery && text == r.text {
+		return false
+	}
+	r.at, r.text = now, text
+	return true
+}
 
 func withoutDigits(text string) string {
 	return strings.Map(func(r rune) rune {
@@ -29,7 +44,7 @@ func withoutDigits(text string) string {
 // health is whether the database accepts writes, and since when. It is unavailable from the failure of
 // a statement until a write has succeeded: while commits hang (a standby does not acknowledge, the log
 // cannot be written) reads succeed. A statement that is under way for longer than any may take counts as
-// one that failed.
+// one that failed; one that the database refuses with an answer (see answered) does not.
 type health struct {
 	mu    sync.Mutex
 	log   *zap.Logger
@@ -40,8 +55,7 @@ type health struct {
 
 	underWay map[*statement]bool
 	answered time.Time // when a statement last succeeded
-	logged   time.Time // when the outage was last logged, with this error
-	error    string    // without its digits
+	outage   repeatedError
 }
 
 // statement is one that is under way.
@@ -98,13 +112,11 @@ func (h *health) up() {
 func (h *health) down(doing string, err error) {
 	now := h.now()
 	if h.isUp || h.since.IsZero() {
-		h.isUp, h.since, h.logged = false, now, time.Time{}
+		h.isUp, h.since, h.outage = false, now, repeatedError{}
 	}
-	if ago := now.Sub(h.logged); ago < logChangesEvery || ago < logOutageEvery && withoutDigits(err.Error()) == h.error {
-		return
+	if h.outage.due(now, err) {
+		h.log.Warn("database unavailable, retrying", zap.String("doing", doing), zap.Error(err), zap.Time("since", h.since))
 	}
-	h.logged, h.error = now, withoutDigits(err.Error())
-	h.log.Warn("database unavailable, retrying", zap.String("doing", doing), zap.Error(err), zap.Time("since", h.since))
 }
 
 // failed logs the failure of a background statement; it does not affect health. While the database is
@@ -146,15 +158,3 @@ func (h *health) answeredSince(at time.Time) bool {
 	defer h.mu.Unlock()
 	return h.answered.After(at)
 }
-
-// Backoff is how long to wait after a number of failures in a row: 50 ms after none, doubling up to
-// 5 s, with up to a half taken off at random so that replicas do not all return at once.
-func Backoff(failures int) time.Duration {
-	d := 50 * time.Millisecond << min(failures, 7)
-	d = min(d, 5*time.Second)
-	return d - jitter(d/2)
-}
-
-// jitter draws from [0, most). The simulation, which must replay a schedule to the nanosecond,
-// replaces it.
-var jitter = rand.N[time.Duration]

@@ -12,17 +12,6 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-func TestBackoff_GrowsToFiveSeconds(t *testing.T) {
-	for failures := range 200 {
-		longest := min(5*time.Second, 50*time.Millisecond<<min(failures, 20))
-		for range 50 {
-			if d := Backoff(failures); d > longest || d < longest/2 {
-				t.Fatalf("after %d failures: %s, %s to %s was expected", failures, d, longest/2, longest)
-			}
-		}
-	}
-}
-
 func testHealth() (*health, *observer.ObservedLogs) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	return &health{log: zap.New(core), now: time.Now, slow: time.Second}, logs

@@ -39,7 +39,7 @@ func (q *queue) pause(channel string, until time.Time) (waiting []claimed, longe
 	if longer {
 		l.pausedUntil, l.pauseShared = until, false
 	}
-	return l.slots.drop(), longer
+	return l.slots.takeWaiting(), longer
 }
 
 // sharePause leaves the end of a pause to the database, where a person may end it.

@@ -40,12 +40,12 @@ func TestPause_ReleasesWhatWaitsAndClaimsNothing(t *testing.T) {
 		}
 		for _, wait := range []time.Duration{0, 28 * time.Second} {
 			time.Sleep(wait)
-			if got := d.queue.of("contacts").InFlight; got != maxUnrecorded {
+			if got := d.queue.of("contacts").Occupied; got != laneClosed {
 				t.Errorf("%d in flight, nothing may be claimed", got)
 			}
 		}
 		time.Sleep(2 * time.Second)
-		if got := d.queue.of("contacts").InFlight; got != 0 {
+		if got := d.queue.of("contacts").Occupied; got != 0 {
 			t.Errorf("after the pause %d in flight", got)
 		}
 		r.stop()

@@ -22,13 +22,14 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 	}
 }
 
-// pollOnce is the loop of Once: pass after pass, each recorded before the next one, until a pass finds
+// pollUntilDone is the loop of Once: pass after pass, each recorded before the next one, until a pass finds
 // nothing, and neither a shortage nor the pace of a channel may be the reason.
-func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
+func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 	d.Cycle(ctx)
 	d.Skip(ctx)
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
-		d.queue.restart() // nothing that is due stays before a cursor
+		d.queue.resetBreakers()
+		d.queue.restartScans() // nothing that is due stays before a cursor
 		n, err := d.Pass(ctx)
 		if err != nil {
 			failures++
@@ -47,11 +48,11 @@ func (d *Dispatcher) pollOnce(ctx, stop context.Context) {
 }
 
 // Pass is one step of the loop: it claims what the queue has capacity for and starts each event on its
-// way. It returns the number of events claimed; an error means that the database was unavailable, and
-// is already logged.
+// way. It returns the number of events claimed; an error means that nothing was claimed, and is already
+// logged.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	d.release(ctx, d.queue.overdue(d.now().Add(-slotWaitLimit)))
-	capacity := d.queue.capacity()
+	capacity := d.queue.beginClaim()
 	batch, err := d.claim(ctx, capacity)
 	if err != nil {
 		return 0, err

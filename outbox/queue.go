@@ -11,6 +11,9 @@ import (
 // the database accepts claims and no outcomes, a worker would otherwise claim until its memory is full.
 const maxUnrecorded = 5_000
 
+// laneClosed as Capacity.Occupied is more slots than any lane has: the lane claims nothing.
+const laneClosed = 1_000_000
+
 // queue owns what this worker has in flight: every event from its claim until its outcome is recorded,
 // in one lane per channel, so that no channel waits for another.
 type queue struct {
@@ -20,17 +23,17 @@ type queue struct {
 	posts  budget        // POSTs at once that this process has files for
 	wake   chan struct{} // has a token when the next claim is worth its cost
 	empty  chan struct{} // has a token after the last event in flight was recorded
-	asked  time.Time     // when capacity was read for the claim that is under way
+	asked  time.Time     // when the claim that is under way began
 }
 
 // lane is one channel's share of this worker.
 type lane struct {
-	channel  string
-	inFlight int // events claimed and not yet recorded
-	slots    slots
-	breaker  breaker
-	retries  scan // of the events that were claimed before
-	fresh    scan
+	channel    string
+	unrecorded int // events claimed, and not yet settled
+	slots      slots
+	breaker    breaker
+	retries    scan // of the events that were claimed before
+	fresh      scan
 
 	pausedUntil time.Time // its receiver asked for a pause
 	pauseShared bool      // and the database knows, which decides from then on
@@ -45,9 +48,10 @@ func newQueue(channels []Channel, memory int64) *queue {
 	return q
 }
 
-// capacity is what the next claim may claim, lane by lane. While the claim is under way slots may
-// become free, and none is newly used.
-func (q *queue) capacity() []Capacity {
+// beginClaim returns what a claim that is about to be sent may claim, lane by lane, and begins its scans.
+// While the claim is under way slots may become free, and none is newly occupied. There is one claim at
+// a time.
+func (q *queue) beginClaim() []Capacity {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asked = time.Now()
@@ -55,16 +59,22 @@ func (q *queue) capacity() []Capacity {
 	for i := range q.lanes {
 		l := &q.lanes[i]
 		all[i] = Capacity{
-			Channel: l.channel, InFlight: l.slots.inUse(), Retrying: l.slots.retrying,
+			Channel: l.channel, Occupied: l.slots.occupied(), Retrying: l.slots.retrying,
 			RetriesPaused: l.breaker.retriesPaused() || l.slots.freshFirst(), ByteBudget: bytes[i],
 			Retries: l.retries.begin(q.asked), Fresh: l.fresh.begin(q.asked),
 		}
-		if l.inFlight >= maxUnrecorded || l.breaker.open() || q.asked.Before(l.shortage.until) || !l.pauseShared && q.asked.Before(l.pausedUntil) {
-			all[i].InFlight = maxUnrecorded // beyond any lane's slots: nothing is claimed
+		if l.closed(q.asked) {
+			all[i].Occupied = laneClosed
 		}
 	}
 	q.limitRows(all)
 	return all
+}
+
+// closed reports whether a lane is to claim nothing for now.
+func (l *lane) closed(now time.Time) bool {
+	return l.unrecorded >= maxUnrecorded || l.breaker.open() || now.Before(l.shortage.until) ||
+		!l.pauseShared && now.Before(l.pausedUntil)
 }
 
 // setPosts limits the POSTs at once; 0: no limit.
@@ -90,7 +100,7 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 			case c.event.Channel != l.channel:
 				continue
 			case c.event.IsTest:
-			case c.event.isRetry():
+			case c.event.claimedBefore():
 				retries = append(retries, c.event)
 			default:
 				fresh = append(fresh, c.event)
@@ -98,7 +108,7 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 			l.slots.set(c.event.Endpoint)
 			if !c.event.Superseded {
 				l.slots.add(c)
-				l.inFlight++
+				l.unrecorded++
 			}
 		}
 		l.advance(q.asked, asked[i], retries, fresh)
@@ -114,16 +124,16 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
 	limit, bytes := l.slots.limit, int64(0)
 	if limit == 0 {
-		limit = maxUnrecorded // of a lane that has claimed nothing yet
+		limit = laneClosed // unknown until the lane has claimed an event
 	}
 	for _, ev := range slices.Concat(retries, fresh) {
 		bytes += int64(len(ev.Data))
 	}
-	full := l.slots.perSecond > 0 || asked.InFlight+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
+	full := l.slots.perSecond > 0 || asked.Occupied+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
 	share := asked.RetriesPaused || asked.Retrying+len(retries) >= max(1, limit/2)
 	l.retries.advance(at, retries, share || full && len(fresh) == 0)
 	l.fresh.advance(at, fresh, full)
-	l.slots.alternate(at, asked.InFlight < limit, len(retries), len(fresh))
+	l.slots.alternate(at, asked.Occupied < limit, len(retries), len(fresh))
 }
 
 // done frees the slot of an event whose attempt is over and returns the event that may use it now, if
@@ -158,8 +168,18 @@ func (q *queue) overdue(before time.Time) (events []claimed) {
 	return events
 }
 
-// recorded ends the time in flight of events whose outcomes are recorded, or never can be.
-func (q *queue) recorded(outcomes []Outcome) {
+// takeWaiting removes all events that wait for a slot. They are in flight until their release is recorded.
+func (q *queue) takeWaiting() (events []claimed) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.lanes {
+		events = append(events, q.lanes[i].slots.takeWaiting()...)
+	}
+	return events
+}
+
+// settled drops events whose outcomes are recorded, or rejected for good.
+func (q *queue) settled(outcomes []Outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, o := range outcomes {
@@ -167,7 +187,7 @@ func (q *queue) recorded(outcomes []Outcome) {
 		if l == nil {
 			continue
 		}
-		l.inFlight--
+		l.unrecorded--
 		switch {
 		case o.Verdict == Released: // it stands where it stood, now among the retries
 			l.retries.rewind(Cursor{DueAt: o.DueAt, ID: o.EventID - 1})
@@ -180,8 +200,8 @@ func (q *queue) recorded(outcomes []Outcome) {
 	}
 }
 
-// newCycle gives every lane its failure budget again.
-func (q *queue) newCycle() {
+// resetBreakers gives every lane its failure budget again.
+func (q *queue) resetBreakers() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
@@ -189,12 +209,11 @@ func (q *queue) newCycle() {
 	}
 }
 
-// restart lets every lane be read from its start.
-func (q *queue) restart() {
+// restartScans lets every lane be read from its start.
+func (q *queue) restartScans() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
-		q.lanes[i].breaker.reset()
 		q.lanes[i].retries.rewind(Cursor{})
 		q.lanes[i].fresh.rewind(Cursor{})
 	}
@@ -225,8 +244,8 @@ func (q *queue) rewind(all []Overlooked) {
 	}
 }
 
-// inFlight is the number of events claimed and not yet recorded.
-func (q *queue) inFlight() int {
+// unrecorded is the number of events claimed and not yet settled.
+func (q *queue) unrecorded() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.total()
@@ -234,7 +253,7 @@ func (q *queue) inFlight() int {
 
 // wait returns when nothing is in flight, or when ctx ends.
 func (q *queue) wait(ctx context.Context) {
-	for q.inFlight() > 0 {
+	for q.unrecorded() > 0 {
 		select {
 		case <-q.empty:
 		case <-ctx.Done():
@@ -245,7 +264,7 @@ func (q *queue) wait(ctx context.Context) {
 
 func (q *queue) total() (n int) {
 	for i := range q.lanes {
-		n += q.lanes[i].inFlight
+		n += q.lanes[i].unrecorded
 	}
 	return n
 }
@@ -260,7 +279,7 @@ func (q *queue) lane(channel string) *lane {
 	return nil
 }
 
-// signal puts a token into a channel that holds one, unless it has one.
+// signal is a non-blocking send to a channel of capacity 1.
 func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:

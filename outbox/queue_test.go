@@ -17,8 +17,8 @@ func TestQueue_CountsWhatIsInFlight(t *testing.T) {
 		r := start(t, d)
 		time.Sleep(time.Second)
 		want := map[string]Capacity{
-			"contacts":  {Channel: "contacts", InFlight: 2},
-			"documents": {Channel: "documents", InFlight: 2, Retrying: 1},
+			"contacts":  {Channel: "contacts", Occupied: 2},
+			"documents": {Channel: "documents", Occupied: 2, Retrying: 1},
 		}
 		check := func(lanes []Capacity, want map[string]Capacity) {
 			t.Helper()
@@ -73,15 +73,15 @@ func TestQueue_NeverCountsBelowZero(t *testing.T) {
 		if err := r.within(t, time.Minute); err != nil {
 			t.Error(err)
 		}
-		for _, lanes := range append(s.capacities(), d.queue.capacity()) {
+		for _, lanes := range append(s.capacities(), d.queue.beginClaim()) {
 			for _, l := range lanes {
-				if l.Retrying < 0 || l.InFlight < l.Retrying || l.Channel == "contacts" && l.Retrying != 0 {
+				if l.Retrying < 0 || l.Occupied < l.Retrying || l.Channel == "contacts" && l.Retrying != 0 {
 					t.Fatalf("lane %+v", l)
 				}
 			}
 		}
-		for _, l := range d.queue.capacity() {
-			if l.InFlight != 0 || l.Retrying != 0 {
+		for _, l := range d.queue.beginClaim() {
+			if l.Occupied != 0 || l.Retrying != 0 {
 				t.Errorf("lane %+v when all is done", l)
 			}
 		}
@@ -106,7 +106,7 @@ func TestQueue_LaneWithUnrecordedOutcomesClaimsNoMore(t *testing.T) {
 		s, given := &fakeStore{}, 0
 		s.claim = func(n int, _ string) (events []Event, err error) {
 			asked := s.capacities()[n-1]
-			if asked[slices.IndexFunc(asked, func(l Capacity) bool { return l.Channel == "contacts" })].InFlight < 1000 {
+			if asked[slices.IndexFunc(asked, func(l Capacity) bool { return l.Channel == "contacts" })].Occupied < 1000 {
 				for id := range int64(each) {
 					events = append(events, contact(int64(n)*each+id))
 				}
@@ -150,7 +150,7 @@ func TestQueue_OverdueEventsAreReleased(t *testing.T) {
 		next := int64(0)
 		s.claim = func(n int, _ string) (events []Event, err error) {
 			asked := s.capacities()[n-1]
-			for range slots - asked[slices.IndexFunc(asked, func(l Capacity) bool { return l.Channel == "contacts" })].InFlight {
+			for range slots - asked[slices.IndexFunc(asked, func(l Capacity) bool { return l.Channel == "contacts" })].Occupied {
 				next++
 				ev := contact(next)
 				ev.Endpoint.MaxInFlight = slots
@@ -187,8 +187,8 @@ func TestQueue_OverdueEventsAreReleased(t *testing.T) {
 				}
 			}
 		}
-		if back == 0 || back > slots || d.queue.of("contacts").InFlight != slots {
-			t.Errorf("%d events are released; %d of %d slots are in use", back, d.queue.of("contacts").InFlight, slots)
+		if back == 0 || back > slots || d.queue.of("contacts").Occupied != slots {
+			t.Errorf("%d events are released; %d of %d slots are in use", back, d.queue.of("contacts").Occupied, slots)
 		}
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
@@ -215,7 +215,7 @@ func (q *queue) take(asked []Capacity, events []Event) (ready []claimed) {
 
 // of is the capacity of one channel.
 func (q *queue) of(channel string) Capacity {
-	for _, c := range q.capacity() {
+	for _, c := range q.beginClaim() {
 		if c.Channel == channel {
 			return c
 		}

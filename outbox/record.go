@@ -14,22 +14,22 @@ import (
 const (
 	gatherFor    = 3 * time.Millisecond
 	maxBatch     = 500  // outcomes per statement
-	maxWaiting   = 1000 // outcomes that wait for a batch; beyond it senders wait too
+	maxWaiting   = 1000 // outcomes that wait for a batch; beyond it delivery goroutines wait too
 	deferredTime = 200 * time.Millisecond
 )
 
 // recorder writes outcomes in batches, one statement at a time, and repeats each until the database
-// accepts it or the lease is lost.
+// accepts it; once the lease is lost that changes nothing.
 type recorder struct {
 	store    Store
 	log      *zap.Logger
 	waiting  chan Outcome
 	deferred []Outcome       // locked or denied: written again every second, for deferredTime at most
-	recorded func([]Outcome) // called with outcomes that need no more work
+	settled  func([]Outcome) // called with outcomes that are recorded, or that the database rejects for good
 }
 
-func newRecorder(store Store, log *zap.Logger, recorded func([]Outcome)) *recorder {
-	return &recorder{store: store, log: log, waiting: make(chan Outcome, maxWaiting), recorded: recorded}
+func newRecorder(store Store, log *zap.Logger, settled func([]Outcome)) *recorder {
+	return &recorder{store: store, log: log, waiting: make(chan Outcome, maxWaiting), settled: settled}
 }
 
 // add has an outcome recorded. After ctx has ended it is dropped, and its lease expires.
@@ -79,8 +79,8 @@ func (r *recorder) gather(ctx context.Context, first Outcome) []Outcome {
 	return batch
 }
 
-// record writes a batch. One of which the database rejects or denies a row is written row by row: no
-// answer of a receiver and no trigger prevents the others from being recorded.
+// record writes a batch. If the database refuses the batch, each outcome is written alone, so that one
+// bad row does not hold up the others.
 func (r *recorder) record(ctx context.Context, batch []Outcome) {
 	if err := r.write(ctx, batch); err == nil || ctx.Err() != nil {
 		return
@@ -101,7 +101,7 @@ func (r *recorder) recordOne(ctx context.Context, o Outcome) {
 	switch {
 	case errors.Is(err, ErrRejected):
 		r.log.Error("outcome rejected without its texts, its lease will expire", id, zap.Error(err))
-		r.recorded([]Outcome{o})
+		r.settled([]Outcome{o})
 	case errors.Is(err, ErrDenied):
 		r.log.Error("outcome denied, retrying every second", id, zap.Error(err))
 		r.deferred = append(r.deferred, o)
@@ -132,17 +132,17 @@ func (r *recorder) recordDeferred(ctx context.Context) {
 // ErrRejected or ErrDenied: nothing was written. Repeating is harmless, see Store.Record. Locked rows are
 // deferred.
 func (r *recorder) write(ctx context.Context, batch []Outcome) error {
-	for try := 0; ctx.Err() == nil; try++ {
+	for failures := 1; ctx.Err() == nil; failures++ {
 		locked, err := r.store.Record(ctx, batch)
 		if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
 			return err
 		}
 		if err == nil {
 			r.postpone(locked)
-			r.recorded(without(batch, locked))
+			r.settled(without(batch, locked))
 			return nil
 		}
-		sleep(ctx, Backoff(try))
+		sleep(ctx, Backoff(failures))
 	}
 	return ctx.Err()
 }

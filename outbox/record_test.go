@@ -15,7 +15,7 @@ import (
 func flush(t *testing.T, s *fakeStore, n int) (*Dispatcher, *observer.ObservedLogs) {
 	t.Helper()
 	d, logs := newTestDispatcher(s, &fakeSender{})
-	d.queue.take(d.queue.capacity(), events(1, int64(n), 128))
+	d.queue.take(d.queue.beginClaim(), events(1, int64(n), 128))
 	for i := range n {
 		d.recorder.add(t.Context(), Outcome{EventID: int64(i + 1), Channel: "contacts", ClaimID: "a", Verdict: Failed, Result: serverError})
 	}
@@ -35,7 +35,7 @@ func TestRecorder_WritesBatches(t *testing.T) {
 		if w := s.writes(); len(w) != 2 || len(w[0]) != maxBatch || len(w[1]) != 200 {
 			t.Errorf("%d statements", len(w))
 		}
-		if n := d.queue.inFlight(); n != 0 {
+		if n := d.queue.unrecorded(); n != 0 {
 			t.Errorf("%d are still in flight", n)
 		}
 	})

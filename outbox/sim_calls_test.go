@@ -24,7 +24,7 @@ const (
 )
 
 func (k simKind) String() string {
-	return [...]string{"Claim", "Claimed", "Record", "Release", "Expired", "ExpireLeases", "Probe", "Skip", "Check", "Send"}[k]
+	return [...]string{"Claim", "LookUpClaim", "Record", "ReleaseClaims", "Expired", "ExpireLeases", "Probe", "Skip", "Check", "Send"}[k]
 }
 
 // simCall is a call between the instants of its way.
@@ -34,9 +34,9 @@ type simCall struct {
 	at     time.Duration
 	done   chan struct{}
 
-	claimID  string     // Claim, Claimed
+	claimID  string     // Claim, LookUpClaim
 	capacity []Capacity // Claim
-	claimIDs []string   // Release, Expired, ExpireLeases
+	claimIDs []string   // ReleaseClaims, Expired, ExpireLeases
 	outcomes []Outcome
 	locked   []Outcome // Record: their rows are locked
 	token    string    // Check, Send
@@ -49,7 +49,7 @@ type simCall struct {
 	orphan   bool   // no worker waits for its reply any more
 
 	events []Event
-	over   bool // Claimed
+	over   bool // LookUpClaim
 	n      int
 	result Result
 	err    error
@@ -129,7 +129,7 @@ func (s *simSchedule) about(c *simCall) []int64 {
 	case simClaim, simClaimed:
 		b = append(b, s.claimNo(c.claimID))
 		for _, l := range c.capacity[:min(len(c.capacity), len(s.db.channels))] {
-			b = append(b, int64(l.InFlight), int64(l.Retrying))
+			b = append(b, int64(l.Occupied), int64(l.Retrying))
 		}
 	case simRecord:
 		for _, o := range c.outcomes {

@@ -57,7 +57,7 @@ func (db *simDB) pick(c *simCall) {
 	for _, lane := range c.capacity {
 		channel := slices.IndexFunc(channels[:], func(ch Channel) bool { return ch.Name == lane.Channel })
 		ch := db.channels[channel]
-		slots := max(ch.maxInFlight-lane.InFlight, 0)
+		slots := max(ch.maxInFlight-lane.Occupied, 0)
 		retries := slots
 		if db.flaw != retriesFillTheLane {
 			retries = max(max(1, ch.maxInFlight/2)-lane.Retrying, 0)
@@ -241,7 +241,7 @@ func (db *simDB) release(c *simCall) {
 	c.tx = nil
 }
 
-// claimed is the query of store.Claimed.
+// claimed is the query of store.LookUpClaim.
 func (db *simDB) claimed(c *simCall) {
 	c.over = !slices.ContainsFunc(db.s.calls, func(other *simCall) bool { return other.kind == simClaim && other.claimID == c.claimID })
 	for _, r := range db.rows {

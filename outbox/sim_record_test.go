@@ -67,7 +67,7 @@ func (db *simDB) waitForLock(c *simCall) (over bool) {
 	return true
 }
 
-// releaseClaims is the statement of store.Release.
+// releaseClaims is the statement of store.ReleaseClaims.
 func (db *simDB) releaseClaims(c *simCall) bool {
 	given := func(r *simRow) bool { return r.held() && slices.Contains(c.claimIDs, r.claimID) }
 	for _, r := range db.rows {

@@ -135,7 +135,7 @@ func (w *simWorker) Claim(ctx context.Context, claimID string, capacity []Capaci
 	return c.events, c.err
 }
 
-func (w *simWorker) Claimed(ctx context.Context, claimID string) ([]Event, bool, error) {
+func (w *simWorker) LookUpClaim(ctx context.Context, claimID string) ([]Event, bool, error) {
 	c := w.do(ctx, &simCall{kind: simClaimed, claimID: claimID})
 	return c.events, c.over, c.err
 }
@@ -145,7 +145,7 @@ func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) ([]Outcome, 
 	return c.locked, c.err
 }
 
-func (w *simWorker) Release(ctx context.Context, claimIDs []string) (int, error) {
+func (w *simWorker) ReleaseClaims(ctx context.Context, claimIDs []string) (int, error) {
 	c := w.do(ctx, &simCall{kind: simRelease, claimIDs: claimIDs})
 	return c.n, c.err
 }
@@ -177,9 +177,9 @@ func (w *simWorker) Overlooked(_ context.Context, capacity []Capacity) (all []Ov
 	return all, nil
 }
 
-func (w *simWorker) Pause(context.Context, string, time.Duration) error  { return nil }
-func (w *simWorker) Prune(context.Context, time.Duration) (int, error)   { return 0, nil }
-func (w *simWorker) Problems(context.Context) (map[string]string, error) { return nil, nil }
+func (w *simWorker) Pause(context.Context, string, time.Duration) error         { return nil }
+func (w *simWorker) Prune(context.Context, time.Duration) (int, error)          { return 0, nil }
+func (w *simWorker) ChannelProblems(context.Context) (map[string]string, error) { return nil, nil }
 
 func (w *simWorker) Check(_, token string) error {
 	return w.do(context.Background(), &simCall{kind: simCheck, token: token}).err

@@ -19,7 +19,7 @@ type slots struct {
 	limit        int       // max_in_flight, as the lane's newest event has it
 	posting      int       // slots in use; no POST is begun beyond limit
 	waiting      []claimed // in the order of their claim
-	retrying     int       // of those posting or waiting: claimed before
+	retrying     int       // of those posting or waiting: retries, see claimedBefore
 	bytes        int64     // of memory that they hold
 	size         int64     // of the data of the newest events, on average
 	most         int       // POSTs at once that this process has files for; 0: no limit
@@ -63,8 +63,9 @@ func (s *slots) paced(now time.Time) time.Duration {
 // held is the number of events in slots or waiting for one.
 func (s *slots) held() int { return s.posting + len(s.waiting) }
 
-// inUse is the number of slots in use, less what prefetch covers.
-func (s *slots) inUse() int { return max(s.held()-s.prefetch(), 0) }
+// occupied is the number of slots that a claim treats as in use: the events held, less what prefetch
+// covers.
+func (s *slots) occupied() int { return max(s.held()-s.prefetch(), 0) }
 
 // add appends a claimed event to those that wait.
 func (s *slots) add(c claimed) {
@@ -102,8 +103,8 @@ func (s *slots) overdue(before time.Time) (events []claimed) {
 	return events
 }
 
-// drop removes all events that wait for a slot.
-func (s *slots) drop() (events []claimed) {
+// takeWaiting removes all events that wait for a slot.
+func (s *slots) takeWaiting() (events []claimed) {
 	for len(s.waiting) > 0 {
 		c := s.pop()
 		s.account(c.event, -1)
@@ -148,7 +149,7 @@ func (s *slots) pop() (c claimed) {
 // account adds an event to the totals, or with -1 removes it.
 func (s *slots) account(ev Event, by int) {
 	s.bytes += int64(by) * ev.held
-	if ev.isRetry() {
+	if ev.claimedBefore() {
 		s.retrying += by
 	}
 }

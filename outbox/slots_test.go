@@ -9,7 +9,7 @@ import (
 // attempted delivers n events of a lane one after the other, each in the same time.
 func attempted(q *queue, n, slots int, took time.Duration) {
 	for range n {
-		q.take(q.capacity(), events(1, 1, slots))
+		q.take(q.beginClaim(), events(1, 1, slots))
 		q.done(due(1, "", slots), Outcome{Verdict: Sent, Result: Result{Took: took}})
 	}
 }
@@ -32,11 +32,11 @@ func TestSlots_PrefetchIsWhatIsPostedInTenMilliseconds(t *testing.T) {
 	} {
 		q := newQueue(Channels(), 0)
 		attempted(q, 50, c.slots, c.took)
-		if busy := q.of("contacts").InFlight; busy != 0 {
+		if busy := q.of("contacts").Occupied; busy != 0 {
 			t.Errorf("an empty lane has %d slots in use", busy)
 		}
-		q.take(q.capacity(), events(1, int64(c.slots), c.slots))
-		if ahead := c.slots - q.of("contacts").InFlight; ahead != c.ahead {
+		q.take(q.beginClaim(), events(1, int64(c.slots), c.slots))
+		if ahead := c.slots - q.of("contacts").Occupied; ahead != c.ahead {
 			t.Errorf("%d slots, attempts of %s: %d events are prefetched, not %d", c.slots, c.took, ahead, c.ahead)
 		}
 	}
@@ -46,19 +46,19 @@ func TestSlots_LatencyFollowsTheNewestAttempts(t *testing.T) {
 	q := newQueue(Channels(), 0)
 	attempted(q, 50, 40, time.Millisecond)
 	attempted(q, 3, 40, 30*time.Second)
-	q.take(q.capacity(), events(1, 40, 40))
-	if busy := q.of("contacts").InFlight; busy != 40 {
+	q.take(q.beginClaim(), events(1, 40, 40))
+	if busy := q.of("contacts").Occupied; busy != 40 {
 		t.Errorf("after three attempts that timed out, %d events are still prefetched", 40-busy)
 	}
 }
 
 func TestSlots_NoMorePOSTsThanSlotsInClaimOrder(t *testing.T) {
 	q := newQueue(Channels(), 0)
-	ready := q.take(q.capacity(), events(1, 6, 4))
+	ready := q.take(q.beginClaim(), events(1, 6, 4))
 	if len(ready) != 4 {
 		t.Fatalf("%d of 6 events may be posted at once, in 4 slots", len(ready))
 	}
-	if more := q.take(q.capacity(), events(7, 1, 4)); len(more) != 0 {
+	if more := q.take(q.beginClaim(), events(7, 1, 4)); len(more) != 0 {
 		t.Errorf("one more may be posted beside 4")
 	}
 	for want := int64(5); want <= 7; want++ {
@@ -80,7 +80,7 @@ func TestSlots_NextClaimWaitsUntilItReturnsEnough(t *testing.T) {
 	}{{time.Millisecond, 80, 30}, {time.Second, 40, 1}} {
 		q := newQueue(Channels(), 0)
 		attempted(q, 50, 40, c.took)
-		q.take(q.capacity(), events(1, int64(c.held), 40))
+		q.take(q.beginClaim(), events(1, int64(c.held), 40))
 		<-q.wake // of the attempts before
 		finished := 0
 		for ready := false; !ready && finished < c.held; {
@@ -102,20 +102,20 @@ func TestSlots_SingleSlotAlternatesBetweenRetriesAndFreshEvents(t *testing.T) {
 	q := newQueue(Channels(), 0)
 	ev := due(1, "2026-03-22 08:30:00+00", 1)
 	paused := func() bool { return q.of("contacts").RetriesPaused }
-	q.take(q.capacity(), []Event{again(ev)})
-	q.take(q.capacity(), nil) // no slot was free
+	q.take(q.beginClaim(), []Event{again(ev)})
+	q.take(q.beginClaim(), nil) // no slot was free
 	if !paused() {
 		t.Error("a retry is claimed after a retry")
 	}
 	q.done(again(ev), Outcome{Verdict: Sent})
-	q.take(q.capacity(), []Event{ev})
+	q.take(q.beginClaim(), []Event{ev})
 	if paused() {
 		t.Error("no retry is claimed after a fresh event")
 	}
 	q.done(ev, Outcome{Verdict: Sent})
-	q.take(q.capacity(), []Event{again(ev)})
+	q.take(q.beginClaim(), []Event{again(ev)})
 	q.done(again(ev), Outcome{Verdict: Sent})
-	q.take(q.capacity(), nil) // no fresh event waits
+	q.take(q.beginClaim(), nil) // no fresh event waits
 	if paused() {
 		t.Error("no retry is claimed although no fresh event waits")
 	}
@@ -126,23 +126,23 @@ func TestSlots_PacedLaneAlternatesAndPrefetchesNothing(t *testing.T) {
 		q := newQueue(Channels(), 0)
 		ev := due(1, "2026-03-22 08:30:00+00", 128)
 		ev.Endpoint.MaxPerSecond = 10
-		q.take(q.capacity(), []Event{again(ev)})
+		q.take(q.beginClaim(), []Event{again(ev)})
 		q.done(again(ev), Outcome{Verdict: Sent, Result: Result{Took: time.Millisecond}})
 		for range 5 {
-			q.take(q.capacity(), nil) // the rate is used up
+			q.take(q.beginClaim(), nil) // the rate is used up
 			if !q.of("contacts").RetriesPaused {
 				t.Fatal("a retry is claimed after a retry")
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
 		time.Sleep(20 * time.Millisecond)
-		q.take(q.capacity(), nil)
+		q.take(q.beginClaim(), nil)
 		if q.of("contacts").RetriesPaused {
 			t.Error("no retry is claimed although no fresh event waits")
 		}
-		q.take(q.capacity(), []Event{ev})
-		if c := q.of("contacts"); c.InFlight != 1 {
-			t.Errorf("beside one event there is room for %d more than the slots", 1-c.InFlight)
+		q.take(q.beginClaim(), []Event{ev})
+		if c := q.of("contacts"); c.Occupied != 1 {
+			t.Errorf("beside one event there is room for %d more than the slots", 1-c.Occupied)
 		}
 	})
 }

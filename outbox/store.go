@@ -19,45 +19,58 @@ var ErrRejected = errors.New("the database rejected the values")
 // another row may be accepted.
 var ErrDenied = errors.New("the database denied the write")
 
-// Store is the database as the dispatcher uses it. Each method is one statement, atomic, on the
-// database's clock, and returns soon after ctx ends, even while the network is dead.
+// ErrConflict means that other transactions were quicker each time a claim was tried. Nothing was
+// written, and the next claim may succeed.
+var ErrConflict = errors.New("other transactions were quicker")
+
+// answered reports whether an error is the answer of a database that is available.
+func answered(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDenied) || errors.Is(err, ErrRejected)
+}
+
+// Store is the database as the dispatcher uses it. What is due, and every time that is written, is
+// decided by the database's clock. Each method is atomic unless its comment says otherwise, and returns
+// soon after ctx ends, even while the network is dead.
 type Store interface {
 	// Claim leases the due events that fit into the capacity of each lane, under the name claimID,
 	// and returns them with the endpoint that their channel had in that instant. Events that are
 	// delivered at least once stay pending; the others are 'sending' when it returns.
-	// Nil: committed. ErrReplyLost: perhaps committed, see Claimed. Any other error: nothing was
-	// claimed.
+	// Nil: committed. ErrReplyLost: perhaps committed, see LookUpClaim. Any other error: nothing was
+	// claimed; with ErrConflict, ErrDenied and ErrRejected the database is available.
 	Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error)
 
-	// Claimed returns the events that are leased under claimID, the newest claim, read on a fresh
+	// LookUpClaim returns the events that are leased under claimID, the newest claim, read on a fresh
 	// connection. over: the session of that claim has ended, so that what was not found never will be
 	// committed. No event, and not over: it may still be.
-	Claimed(ctx context.Context, claimID string) (events []Event, over bool, err error)
+	LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error)
 
-	// Record writes outcomes and returns those whose rows are locked by another transaction. An
+	// Record writes outcomes, those that are not locked together or not at all, and returns those
+	// whose rows are locked by another transaction. An
 	// outcome whose event is no longer leased under its claim changes nothing and is no error: it was
 	// recorded before, or the lease was lost. So it may be repeated. ErrRejected and ErrDenied: no
 	// outcome was written. Any other error: perhaps written.
 	Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error)
 
-	// Release returns to pending the events that are leased under these claims.
-	Release(ctx context.Context, claimIDs []string) (events int, err error)
+	// ReleaseClaims returns to pending the events that are leased under these claims. The caller gave
+	// these claims up before it sent any of their events.
+	ReleaseClaims(ctx context.Context, claimIDs []string) (events int, err error)
 
 	// Expired returns the claims whose leases are over.
 	Expired(ctx context.Context) (claimIDs []string, err error)
 
 	// ExpireLeases ends the leases of these claims that are over: events that are delivered at least
-	// once are due again, the others become failed.
+	// once are due again, the others become failed. It runs in batches, each atomic: an error leaves
+	// the earlier ones committed, and events counts them.
 	ExpireLeases(ctx context.Context, claimIDs []string) (events int, err error)
 
 	// Probe commits a write that changes no row.
 	Probe(ctx context.Context) error
 
 	// Skip finishes the pending events of channels that are off, except those that are delivered at
-	// least once.
+	// least once. In batches, as ExpireLeases.
 	Skip(ctx context.Context) (events int, err error)
 
-	// Prune deletes finished events that are older than this.
+	// Prune deletes finished events that are older than this. In batches, as ExpireLeases.
 	Prune(ctx context.Context, olderThan time.Duration) (events int, err error)
 
 	// Overlooked returns the first event of each lane and priority that is due and stands before the
@@ -67,15 +80,15 @@ type Store interface {
 	// Pause lets no worker claim events of a channel, except those that are leased, for so long.
 	Pause(ctx context.Context, channel string, d time.Duration) error
 
-	// Problems returns, by channel, why a channel that is on cannot be called as it is configured.
-	Problems(ctx context.Context) (map[string]string, error)
+	// ChannelProblems returns, by channel, why a channel that is on cannot be called as it is configured.
+	ChannelProblems(ctx context.Context) (map[string]string, error)
 }
 
 // Capacity is what one lane of this worker may claim.
 type Capacity struct {
 	Channel       string
-	InFlight      int    // slots in use, less those that will be free before the claim returns
-	Retrying      int    // events in slots, or waiting for one, that had been claimed before
+	Occupied      int    // slots that the claim treats as in use; laneClosed: claim nothing
+	Retrying      int    // retries in slots, or waiting for one (see Event.claimedBefore)
 	RetriesPaused bool   // claim no event that was claimed before
 	ByteBudget    int64  // claim no event behind so many bytes of data; 0: no limit, below 0: claim nothing
 	Retries       Cursor // of the events that were claimed before, claim only those behind it
@@ -85,6 +98,6 @@ type Capacity struct {
 // Overlooked is a place before a cursor at which an event is due.
 type Overlooked struct {
 	Channel string
-	Retry   bool // it was claimed before
+	Retry   bool // it had been claimed before
 	At      Cursor
 }

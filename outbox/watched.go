@@ -5,23 +5,32 @@ import (
 	"errors"
 )
 
-// watched is a Store whose statements determine the database's health. Skip, Prune and Problems are
+// watched is a Store whose statements determine the database's health. Skip, Prune and ChannelProblems are
 // left out: they may last for minutes, or need privileges that the rest does not need.
 type watched struct {
 	Store
 	health *health
 }
 
+// Claim: one that lost a race or was denied says nothing about the database's health.
 func (w watched) Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error) {
 	s := w.health.begin("claim")
 	events, err := w.Store.Claim(ctx, claimID, capacity)
-	s.end(ctx, err, len(events) > 0)
+	s.end(ctx, unlessAnswered(err), len(events) > 0)
 	return events, err
 }
 
-func (w watched) Claimed(ctx context.Context, claimID string) (events []Event, over bool, err error) {
+// unlessAnswered is the error of a statement as health sees it.
+func unlessAnswered(err error) error {
+	if answered(err) {
+		return nil
+	}
+	return err
+}
+
+func (w watched) LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error) {
 	s := w.health.begin("look up a claim")
-	events, over, err = w.Store.Claimed(ctx, claimID)
+	events, over, err = w.Store.LookUpClaim(ctx, claimID)
 	s.end(ctx, err, false)
 	return events, over, err
 }
@@ -30,17 +39,13 @@ func (w watched) Claimed(ctx context.Context, claimID string) (events []Event, o
 func (w watched) Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error) {
 	s := w.health.begin("record outcomes")
 	locked, err = w.Store.Record(ctx, outcomes)
-	if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
-		s.end(ctx, nil, false)
-	} else {
-		s.end(ctx, err, len(locked) < len(outcomes))
-	}
+	s.end(ctx, unlessAnswered(err), err == nil && len(locked) < len(outcomes))
 	return locked, err
 }
 
-func (w watched) Release(ctx context.Context, claimIDs []string) (int, error) {
+func (w watched) ReleaseClaims(ctx context.Context, claimIDs []string) (int, error) {
 	s := w.health.begin("release a claim")
-	n, err := w.Store.Release(ctx, claimIDs)
+	n, err := w.Store.ReleaseClaims(ctx, claimIDs)
 	s.end(ctx, err, n > 0)
 	return n, err
 }

@@ -37,19 +37,26 @@ const maxNested = 3
 
 func (s secrets) coverViews(covered []bool, v view, whole bool, nested int) {
 	folded := v.folded()
-	joined, divided := folded.joined()
-	for _, secret := range s {
-		folded.cover(covered, secret)
-		if !whole {
-			folded.coverCut(covered, secret)
-		}
-		if divided && len(secret) >= minSecret {
-			joined.cover(covered, secret)
-		}
+	s.coverView(covered, folded, whole, 0)
+	if joined, divided := folded.joined(); divided {
+		s.coverView(covered, joined, whole, minSecret)
 	}
 	for _, e := range escapes {
 		if inner, changed := v.decoded(e.sign, e.decode, whole); changed && nested > 0 {
 			s.coverViews(covered, inner, whole, nested-1)
+		}
+	}
+}
+
+// coverView marks the secrets of at least so many bytes.
+func (s secrets) coverView(covered []bool, v view, whole bool, least int) {
+	for _, secret := range s {
+		if len(secret) < least {
+			continue
+		}
+		v.cover(covered, secret)
+		if !whole {
+			v.coverCut(covered, secret)
 		}
 	}
 }

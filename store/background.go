@@ -13,13 +13,13 @@ import (
 const backgroundBatch = 2000
 
 // unhurried is the rest after a batch of a long clean-up, as a multiple of what the batch took: on two
-// cores it then costs a drain beside it a tenth.
+// cores it then costs the delivery beside it a tenth.
 const unhurried = 4
 
-// Release returns to pending what is leased under these claims. Their replies were lost, so none of
-// their rows was sent.
-func (s *Store) Release(ctx context.Context, claimIDs []string) (int, error) {
-	return s.count(ctx, "release claims", `
+// ReleaseClaims returns to pending what is leased under these claims. The caller gave them up before it
+// sent any of their events.
+func (s *Store) ReleaseClaims(ctx context.Context, claimIDs []string) (int, error) {
+	return s.execCounting(ctx, "release claims", `
 		-- $1 claim ids
 		with released as (
 		  update webhook.outbox
@@ -35,11 +35,11 @@ const maxExpired = 5000
 
 // Expired returns the claims whose leases are over.
 func (s *Store) Expired(ctx context.Context) (claimIDs []string, err error) {
-	err = s.lookUps(ctx, func(tx *sqlx.Tx) error {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
 		return tx.SelectContext(ctx, &claimIDs, `
 			-- $1 claims at most
 			select distinct claim_id::text from webhook.outbox
-			 where leased_until < clock_timestamp() and leased_until is not null
+			 where leased_until < clock_timestamp() and leased_until is not null and claim_id is not null
 			 limit $1`, maxExpired)
 	})
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Store) Probe(ctx context.Context) error {
 // after its channel was turned on; see claimSQL.
 func (s *Store) Skip(ctx context.Context) (int, error) {
 	return s.repeat(ctx, "skip events", unhurried, `
-		-- $1 rows at most, $2 environment (null: none)
+		-- $1 rows of each channel at most, $2 environment (null: none)
 		with off as (
 		  select p.ctid
 		    from webhook.channels c
@@ -145,12 +145,13 @@ func (s *Store) Prune(ctx context.Context, olderThan time.Duration) (int, error)
 	return s.repeat(ctx, "prune events", unhurried, `select webhook.prune($2 * interval '1 second', $1)`, olderThan.Seconds())
 }
 
-// repeat runs a statement whose $1 bounds its rows until it finds fewer: what is written meanwhile waits
+// repeat runs a statement, whose $1 bounds its rows, until it finds fewer. Each run is atomic; an error
+// leaves the earlier ones committed, and they are counted. What is written meanwhile waits
 // for the next cycle. After each it rests for so many times as long as the statement took.
 func (s *Store) repeat(ctx context.Context, doing string, rest float64, query string, args ...any) (int, error) {
 	for total := 0; ; {
 		began := time.Now()
-		n, err := s.count(ctx, doing, query, append([]any{backgroundBatch}, args...)...)
+		n, err := s.execCounting(ctx, doing, query, append([]any{backgroundBatch}, args...)...)
 		total += n
 		if err != nil || n < backgroundBatch {
 			return total, err
@@ -163,12 +164,29 @@ func (s *Store) repeat(ctx context.Context, doing string, rest float64, query st
 	}
 }
 
-// count runs a statement that returns how many rows it changed. Each may be run again after a lost reply:
-// it changes a row once.
-func (s *Store) count(ctx context.Context, doing, query string, args ...any) (n int, err error) {
-	err = s.lookUps(ctx, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &n, query, args...) })
+// execCounting runs a statement that returns how many rows it changed. Each may be run again after a
+// lost reply: it changes a row once.
+func (s *Store) execCounting(ctx context.Context, doing, query string, args ...any) (n int, err error) {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &n, query, args...) })
 	if err != nil {
 		return 0, s.failed(doing, err)
 	}
 	return n, nil
+}
+
+// inTx runs statements in a transaction of its own, with the planner set up for it.
+func (s *Store) inTx(ctx context.Context, do func(*sqlx.Tx) error) error {
+	defer s.network.endWith(ctx)()
+	tx, err := s.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, plannerSettings(true)); err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/recordengine/webhooks/outbox"
@@ -16,8 +17,8 @@ const claimTries = 5
 // the pool's own methods: database/sql repeats a statement whose reply was lost, and the first run may
 // have committed.
 func (s *Store) Claim(ctx context.Context, claimID string, capacity []outbox.Capacity) ([]outbox.Event, error) {
-	s.claim.mu.Lock()
-	defer s.claim.mu.Unlock()
+	s.claimConn.mu.Lock()
+	defer s.claimConn.mu.Unlock()
 	defer s.network.endWith(ctx)()
 	for try := 1; ; try++ {
 		events, sent, err := s.claimOnce(ctx, claimID, capacity)
@@ -27,9 +28,12 @@ func (s *Store) Claim(ctx context.Context, claimID string, capacity []outbox.Cap
 		case rolledBack(err) && conflicting(err) && try < claimTries:
 			continue
 		}
-		s.claim.drop()
-		if sent && !rolledBack(err) {
+		s.claimConn.drop()
+		switch {
+		case sent && !rolledBack(err):
 			return nil, fmt.Errorf("%w: %w", outbox.ErrReplyLost, err)
+		case conflicting(err):
+			return nil, fmt.Errorf("claim: %w in %d tries: %w", outbox.ErrConflict, claimTries, err)
 		}
 		return nil, s.failed("claim", err)
 	}
@@ -38,11 +42,11 @@ func (s *Store) Claim(ctx context.Context, claimID string, capacity []outbox.Cap
 // claimOnce runs the claim; sent says whether the server may have received it. Then any error that the
 // server itself does not report leaves open whether the claim was committed.
 func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox.Capacity) (events []outbox.Event, sent bool, err error) {
-	stmt, err := s.claim.prepare(ctx, s.db, claimSQL) //nolint:sqlclosecheck // kept for the next claim; closed with its connection
+	stmt, err := s.claimConn.prepare(ctx, s.db, claimSQL) //nolint:sqlclosecheck // kept for the next claim; closed with its connection
 	if err != nil {
 		return nil, false, err
 	}
-	s.newest.claimID, s.newest.lock = claimID, s.claim.lock
+	s.newest.claimID, s.newest.lock = claimID, s.claimConn.lock
 	rows, err := stmt.QueryxContext(ctx, append(append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...), s.self.Environment)...)
 	if err != nil {
 		return nil, true, err
@@ -51,24 +55,66 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 	return events, true, err
 }
 
+// scanEvents reads to the very end: a claim has committed only once the server has reported it. The rows
+// of a channel have the same accept_status, which is parsed once.
+func scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
+	defer rows.Close()
+	var events []outbox.Event
+	var accept acceptStatus
+	for rows.Next() {
+		ev := outbox.Event{ClaimID: claimID, Validated: true}
+		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce, &ev.Superseded,
+			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.MaxPerSecond, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
+		if err != nil {
+			return nil, fmt.Errorf("scan: %w", err)
+		}
+		ev.Endpoint.AcceptStatus = accept.parsed
+		events = append(events, ev)
+	}
+	return events, rows.Err()
+}
+
+// acceptStatus scans an int[] and keeps what the text before it was parsed to.
+type acceptStatus struct {
+	text   string
+	parsed []int
+}
+
+// Scan implements sql.Scanner.
+func (a *acceptStatus) Scan(src any) error {
+	text, ok := src.([]byte)
+	if ok && string(text) == a.text {
+		return nil
+	}
+	var all pq.Int64Array
+	if err := all.Scan(src); err != nil {
+		return err
+	}
+	a.text, a.parsed = string(text), make([]int, len(all))
+	for i, status := range all {
+		a.parsed[i] = int(status)
+	}
+	return nil
+}
+
 // capacityArrays are the parameters $4 to $14 of claimSQL.
 func capacityArrays(capacity []outbox.Capacity) []any {
 	var (
 		channels                  []string
-		inFlight, retrying, bytes []int64
+		occupied, retrying, bytes []int64
 		retriesPaused             []bool
 		retries, fresh            cursorArrays
 	)
 	for _, c := range capacity {
 		channels = append(channels, c.Channel)
-		inFlight = append(inFlight, int64(c.InFlight))
+		occupied = append(occupied, int64(c.Occupied))
 		retrying = append(retrying, int64(c.Retrying))
 		retriesPaused = append(retriesPaused, c.RetriesPaused)
 		bytes = append(bytes, c.ByteBudget)
 		retries.add(c.Retries)
 		fresh.add(c.Fresh)
 	}
-	args := []any{pq.Array(channels), pq.Array(inFlight), pq.Array(retrying), pq.Array(retriesPaused), pq.Array(bytes)}
+	args := []any{pq.Array(channels), pq.Array(occupied), pq.Array(retrying), pq.Array(retriesPaused), pq.Array(bytes)}
 	return append(append(args, retries.parameters()...), fresh.parameters()...)
 }
 
@@ -102,12 +148,12 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 //     this worker.
 //
 // Exports of one document: only one without a later export may be sent, and only while no other is
-// leased. The subquery on held sees what had committed before this statement began. A claim that commits
-// after that violates the unique index outbox_one_attempt_per_document, and this claim is repeated (see
-// conflicting). An export that commits later has a higher id, waits for this lease to end, and so arrives
-// after it; one that commits while this statement is under way makes the trigger
-// never_an_older_export_after_a_newer refuse the lease. What is superseded is returned, too: the cursor
-// goes on behind it.
+// leased. The subquery on held sees what had committed before this statement began. If another claim has
+// leased an export of the document since, this one violates the unique index
+// outbox_one_attempt_per_document and is repeated (see conflicting). An export that commits later with a
+// higher id waits for this lease; one with a lower id is superseded. A later export that commits while
+// this statement is under way makes the trigger never_an_older_export_after_a_newer refuse the lease.
+// What is superseded is returned, too: the cursor goes on behind it.
 //
 // A channel that has max_per_second gets at most what is left of it. That is read without a lock, so
 // that a poll that finds nothing writes nothing; take_rate then takes, under a lock, what was picked.
@@ -117,14 +163,14 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 // The times are returned as text: Go cannot hold an infinite one or a year of five digits, and one such
 // row must not fail a claim.
 const claimSQL = `
--- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots in flight, $6 retries in flight,
--- $7 retries are paused, $8 bytes left (0: no limit); the cursor of retries: $9 due_at (null: what was due
--- then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows;
+-- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots occupied, $6 retries held,
+-- $7 retries are paused, $8 bytes left (0: no limit, below 0: claim nothing); the cursor of what was claimed
+-- before: $9 due_at (null: what was due then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows;
 -- $15 environment (null: none)
 with capacity as (
   select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[],
                        $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::bigint[])
-             as capacity (channel, in_flight, retrying, retries_paused, bytes, retries_due, retries_id, retries_age, fresh_due, fresh_id, fresh_age)
+             as capacity (channel, occupied, retrying, retries_paused, bytes, retries_due, retries_id, retries_age, fresh_due, fresh_id, fresh_age)
 ), picked as (
   select p.ctid, p.id, p.followed_by, c.name as channel, c.max_in_flight, c.max_per_second, c.accept_status, s.instance_id, p.place,
          coalesce(c.url, '') as url, coalesce(s.document_base_url, '') as document_base_url,
@@ -169,7 +215,7 @@ with capacity as (
                       order by o.due_at, o.id
                       limit case when capacity.retries_paused then 0
                                  else greatest(greatest(1, c.max_in_flight / 2) - capacity.retrying, 0) end
-                        for update skip locked) retries
+                        for update skip locked) claimed_before
                     union all
                    select * from (
                      select o.ctid, o.id, o.document_id, o.is_test,
@@ -183,7 +229,7 @@ with capacity as (
                       order by o.due_at, o.id
                         for update skip locked) fresh
                    ) due
-                  limit greatest(least(c.max_in_flight - capacity.in_flight,
+                  limit greatest(least(c.max_in_flight - capacity.occupied,
                                        case when c.max_per_second is not null then webhook.rate_left(c.name, c.max_per_second) end), 0)) due) p
    where (c.enabled or p.is_test) and not s.offline_mode and webhook.channel_problem(c, s) is null
      and s.environment is not distinct from $15

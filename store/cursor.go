@@ -55,7 +55,7 @@ func (s *Store) Overlooked(ctx context.Context, capacity []outbox.Capacity) (fou
 		DueAt   string `db:"due_at"`
 		ID      int64
 	}{}
-	err = s.lookUps(ctx, func(tx *sqlx.Tx) error {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
 		return tx.SelectContext(ctx, &rows, `
 			-- by scan: $1 channel, $2 priority, its cursor: $3 due_at (null: what was due then), $4 id, $5 age in ms
 			select c.name as channel, scan.priority = 1 as retry, first.due_at::text, first.id

@@ -54,11 +54,15 @@ func rejected(err error) bool { return class(err, "22", "23") }
 func denied(err error) bool { return class(err, "42", "P0", "2F", "38") }
 
 // conflicting: another transaction was quicker, and the same statement may succeed now. 23505 is the
-// unique index that keeps two attempts of one document apart; 40001 and 40P01 are a serialization
-// failure and a deadlock.
+// unique index that keeps two attempts of one document apart, 40001 the trigger function
+// webhook.refuse_overtaken: sessions are READ COMMITTED, so the server itself has no such failure.
 func conflicting(err error) bool {
-	return slices.Contains([]string{"23505", "40001", "40P01"}, code(err)) || lockTimedOut(err)
+	return code(err) == "23505" || code(err) == "40001" || lockMissed(err)
 }
+
+// lockMissed: a lock was not granted within lock_timeout, or only at the price of a deadlock. The
+// transaction may succeed when it is repeated.
+func lockMissed(err error) bool { return lockTimedOut(err) || code(err) == "40P01" }
 
 // lockTimedOut: a row was locked for longer than lock_timeout.
 func lockTimedOut(err error) bool { return code(err) == "55P03" }

@@ -17,7 +17,7 @@ const endWithin = 200 * time.Millisecond
 type limits struct {
 	dial      time.Duration // one address
 	network   time.Duration // a single read or write, and making a connection until its session is set up
-	statement time.Duration // shorter, so that network only passes when the network is dead, or a commit hangs
+	statement time.Duration // shorter, so that network passes only when the network is dead, or a commit hangs
 	lock      time.Duration // every lock the worker waits for is held for an instant, or by a forgotten session
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// A transaction of a migration waits two seconds at most for a lock, so that the
+// A transaction of a migration waits two seconds at most for each lock, so that the
 // application's transactions never queue behind it for longer, and is repeated a
 // second later.
 const (
@@ -20,7 +20,8 @@ const (
 
 // beginMigration is the first message of each transaction. The lock is awaited
 // before anything is read, since a statement does not see what was committed
-// while it waited.
+// while it waited. A file is one message without a statement_timeout: what limits
+// it is limits.network of its connection.
 const beginMigration = `
 	set local search_path = pg_catalog, pg_temp;
 	set local standard_conforming_strings = on;
@@ -42,14 +43,13 @@ func Migrate(ctx context.Context, db *sqlx.DB, schema Schema) (applied []string,
 		return nil, err
 	}
 	for have.newest() <= len(upgrades) { // the newest version is one more than there are files
-		file, err := repeatLocked(ctx, func() (string, error) { return applyNext(ctx, db, schema.Present, upgrades) })
+		file, err := repeatLocked(ctx, func() (string, error) { return applyNext(ctx, db, schema.Full, upgrades) })
 		if err != nil {
 			return applied, err
 		}
-		if file == "" {
-			return applied, nil // another migration was first
+		if file != "" { // else another migration was first, perhaps that of a newer binary
+			applied = append(applied, file)
 		}
-		applied = append(applied, file)
 		if have, err = readVersions(ctx, db); err != nil {
 			return applied, err
 		}
@@ -61,7 +61,7 @@ func Migrate(ctx context.Context, db *sqlx.DB, schema Schema) (applied []string,
 func repeatLocked(ctx context.Context, apply func() (string, error)) (file string, err error) {
 	for try := 1; ; try++ {
 		file, err = apply()
-		if c := code(err); c != "55P03" && c != "40P01" || try == migrateTries {
+		if !lockMissed(err) || try == migrateTries {
 			return file, err
 		}
 		select {
@@ -74,7 +74,7 @@ func repeatLocked(ctx context.Context, apply func() (string, error)) (file strin
 
 // applyNext applies the next file that the database lacks and returns its name;
 // "" if there is none.
-func applyNext(ctx context.Context, db *sqlx.DB, present string, upgrades []upgrade) (file string, err error) {
+func applyNext(ctx context.Context, db *sqlx.DB, full string, upgrades []upgrade) (file string, err error) {
 	tx, err := db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return "", fmt.Errorf("begin: %w", err)
@@ -89,7 +89,7 @@ func applyNext(ctx context.Context, db *sqlx.DB, present string, upgrades []upgr
 	}
 	switch newest := have.newest(); {
 	case newest == 0:
-		file, err = "schema.sql", create(ctx, tx, present, upgrades)
+		file, err = "schema.sql", create(ctx, tx, full, upgrades)
 	case newest <= len(upgrades):
 		if err := have.check(upgrades); err != nil {
 			return "", err
@@ -115,8 +115,8 @@ const endOfGuard = "\n$guard$;\n"
 // of its own: the rest can be neither parsed by an old server nor converted to
 // another encoding. The versions get the checksums of the files that schema.sql
 // stands for.
-func create(ctx context.Context, tx *sqlx.Tx, present string, upgrades []upgrade) error {
-	guard, rest, _ := strings.Cut(present, endOfGuard)
+func create(ctx context.Context, tx *sqlx.Tx, full string, upgrades []upgrade) error {
+	guard, rest, _ := strings.Cut(full, endOfGuard)
 	if _, err := tx.ExecContext(ctx, guard+endOfGuard); err != nil {
 		return err
 	}

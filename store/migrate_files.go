@@ -13,7 +13,7 @@ import (
 // Schema is what a binary knows of the database's schema: what a new database
 // gets, and the upgrades that bring an older one to the same.
 type Schema struct {
-	Present  string // schema.sql
+	Full     string // schema.sql
 	Upgrades fs.FS  // holds upgrades/0002_name.sql and so on; version 1 has no file
 }
 
@@ -57,7 +57,7 @@ func (s Schema) upgrades() (all []upgrade, err error) {
 		all = append(all, u)
 	}
 	version := strconv.Itoa(1 + len(all))
-	if header := versionLine.FindStringSubmatch(s.Present); len(header) != 2 || header[1] != version {
+	if header := versionLine.FindStringSubmatch(s.Full); len(header) != 2 || header[1] != version {
 		return nil, fmt.Errorf(`schema.sql: its first line must end with ", version %s."`, version)
 	}
 	return all, nil

@@ -20,7 +20,7 @@ func TestSchema_ThatOfTheRepositoryIsConsistent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	upgrades, err := Schema{Present: string(text), Upgrades: os.DirFS("..")}.upgrades()
+	upgrades, err := Schema{Full: string(text), Upgrades: os.DirFS("..")}.upgrades()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// network makes the connections of a pool, on which no read or write lasts without end. A context does
-// not ensure that: while the network is dead lib/pq goes on reading after its context has ended, and then
+// network makes the connections of a pool. Each read and write has a limit, and so has the wait for the
+// answer to a statement, which is a read. A context does not ensure that: while the network is dead lib/pq goes on reading after its context has ended, and then
 // waits for the connection by which it asks the server to cancel (measured). So when the context of a call
 // ends, the deadlines of all connections are brought forward.
 type network struct {
@@ -30,8 +30,9 @@ func networkOf(db *sqlx.DB) *network {
 }
 
 // endWith ends the reads and writes of all connections soon after ctx ends, also of those that are made
-// before the returned function is called, at the end of the call. That the calls of other contexts lose
-// their connections, too, is harmless: the contexts of a worker's calls end when the worker does.
+// before the returned function is called, at the end of the call. The calls of other contexts may lose
+// their connections, too. A context ends when the worker stops, and what is still to be recorded then is
+// repeated on another connection.
 func (n *network) endWith(ctx context.Context) (over func()) {
 	stop := context.AfterFunc(ctx, func() {
 		n.mu.Lock()

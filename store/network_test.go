@@ -20,11 +20,11 @@ func TestStore_CallsEndWithTheirContextWhileConnecting(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = silent.Close() })
 	for name, call := range map[string]func(context.Context, *Store) error{
-		"Claim":        func(ctx context.Context, s *Store) error { _, err := s.Claim(ctx, "c", nil); return err },
-		"Claimed":      func(ctx context.Context, s *Store) error { _, _, err := s.Claimed(ctx, "c"); return err },
-		"Record":       func(ctx context.Context, s *Store) error { _, err := s.Record(ctx, []outbox.Outcome{{}}); return err },
-		"ExpireLeases": func(ctx context.Context, s *Store) error { _, err := s.ExpireLeases(ctx, nil); return err },
-		"Problems":     func(ctx context.Context, s *Store) error { _, err := s.Problems(ctx); return err },
+		"Claim":           func(ctx context.Context, s *Store) error { _, err := s.Claim(ctx, "c", nil); return err },
+		"Claimed":         func(ctx context.Context, s *Store) error { _, _, err := s.LookUpClaim(ctx, "c"); return err },
+		"Record":          func(ctx context.Context, s *Store) error { _, err := s.Record(ctx, []outbox.Outcome{{}}); return err },
+		"ExpireLeases":    func(ctx context.Context, s *Store) error { _, err := s.ExpireLeases(ctx, nil); return err },
+		"ChannelProblems": func(ctx context.Context, s *Store) error { _, err := s.ChannelProblems(ctx); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -58,7 +58,7 @@ func (p *pinned) prepare(ctx context.Context, db *sqlx.DB, query string) (*sqlx.
 }
 
 func (p *pinned) setUp(ctx context.Context) error {
-	if _, err := p.conn.ExecContext(ctx, byIndex(false)); err != nil || !p.locks {
+	if _, err := p.conn.ExecContext(ctx, plannerSettings(false)); err != nil || !p.locks {
 		return err
 	}
 	p.lock = rand.Int64()
@@ -84,29 +84,12 @@ func (p *pinned) drop() {
 	p.conn, p.prepared = nil, nil
 }
 
-// byIndex sets the planner up for the worker's statements: each looks up a few rows by an index, in its
+// plannerSettings sets the planner up for the worker's statements: each looks up a few rows by an index, in its
 // order. The planner cannot know that, since the limits come from columns and arrays: left alone it may
 // sort or hash a million rows to find ten. local: for the transaction, else for the session.
-func byIndex(local bool) string {
+func plannerSettings(local bool) string {
 	return fmt.Sprintf(`
 		select set_config(name, value, %t)
 		  from (values ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_sort', 'off'), ('enable_hashjoin', 'off'),
 		               ('enable_mergejoin', 'off'), ('enable_material', 'off'), ('plan_cache_mode', 'force_generic_plan')) s (name, value)`, local)
-}
-
-// lookUps runs background statements in a transaction of its own, with the planner set up for it.
-func (s *Store) lookUps(ctx context.Context, do func(*sqlx.Tx) error) error {
-	defer s.network.endWith(ctx)()
-	tx, err := s.db.BeginTxx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, byIndex(true)); err != nil {
-		return err
-	}
-	if err := do(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
 }

@@ -16,26 +16,26 @@ const skipLockedFor = 5 * time.Second
 // lock_timeout fails the statement. Then, and for some seconds, the rows that are free are written and
 // the others returned, without waiting.
 func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
-	s.record.mu.Lock()
-	defer s.record.mu.Unlock()
+	s.recordConn.mu.Lock()
+	defer s.recordConn.mu.Unlock()
 	defer s.network.endWith(ctx)()
 	if time.Now().Before(s.skipLockedUntil) {
-		return s.recordUnlocked(ctx, outcomes)
+		return s.recordSkippingLocked(ctx, outcomes)
 	}
 	err = s.recordOnce(ctx, outcomes)
 	if connectionLost(err) && ctx.Err() == nil { // it may have been lost long ago, and a repetition is harmless
-		s.record.drop()
+		s.recordConn.drop()
 		err = s.recordOnce(ctx, outcomes)
 	}
 	if lockTimedOut(err) {
 		s.skipLockedUntil = time.Now().Add(skipLockedFor)
-		return s.recordUnlocked(ctx, outcomes)
+		return s.recordSkippingLocked(ctx, outcomes)
 	}
 	return nil, s.notRecorded(err)
 }
 
 func (s *Store) recordOnce(ctx context.Context, outcomes []outbox.Outcome) error {
-	stmt, err := s.record.prepare(ctx, s.db, recordSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
+	stmt, err := s.recordConn.prepare(ctx, s.db, recordSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
 	if err == nil {
 		_, err = stmt.ExecContext(ctx, outcomeArrays(outcomes)...)
 	}
@@ -48,7 +48,7 @@ func (s *Store) notRecorded(err error) error {
 		return nil
 	}
 	if !rejected(err) && !denied(err) {
-		s.record.drop()
+		s.recordConn.drop()
 	}
 	return s.failed("record outcomes", err)
 }
@@ -65,7 +65,9 @@ func (s *Store) notRecorded(err error) error {
 // Attempts that leave their event pending are kept as runs in webhook.attempts: one with the same failure,
 // status and error as the attempt before it makes that run longer, else it begins a new run. Of the runs
 // of an event the first and the newest hundred are kept, so that a document that fails for months stays
-// small. The event's own row is locked by the statement, so two of these never race.
+// small. The event's own row is locked by the statement, so two of these never race. The same CTEs stand
+// in recordSkippingLockedSQL and in ExpireLeases: each of the three is one statement that can be read and
+// run as a whole.
 const recordSQL = `
 -- by outcome: $1 id, $2 claim id, $3 verdict (sent, failed, retry, released), $4 HTTP status (0: none),
 -- $5 failure, $6 received, $7 error, $8 response ('': none)
@@ -110,7 +112,7 @@ with recorded as (
 )
 select count(*) from recorded`
 
-// outcomeArrays are the parameters of recordSQL and recordUnlockedSQL.
+// outcomeArrays are the parameters of recordSQL and recordSkippingLockedSQL.
 func outcomeArrays(outcomes []outbox.Outcome) []any {
 	n := len(outcomes)
 	ids, statuses := make([]int64, n), make([]int64, n)

@@ -1,6 +1,12 @@
-// Package store is the SQL of the worker. Each method of Store is one statement beside the words that
-// explain its locks; every time in it is the database's clock_timestamp(). The promises are those of
-// outbox.Store.
+// Package store is the SQL of the worker, each statement whole and beside the words that explain its
+// locks. What is atomic:
+//   - Claim, LookUpClaim, ReleaseClaims and Pause: each is done whole or not at all;
+//   - Record: the same, for the outcomes that it does not return as locked;
+//   - ExpireLeases, Skip and Prune: in batches, each done whole or not at all; an error leaves the
+//     earlier ones committed.
+//
+// Written times are the database's clock_timestamp(). A claim compares due_at with now(), see claimSQL.
+// The promises are those of outbox.Store.
 package store
 
 import (
@@ -22,12 +28,12 @@ type Store struct {
 	lease   time.Duration
 	self    Worker
 
-	claim           pinned // one claim at a time
-	record          pinned
+	claimConn       pinned // one claim at a time
+	recordConn      pinned
 	skipLockedUntil time.Time // see Record
 	probeLock       int64     // see Probe
 
-	newest struct { // the newest claim and the lock of its session, see Claimed
+	newest struct { // the newest claim and the lock of its session, see LookUpClaim
 		claimID string
 		lock    int64
 	}
@@ -42,22 +48,22 @@ func New(db *sqlx.DB, lease time.Duration) *Store {
 	n := networkOf(db)
 	return &Store{
 		db: db, network: n, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, probeLock: rand.Int64(),
-		self:  Worker{ID: uuid.NewString()},
-		claim: pinned{network: n, locks: true}, record: pinned{network: n},
+		self:      Worker{ID: uuid.NewString()},
+		claimConn: pinned{network: n, locks: true}, recordConn: pinned{network: n},
 	}
 }
 
 // Close closes the pinned connections; the pool itself is the caller's.
 func (s *Store) Close() {
-	for _, p := range []*pinned{&s.claim, &s.record} {
+	for _, p := range []*pinned{&s.claimConn, &s.recordConn} {
 		p.mu.Lock()
 		p.drop()
 		p.mu.Unlock()
 	}
 }
 
-// Problems returns why channels that are on cannot be called as they are configured.
-func (s *Store) Problems(ctx context.Context) (map[string]string, error) {
+// ChannelProblems returns why channels that are on cannot be called as they are configured.
+func (s *Store) ChannelProblems(ctx context.Context) (map[string]string, error) {
 	defer s.network.endWith(ctx)()
 	rows := []struct{ Channel, Problem string }{}
 	err := s.db.SelectContext(ctx, &rows, `

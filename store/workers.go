@@ -57,7 +57,7 @@ func (s *Store) Leave(ctx context.Context) error {
 // other worker is at it. A worker that was not seen for a minute is not. A clean-up in the future was
 // recorded by a clock that has been set back since.
 func (s *Store) BeginCleanUp(ctx context.Context, always bool) (begun bool, err error) {
-	n, err := s.count(ctx, "begin the clean-up", `
+	n, err := s.execCounting(ctx, "begin the clean-up", `
 		-- $1 worker id, $2 always, $3 environment (null: none)
 		with begun as (
 		  update webhook.maintenance set pruning_by = $1
@@ -76,7 +76,7 @@ func (s *Store) BeginCleanUp(ctx context.Context, always bool) (begun bool, err 
 
 // EndCleanUp ends what BeginCleanUp began; done: nothing is left to be deleted.
 func (s *Store) EndCleanUp(ctx context.Context, done bool) error {
-	_, err := s.count(ctx, "end the clean-up", `
+	_, err := s.execCounting(ctx, "end the clean-up", `
 		-- $1 worker id, $2 done
 		with ended as (
 		  update webhook.maintenance set pruning_by = null, pruned_at = case when $2 then clock_timestamp() else pruned_at end

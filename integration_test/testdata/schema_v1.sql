@@ -394,7 +394,7 @@ declare
                                    then array['updated_at', null, 'null', 'a time']
     when webhook.at_least_once(new.event) is null
       then array['event', null, 'unknown', 'an event that webhook.at_least_once knows']
-    when new.url <> '' and new.url !~* '^https?://'
+    when webhook.trimmed(new.url) <> '' and webhook.trimmed(new.url) !~* '^https?://'
       then array['url', 'channels_url_is_http_or_https', 'no URL of HTTP', 'https://... or http://...']
     when (cardinality(new.accept_status) > 0 and array_ndims(new.accept_status) = 1
           and array_position(new.accept_status, null) is null
@@ -409,6 +409,7 @@ declare
   end;
 begin
   if wrong is null then
+    new.url := webhook.trimmed(new.url);
     return new;
   end if;
   raise exception 'webhook.channels: % is %, % was expected', wrong[1], wrong[3], wrong[4]
@@ -417,12 +418,14 @@ begin
           hint = case when wrong[1] in ('max_in_flight', 'max_per_second') then 'To stop a channel: update webhook.channels set enabled = false where name = ''...''.' else 'Nothing was changed.' end;
 end
 $fn$;
-comment on function webhook.refuse_channel() is 'Refuses values of a channel that its constraints do not allow, without quoting the URL. Internal.';
+comment on function webhook.refuse_channel() is 'Trims the URL of a channel, and refuses values that its constraints do not allow, without quoting the URL. Internal.';
 
 create function webhook.refuse_settings() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
   as $fn$
 declare
+  token constant text := webhook.trimmed(new.bearer_token);
+  base  constant text := webhook.trimmed(new.document_base_url);
   wrong text[] := case -- as above
     when new.only_row is null      then array['only_row', null, 'null', 'true: there is one row']
     when new.offline_mode is null  then array['offline_mode', null, 'null', 'true or false']
@@ -435,13 +438,13 @@ declare
       then array['only_row', 'settings_is_one_row', 'false', 'true: there is one row']
     when new.auth not in ('none', 'bearer')
       then array['auth', 'settings_auth_is_none_or_bearer', 'unknown', 'none or bearer']
-    when new.bearer_token ~ '[\x01-\x1f\x7f]'
+    when token ~ '[\x01-\x1f\x7f]'
       then array['bearer_token', 'settings_bearer_token_is_a_header_value',
-                 'no value of a header: character ' || length(substring(new.bearer_token from '^[^\x01-\x1f\x7f]*')) + 1 || ' of ' || length(new.bearer_token) || ' is '
-                 || case substring(new.bearer_token from '[\x01-\x1f\x7f]') when chr(10) then 'a line break' when chr(13) then 'a line break' when chr(9) then 'a tab'
-                      else 'a control character' end || ' (U+00' || lpad(upper(to_hex(ascii(substring(new.bearer_token from '[\x01-\x1f\x7f]')))), 2, '0') || ')',
+                 'no value of a header: character ' || length(substring(token from '^[^\x01-\x1f\x7f]*')) + 1 || ' of ' || length(token) || ' is '
+                 || case substring(token from '[\x01-\x1f\x7f]') when chr(10) then 'a line break' when chr(13) then 'a line break' when chr(9) then 'a tab'
+                      else 'a control character' end || ' (U+00' || lpad(upper(to_hex(ascii(substring(token from '[\x01-\x1f\x7f]')))), 2, '0') || ')',
                  'a token without control characters']
-    when new.document_base_url <> '' and new.document_base_url !~* '^https?://[^/[:space:]]'
+    when base <> '' and base !~* '^https?://[^/[:space:]]'
       then array['document_base_url', 'settings_document_base_url_is_http_or_https', 'no URL of HTTP with a host', 'https://yourinstance.recordengine.ai or the like']
     when new.environment !~ '^[[:graph:]]{1,100}$'
       then array['environment', 'settings_environment_is_a_name', 'no name', 'one word of at most 100 characters, such as production, or null']
@@ -450,6 +453,8 @@ declare
   end;
 begin
   if wrong is null then
+    new.bearer_token := token;
+    new.document_base_url := base;
     return new;
   end if;
   raise exception 'webhook.settings: % is %, % was expected', wrong[1], wrong[3], wrong[4]
@@ -607,6 +612,19 @@ $fn$;
 comment on function webhook.add_pacing() is 'Adds the row of webhook.pacing and the sequence of a channel. Internal.';
 create trigger every_channel_has_a_pace after insert on webhook.channels for each row execute function webhook.add_pacing();
 comment on trigger every_channel_has_a_pace on webhook.channels is 'A channel that an upgrade adds gets its row of webhook.pacing and its sequence.';
+
+create function webhook.end_pause() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  update webhook.pacing set paused_until = now() where channel = new.name and paused_until > now();
+  return null;
+end
+$fn$;
+comment on function webhook.end_pause() is 'Ends the pause of a channel. Internal.';
+create trigger another_url_ends_the_pause after update on webhook.channels
+  for each row when (old.url is distinct from new.url) execute function webhook.end_pause();
+comment on trigger another_url_ends_the_pause on webhook.channels is 'A receiver asks for a pause on its own behalf, not for the one that follows it.';
 
 insert into webhook.channels (position, name, event, example) values
   (1, 'documents', 'document.exported', '{

@@ -2,26 +2,24 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
 
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// Claimed returns what is leased under a claim. Its reply was lost, and so, perhaps, were all the
+// LookUpClaim returns what is leased under a claim. Its reply was lost, and so, perhaps, were all the
 // pooled connections: a fresh one is made. The columns are those of claimSQL.
 //
 // The session that executes a claim holds an advisory lock. Once that can be taken the session has
 // ended, and what it has committed is visible to the next statement: the claim is over. A session that
 // hangs in its commit is left alone. One that waits for its client, which is this worker, is ended: it
 // may wait for hours on a dead connection, with the claim still on its way to it.
-func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Event, over bool, err error) {
+func (s *Store) LookUpClaim(ctx context.Context, claimID string) (events []outbox.Event, over bool, err error) {
 	lock := s.lockOf(claimID)
 	s.dropIdle()
-	err = s.lookUps(ctx, func(tx *sqlx.Tx) error {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
 		if err := tx.GetContext(ctx, &over, `select pg_try_advisory_xact_lock($1)`, lock); err != nil {
 			return err
 		}
@@ -52,9 +50,10 @@ func (s *Store) Claimed(ctx context.Context, claimID string) (events []outbox.Ev
 // lockOf is the lock of the session that executes a claim; one that is free for another claim than the
 // newest, which was known before it was followed by the next.
 func (s *Store) lockOf(claimID string) int64 {
-	s.claim.mu.Lock()
-	defer s.claim.mu.Unlock()
+	s.claimConn.mu.Lock()
+	defer s.claimConn.mu.Unlock()
 	if s.newest.claimID == claimID {
+		s.claim.drop() // a claim that is looked up has lost its connection
 		return s.newest.lock
 	}
 	return rand.Int64()
@@ -72,46 +71,4 @@ func (s *Store) endIdleSession(ctx context.Context, lock int64) {
 		   and a.pid in (select l.pid from pg_locks l
 		                  where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
 		                    and (l.classid::bigint << 32) | l.objid::bigint = $1)`, lock)
-}
-
-// scanEvents reads to the very end: a claim has committed only once the server has reported it. The rows
-// of a channel have the same accept_status, which is parsed once.
-func scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
-	defer rows.Close()
-	var events []outbox.Event
-	var accept acceptStatus
-	for rows.Next() {
-		ev := outbox.Event{ClaimID: claimID, Validated: true}
-		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce, &ev.Superseded,
-			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.MaxPerSecond, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
-		if err != nil {
-			return nil, fmt.Errorf("scan: %w", err)
-		}
-		ev.Endpoint.AcceptStatus = accept.parsed
-		events = append(events, ev)
-	}
-	return events, rows.Err()
-}
-
-// acceptStatus scans an int[] and keeps what the text before it was parsed to.
-type acceptStatus struct {
-	text   string
-	parsed []int
-}
-
-// Scan implements sql.Scanner.
-func (a *acceptStatus) Scan(src any) error {
-	text, ok := src.([]byte)
-	if ok && string(text) == a.text {
-		return nil
-	}
-	var all pq.Int64Array
-	if err := all.Scan(src); err != nil {
-		return err
-	}
-	a.text, a.parsed = string(text), make([]int, len(all))
-	for i, status := range all {
-		a.parsed[i] = int(status)
-	}
-	return nil
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// recordUnlocked writes the outcomes whose rows are free and returns the others.
-func (s *Store) recordUnlocked(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
+// recordSkippingLocked writes the outcomes whose rows are free and returns the others.
+func (s *Store) recordSkippingLocked(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
 	var ids []int64
-	stmt, err := s.record.prepare(ctx, s.db, recordUnlockedSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
+	stmt, err := s.recordConn.prepare(ctx, s.db, recordSkippingLockedSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
 	if err == nil {
 		err = stmt.SelectContext(ctx, &ids, outcomeArrays(outcomes)...)
 	}
@@ -25,10 +25,10 @@ func (s *Store) recordUnlocked(ctx context.Context, outcomes []outbox.Outcome) (
 	return locked, nil
 }
 
-// recordUnlockedSQL is recordSQL for the rows that are free. It returns the ids of those that are leased
+// recordSkippingLockedSQL is recordSQL for the rows that are free. It returns the ids of those that are leased
 // under their claim and locked by another transaction. It is a statement of its own because locking the
 // rows first costs four times as much (a batch of a hundred: 8 ms instead of 2).
-const recordUnlockedSQL = `
+const recordSkippingLockedSQL = `
 -- by outcome: $1 id, $2 claim id, $3 verdict (sent, failed, retry, released), $4 HTTP status (0: none),
 -- $5 failure, $6 received, $7 error, $8 response ('': none)
 with free as (

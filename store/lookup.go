@@ -53,7 +53,7 @@ func (s *Store) lockOf(claimID string) int64 {
 	s.claimConn.mu.Lock()
 	defer s.claimConn.mu.Unlock()
 	if s.newest.claimID == claimID {
-		s.claim.drop() // a claim that is looked up has lost its connection
+		s.claimConn.drop() // a claim that is looked up has lost its connection
 		return s.newest.lock
 	}
 	return rand.Int64()

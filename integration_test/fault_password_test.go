@@ -194,6 +194,9 @@ func TestSession_StringsAndArraysAreStandardWhateverTheDatabasePresets(t *testin
 	if err := pool.Get(&got, `show standard_conforming_strings`); err != nil || got != "on" {
 		t.Errorf("in a session of the worker it is %q, %v", got, err)
 	}
+	if err := pool.Get(&got, `show array_nulls`); err != nil || got != "on" {
+		t.Errorf("in a session of the worker array_nulls is %q, %v", got, err)
+	}
 	publishBoth(application, 2)
 	failed := application.publish("folder.created", `{"id": 7}`)
 	application.exec(fmt.Sprintf(`insert into webhook.outbox (event, data) values ('contact.created', '{"name": "a%sb"}')`, "é"))

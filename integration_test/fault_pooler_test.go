@@ -9,11 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/recordengine/webhooks/store"
 )
 
 // pooler is a pgbouncer before the server of a database's URL; it returns the URL through it. Where the
 // program is missing the test says so and ends; with WEBHOOK_TEST_SNIPPETS=all it fails.
-func pooler(t *testing.T, database, mode string) string {
+func pooler(t *testing.T, database, mode string, settings ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -36,7 +39,7 @@ func pooler(t *testing.T, database, mode string) string {
 	config := filepath.Join(dir, "pgbouncer.ini")
 	text := fmt.Sprintf("[databases]\n%s = host=%s port=%s dbname=%[1]s user=%[4]s password='%[5]s'\n"+
 		"[pgbouncer]\nlisten_addr = %[6]s\nlisten_port = %[7]s\nunix_socket_dir =\nauth_type = any\npool_mode = %[8]s\n",
-		name, u.Hostname(), u.Port(), u.User.Username(), password, host, port, mode)
+		name, u.Hostname(), u.Port(), u.User.Username(), password, host, port, mode) + strings.Join(settings, "\n") + "\n"
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil { //nolint:gosec // another user reads it
 		t.Fatal(err)
 	}
@@ -115,5 +118,25 @@ func TestPooler_InSessionModeWorks(t *testing.T) {
 	w.terminate()
 	if status := w.exit(t); status != 0 {
 		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestPooler_TooFewSessionsAreNamed: one is left, so the worker's second connection waits. That is named, and
+// after one time limit, not three.
+func TestPooler_TooFewSessionsAreNamed(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "http://receiver.example")
+	through := pooler(t, db.address, "session", "default_pool_size = 2") // this test's connection has the other one
+	pool, err := store.OpenFor(4500*time.Millisecond, func() (string, error) { return through, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	began := time.Now()
+	if err = pool.Ping(); err == nil || !strings.Contains(err.Error(), "pool of 6 sessions") || !store.Transient(err) {
+		t.Errorf("%v", err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %s, the limit is one second", took)
 	}
 }

@@ -76,14 +76,14 @@ func (t *target) requireOwnSessions(ctx context.Context) error {
 		if conns[i] == nil {
 			conn, err := t.connect(ctx)
 			if err != nil {
-				return err
+				return unchecked(i, err)
 			}
 			defer func() { _ = conn.Close() }() //nolint:gocritic // two at most, both open until they were compared
 			conns[i] = conn
 		}
 		pid, err := lastColumn(ctx, conns[i], `select pg_catalog.pg_backend_pid()`)
 		if err != nil {
-			return fmt.Errorf("check for a pooler: %w", err)
+			return unchecked(i, err)
 		}
 		if pids[i] != "" && pids[i] != pid || pid == pids[1-i] {
 			return ErrPooled
@@ -92,4 +92,18 @@ func (t *target) requireOwnSessions(ctx context.Context) error {
 	}
 	t.ownSessions.Store(true)
 	return nil
+}
+
+// unchecked is the error of a connection that could not be compared. A lost connection is not passed on as
+// one: database/sql would try twice more, and nothing would be logged for a minute.
+func unchecked(connection int, err error) error {
+	switch {
+	case code(err) != "":
+		return fmt.Errorf("check for a pooler: %w", err)
+	case connection > 0:
+		return fmt.Errorf("check for a pooler: a second connection is not answered; a pooler in session mode needs a pool of %d sessions for each worker: %v", maxConnections, err) //nolint:errorlint // see above
+	case connectionLost(err):
+		return fmt.Errorf("check for a pooler: the server does not answer, or has closed the connection: %v", err) //nolint:errorlint // see above
+	}
+	return err
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// section is one part of issue 5: it measures on a fresh stage and returns what
+// section is one part of the measurements: it measures on a fresh stage and returns what
 // is to be read about it.
 type section struct {
 	name      string

@@ -57,7 +57,7 @@ func TestDatabaseURL_IsNamedAndNeverShown(t *testing.T) {
 		{"missing", settings{}, "DATABASE_URL is not set"},
 		{"empty", settings{"DATABASE_URL": ""}, "DATABASE_URL is not set"},
 		{"a file that is not there", settings{"DATABASE_URL_FILE": "/nowhere/secret"}, "DATABASE_URL_FILE"},
-		{"an empty file", settings{"DATABASE_URL_FILE": "/dev/null"}, "DATABASE_URL is not set"},
+		{"an empty file", settings{"DATABASE_URL_FILE": "/dev/null"}, "is empty"},
 		{"no URL at all", settings{"DATABASE_URL": "postgres://u:geheim@h:port/db"}, "DATABASE_URL"},
 		{"an unknown parameter value", settings{"DATABASE_URL": "postgres://u:geheim@h/db?sslmode=perhaps"}, "sslmode"},
 		{"no DSN", settings{"DATABASE_URL": "geheim"}, "DATABASE_URL"},

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -346,7 +347,7 @@ func (h *halting) Write(p []byte) (int, error) {
 	if h.after < 0 {
 		return h.Conn.Write(p)
 	}
-	h.rest = p[h.after:]
+	h.rest = slices.Clone(p[h.after:])
 	_, err := h.Conn.Write(p[:h.after])
 	return len(p), err
 }

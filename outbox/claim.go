@@ -28,7 +28,7 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 			events, err = found, nil
 		}
 	}
-	d.claims.known(id, len(events))
+	d.claims.known(id, leased(events))
 	if err != nil {
 		if answered(err) && d.claimFailed.due(at, err) {
 			d.log.Warn("claim failed, retrying", zap.Error(err))
@@ -73,4 +73,14 @@ func (d *Dispatcher) releaseLate(ctx context.Context, id string) bool {
 		d.log.Warn("released events of a claim whose reply was lost", zap.Int("events", n))
 	}
 	return err == nil
+}
+
+// leased counts the events that a claim has leased: those that it has superseded need no more work.
+func leased(events []Event) (n int) {
+	for _, ev := range events {
+		if !ev.Superseded {
+			n++
+		}
+	}
+	return n
 }

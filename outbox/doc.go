@@ -63,9 +63,11 @@
 //   - claimSQL (store/claim.go) leases the row and leaves it pending;
 //   - atLeastOnce (deliver.go) turns every failure into Retry, and recordSQL (store/record.go) makes the
 //     row due again;
-//   - the recorder (record.go) repeats a write until the database accepts it;
+//   - the recorder (record.go) repeats a write until the database accepts it, or rejects it even without
+//     its texts; then the lease expires;
 //   - ExpireLeases (store/background.go) makes the row due again;
-//   - the constraint outbox_at_least_once_stays_pending allows it neither 'sending' nor 'failed'.
+//   - the constraint outbox_at_least_once_stays_pending allows it neither
+//     'sending', 'failed' nor 'skipped'.
 //
 // At most once:
 //   - claimSQL commits 'sending' before the POST, and claims pending rows only;
@@ -74,11 +76,13 @@
 //     attempt (deliver.go) begins no POST later than beginLimit after its claim;
 //   - recordSQL writes only under the claim that holds the row;
 //   - ExpireLeases makes the row failed;
-//   - only recordSQL (a release, or a retry after a failed Check) and ReleaseClaims lead from 'sending'
+//   - only recordSQL and recordSkippingLockedSQL (a release, or a retry after a failed Check) and
+//     ReleaseClaims lead from 'sending'
 //     back to pending, always before a POST;
 //   - the constraint outbox_lease_is_of_a_claim lets no worker hold such a row as pending,
 //     outbox_sending_is_leased leaves none 'sending' without a lease, where nothing would end it, and
-//     the trigger finished_rows_never_change keeps what is 'sent' or 'failed'.
+//     the trigger finished_rows_never_change keeps what is 'sent' or 'failed', except from an operator's
+//     retry, retry_failed or mark_delivered.
 //
 // Exports of one document are sent one at a time and in order, except by a worker that was frozen in
 // the middle of a POST: claimSQL supersedes an export that has a later one, the unique index

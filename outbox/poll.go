@@ -48,8 +48,8 @@ func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 }
 
 // Pass is one step of the loop: it claims what the queue has capacity for and starts each event on its
-// way. It returns the number of events claimed; an error means that nothing was claimed, and is already
-// logged.
+// way. It returns the number of events claimed; an error means that this worker has no event of that claim to
+// send. It is logged already, except when ctx has ended.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	d.release(ctx, d.queue.overdue(d.now().Add(-slotWaitLimit)))
 	capacity := d.queue.beginClaim()

@@ -19,12 +19,13 @@ const (
 )
 
 // recorder writes outcomes in batches, one statement at a time, and repeats each until the database
-// accepts it; once the lease is lost that changes nothing.
+// accepts it, or rejects it even without its texts; then its lease expires. Once the lease is lost a
+// record changes nothing.
 type recorder struct {
 	store    Store
 	log      *zap.Logger
 	waiting  chan Outcome
-	deferred []Outcome       // locked or denied: written again every second, for deferredTime at most
+	deferred []Outcome       // locked or denied: written again every second, by rounds that begin no write after deferredTime
 	settled  func([]Outcome) // called with outcomes that are recorded, or that the database rejects for good
 }
 

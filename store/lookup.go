@@ -47,8 +47,9 @@ func (s *Store) LookUpClaim(ctx context.Context, claimID string) (events []outbo
 	return events, over, nil
 }
 
-// lockOf is the lock of the session that executes a claim; one that is free for another claim than the
-// newest, which was known before it was followed by the next.
+// lockOf returns the lock of the session that executes a claim, and drops that connection. For any claim
+// but the newest it returns a random lock, which is free: a claim is followed by the next only when its
+// outcome is known.
 func (s *Store) lockOf(claimID string) int64 {
 	s.claimConn.mu.Lock()
 	defer s.claimConn.mu.Unlock()

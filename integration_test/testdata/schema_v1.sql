@@ -294,7 +294,7 @@ create index outbox_held on webhook.outbox (claim_id)
   where leased_until is not null and claim_id is not null;
 comment on index webhook.outbox_held is 'Leased rows, a few hundred at most: the expiry of leases, and the look-up of a claim whose reply was lost.';
 
--- Two claims that raced past their "not exists" meet here.
+-- Two claims that both saw no leased export of the document meet here.
 create unique index outbox_one_attempt_per_document on webhook.outbox (document_id)
   where leased_until is not null and document_id is not null;
 comment on index webhook.outbox_one_attempt_per_document is 'Refuses a second lease of a document while one is held.';

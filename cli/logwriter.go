@@ -14,7 +14,7 @@ const (
 	flushFor = time.Second
 )
 
-// logWriter writes lines from a goroutine of its own, so that whoever logs never waits for a pipe that
+// logWriter writes lines from a goroutine of its own, so that logging never waits for a pipe that
 // is not read. When too much waits, lines are dropped until everything that waited is written; then
 // their number is reported. Lines that cannot be written, as to a pipe without a reader or to a full
 // disk, count as dropped, too.

@@ -28,7 +28,7 @@ func TestCleanUp_RunsShortlyAfterAStartIfNoneRanForADay(t *testing.T) {
 	w.terminate()
 	w.exit(t)
 
-	// Not again within a day, whoever starts; but then it is.
+	// Not again within a day, whichever worker starts; after that it runs.
 	old(db, 1)
 	startWorker(t, quick(db.address))
 	eventually(t, "a cycle has run", func() bool {

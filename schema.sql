@@ -10,13 +10,15 @@
 --
 --     select webhook.publish('contact.created', '{"contact_id": 7, "name": "Acme Supplies Ltd"}');
 --
--- In this order: the guard; the versions; the outbox; channels; settings; attempts; interventions;
--- what reads (views, hint, explain); what acts (publish, retry, cancel, ...); the roles.
+-- In this order: the guard; the versions; the outbox; channels, endpoints and settings; attempts,
+-- interventions, secrets, tally and operations; what reads (views, hint, explain); what acts (publish, retry,
+-- cancel, ...; operations); the roles.
 --
 -- search_path is pinned here and in every function, so that CHECKs, indexes, views and calls bind to
 -- pg_catalog and never to an object that another role has planted. Functions that an insert or the
 -- worker calls are in PL/pgSQL, which keeps its plans for the session; a function in SQL that cannot
--- be inlined is planned again in each statement.
+-- be inlined is planned again in each statement. Those that are called for every row qualify each name
+-- and operator instead: a SET clause costs as much as the call.
 
 set local search_path = pg_catalog, pg_temp;
 set local standard_conforming_strings = on;
@@ -88,13 +90,12 @@ insert into webhook.schema_versions (version, min_worker) values
 ------------------------------------------------------------------------------------------------
 -- The outbox.
 
--- The one definition of the guarantee. Every CHECK, the claim, the record, the expiry of leases and
--- the skip follow the generated columns webhook.outbox.at_least_once and
--- webhook.channels.at_least_once. It is also the list of the events: any other is null, which the
--- CHECK outbox_event_is_known refuses. An event may be added; the answer for an existing one must not
--- change, since it is stored in every row. Each insert calls it twice. In PL/pgSQL that costs 1 us per
--- call, inlined SQL is parsed in each statement (20 us); a SET clause would cost as much as the call,
--- hence the qualified operator.
+-- The one definition of the guarantee. Every rule of the outbox, the claim, the record, the expiry of leases and
+-- the skip follow the columns webhook.outbox.at_least_once and webhook.channels.at_least_once, which
+-- are computed by it. It is also the list of the events: any other is null, which the rule
+-- outbox_event_is_known refuses. An event may be added; the answer for an existing one must not
+-- change, since it is stored in every row. In PL/pgSQL it costs 1 us per call, inlined SQL is parsed in
+-- each statement (20 us).
 create function webhook.at_least_once(event text) returns boolean
   language plpgsql immutable parallel safe
   as $fn$
@@ -110,52 +111,67 @@ comment on function webhook.at_least_once(text) is
   'The guarantee of an event: true is at least once, false at most once, null an unknown event.';
 
 -- The id of a document, as text, or null where the data holds none. It never raises, since an
--- application's insert must not fail on it, while ->> parses the whole object and raises on \u0000 or
--- a lone surrogate anywhere in it. In that case the escapes of the data are hidden (\\ as \\s, \u as
--- \\u) and restored in the id alone, where those two are read as \ufffd. All of it in linear time,
--- whatever an application writes; the regular expression sees the id only.
+-- application's insert must not fail on it, while -> parses the whole object and raises on \u0000 or
+-- a lone surrogate anywhere in it.
 create function webhook.document_id(data json) returns text
-  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
+  language plpgsql immutable parallel safe
   as $fn$
-declare
-  found text;
+declare -- with their schema: the path is the caller's, who may have types of their own
+  id    pg_catalog.json;
+  found pg_catalog.text;
 begin
   begin
-    if json_typeof(data -> 'id') in ('number', 'string') then
-      found := data ->> 'id';
-    end if;
+    id := $1 operator(pg_catalog.->) 'id';
   exception when others then
-    begin
-      data := replace(replace(replace(replace(data::text, '\\', '\\s'), '\u', '\\u'), '\\u0069', 'i'), '\\u0064', 'd')::json;
-      if json_typeof(data -> 'id') in ('number', 'string') and length((data -> 'id')::text) <= 5000 then
-        found := regexp_replace(replace(replace((data -> 'id')::text, '\\s', '\u005c'), '\\u', '\u'),
-                   '\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F]..)|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..', '\\ufffd', 'g');
-        found := json_build_object('id', found::json) ->> 'id';
-      end if;
-    exception when others then
-      return null;
-    end;
+    return webhook.document_id_beside_bad_escapes($1);
   end;
-  return case when length(found) between 1 and 200 then found end;
+  if pg_catalog.json_typeof(id) operator(pg_catalog.=) any (array['number', 'string']) then
+    found := id operator(pg_catalog.#>>) array[]::pg_catalog.text[];
+  end if;
+  return case when pg_catalog.length(found) operator(pg_catalog.>) 0 and pg_catalog.length(found) operator(pg_catalog.<=) 200 then found end;
 end
 $fn$;
 comment on function webhook.document_id(json) is
   'The document''s id in the data of document.exported (a number or a string, of at most 200 characters) as text, else null. Never raises.';
 
--- The next two are called by a CHECK that has failed, to say why in words. The first reads
--- webhook.channels, which an application may not, hence with the rights of its owner.
+-- The escapes of the data are hidden (\\ as \\s, \u as \\u) and restored in the id alone, where \u0000
+-- and lone surrogates are read as \ufffd. All of it in linear time, whatever an application writes; the
+-- regular expression sees the id only.
+create function webhook.document_id_beside_bad_escapes(data json) returns text
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
+  as $fn$
+declare
+  found text;
+begin
+  data := replace(replace(replace(replace(data::text, '\\', '\\s'), '\u', '\\u'), '\\u0069', 'i'), '\\u0064', 'd')::json;
+  if json_typeof(data -> 'id') in ('number', 'string') and length((data -> 'id')::text) <= 5000 then
+    found := regexp_replace(replace(replace((data -> 'id')::text, '\\s', '\u005c'), '\\u', '\u'),
+               '\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F]..)|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..', '\\ufffd', 'g');
+    found := json_build_object('id', found::json) ->> 'id';
+  end if;
+  return case when length(found) between 1 and 200 then found end;
+exception when others then
+  return null;
+end
+$fn$;
+comment on function webhook.document_id_beside_bad_escapes(json) is
+  'webhook.document_id of data with escapes that PostgreSQL cannot read as text. Never raises. Internal.';
+
+-- The functions refuse_... raise an error in words where a constraint would print the data of the event,
+-- to the application and into the server's log. The first reads webhook.channels, which an application
+-- may not, hence with the rights of its owner.
 create function webhook.refuse_event(event text) returns boolean
   language plpgsql immutable security definer set search_path = pg_catalog, pg_temp
   as $fn$
 begin
-  raise exception 'webhook.outbox: unknown event "%"', event
+  raise exception 'webhook.outbox: unknown event "%"', left(event, 100) -- a client may not read a message of any length
     using errcode = 'check_violation', schema = 'webhook', table = 'outbox', constraint = 'outbox_event_is_known',
           hint = 'One of ' || (select string_agg(c.event, ', ' order by c.position) from webhook.channels c) || '.';
 end
 $fn$;
 comment on function webhook.refuse_event(text) is 'Raises the error of an unknown event. Internal.';
 
-create function webhook.refuse_data(data json) returns boolean
+create function webhook.refuse_data(data json) returns text
   language plpgsql immutable set search_path = pg_catalog, pg_temp
   as $fn$
 begin
@@ -166,8 +182,6 @@ end
 $fn$;
 comment on function webhook.refuse_data(json) is 'Raises the error of data that is no JSON object. Internal.';
 
--- Called by a generated column, which is computed before NOT NULL is checked: that would print the data
--- of the event, to the application and into the server's log.
 create function webhook.refuse_null(event text, data json, occurred_at timestamptz) returns text
   language plpgsql immutable set search_path = pg_catalog, pg_temp
   as $fn$
@@ -181,19 +195,116 @@ end
 $fn$;
 comment on function webhook.refuse_null(text, json, timestamptz) is 'Raises the error of an event without name, data or time. Internal.';
 
+-- https://www.w3.org/TR/trace-context/, version 00. The all-zero ids are invalid there.
+create function webhook.sent_traceparent(traceparent text) returns text
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  return case when length($1) = 55 and $1 ~ '^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$' then $1 end;
+end
+$fn$;
+comment on function webhook.sent_traceparent(text) is 'The header traceparent that is sent for this value: the value itself, or null where it is none of version 00 of W3C Trace Context.';
+
+-- The document_id of a row, and the checks of what an application writes.
+create function webhook.accepted_document_id(event text, data json, occurred_at timestamptz, is_test boolean) returns text
+  language plpgsql immutable parallel safe
+  as $fn$
+begin
+  return case
+    when $1 is null or $2 is null or $3 is null then webhook.refuse_null($1, $2, $3)
+    when pg_catalog.json_typeof($2) operator(pg_catalog.<>) 'object' then webhook.refuse_data($2)
+    when $1 operator(pg_catalog.=) 'document.exported' and not $4 then webhook.document_id($2)
+  end;
+end
+$fn$;
+comment on function webhook.accepted_document_id(text, json, timestamptz, boolean) is
+  'Refuses an event without name, data or time, and data that is no JSON object; returns the id of a document that is no test. Internal.';
+
+create function webhook.refuse_state(rule text, status text) returns boolean
+  language plpgsql immutable set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  raise exception 'webhook.outbox: a row with the status % is refused by %: %', left($2, 100), $1, case $1
+      when 'outbox_status_is_known'             then 'it is none of pending, sending, sent, failed, skipped, superseded, cancelled'
+      when 'outbox_attempts_is_a_count'         then 'attempts are counted from 0'
+      when 'outbox_failure_is_known'            then 'its failure is none of the known classes'
+      when 'outbox_received_is_known'           then 'received is no, maybe or yes'
+      when 'outbox_at_least_once_stays_pending' then 'what is delivered at least once stays pending until it is sent, superseded or cancelled'
+      when 'outbox_sending_is_leased'           then 'while the one attempt runs, a worker holds the row: leased_until is set'
+      when 'outbox_lease_is_of_a_claim'         then 'a leased row is sending, or pending and delivered at least once, and names its claim and its worker'
+      when 'outbox_finished_at_is_set_when_finished' then 'finished_at is set exactly for sent, failed, skipped, superseded and cancelled'
+      when 'outbox_sent_has_an_answer'          then 'what is sent has the HTTP status of its answer (or no claim), received yes, and neither failure nor error'
+      when 'outbox_failed_has_a_failure'        then 'what has failed has the class of its failure, and whether the receiver may have it'
+      when 'outbox_only_a_document_is_superseded' then 'only an export can be followed by a later export of the same document'
+      when 'outbox_synced_at_is_set_when_a_document_is_sent' then 'synced_at is set exactly for documents that were sent' end
+    using errcode = 'check_violation', schema = 'webhook', table = 'outbox', constraint = $1,
+          hint = 'See webhook.state_is_possible for the rules of a row. To act on an event: webhook.retry, cancel, mark_delivered.';
+end
+$fn$;
+comment on function webhook.refuse_state(text, text) is 'Raises the error of a row that breaks this rule. Internal.';
+
+-- The rules of a row: the two guarantees, whose life cycles outbox/doc.go draws, and what belongs
+-- together. The triggers below the outbox check them in each insert and each update.
+create function webhook.state_is_possible(
+    status text, at_least_once boolean, event text, document_id text, attempts int, claim_id uuid, claimed_by text, claimed_at timestamptz,
+    leased_until timestamptz, finished_at timestamptz, synced_at timestamptz, http_status int, failure text, received text, error text) returns boolean
+  language plpgsql immutable parallel safe
+  as $fn$
+declare
+  broken pg_catalog.text;
+begin
+  broken := case
+    when at_least_once is null then 'outbox_event_is_known'
+    when status operator(pg_catalog.<>) all (array['pending', 'sending', 'sent', 'failed', 'skipped', 'superseded', 'cancelled'])
+      then 'outbox_status_is_known'
+    when attempts operator(pg_catalog.<) 0 then 'outbox_attempts_is_a_count'
+    when failure operator(pg_catalog.<>) all (array[
+           'config', 'render', 'blocked_address', 'dns', 'proxy', 'refused', 'unreachable', 'tls', 'timeout', 'connection_lost',
+           'bad_answer', 'redirect', 'not_counted', 'rejected', 'rate_limited', 'server_error', 'interrupted'])
+      then 'outbox_failure_is_known'
+    when received operator(pg_catalog.<>) all (array['no', 'maybe', 'yes']) then 'outbox_received_is_known'
+
+    when at_least_once and status operator(pg_catalog.=) any (array['sending', 'failed', 'skipped'])
+      then 'outbox_at_least_once_stays_pending'
+    when leased_until is null and status operator(pg_catalog.=) 'sending'
+      then 'outbox_sending_is_leased'
+    when leased_until is not null and not (
+           (status operator(pg_catalog.=) 'sending' or (status operator(pg_catalog.=) 'pending' and at_least_once))
+           and attempts operator(pg_catalog.>) 0 and claim_id is not null and claimed_by is not null and claimed_at is not null)
+      then 'outbox_lease_is_of_a_claim'
+    when (finished_at is null) operator(pg_catalog.=) (status operator(pg_catalog.=) any (array['sent', 'failed', 'skipped', 'superseded', 'cancelled']))
+      then 'outbox_finished_at_is_set_when_finished'
+    when status operator(pg_catalog.=) 'sent' and not (
+           (http_status is not null or claim_id is null) and failure is null
+           and received is not null and received operator(pg_catalog.=) 'yes' and error is null)
+      then 'outbox_sent_has_an_answer'
+    when status operator(pg_catalog.=) 'failed' and (failure is null or received is null)
+      then 'outbox_failed_has_a_failure'
+    -- Of documents, whatever their guarantee.
+    when status operator(pg_catalog.=) 'superseded' and document_id is null
+      then 'outbox_only_a_document_is_superseded'
+    when (synced_at is null) operator(pg_catalog.=) (status operator(pg_catalog.=) 'sent' and event operator(pg_catalog.=) 'document.exported')
+      then 'outbox_synced_at_is_set_when_a_document_is_sent'
+  end;
+  return case
+    when broken is null then true
+    when at_least_once is null then webhook.refuse_event(event)
+    else webhook.refuse_state(broken, status)
+  end;
+end
+$fn$;
+comment on function webhook.state_is_possible(text, boolean, text, text, int, uuid, text, timestamptz, timestamptz, timestamptz, timestamptz, int, text, text, text) is
+  'True for a row of webhook.outbox that keeps all rules; else raises an error, whose constraint is the name of the broken rule. Internal.';
+
 create table webhook.outbox (
   id            bigint generated always as identity primary key,
-  event         text not null
-                constraint outbox_event_is_known check (webhook.at_least_once(event) is not null or webhook.refuse_event(event)),
-  data          json not null
-                constraint outbox_data_is_an_object check (json_typeof(data) = 'object' or webhook.refuse_data(data)),
-  occurred_at   timestamptz not null default now(),
-  status        text not null default 'pending'
-                constraint outbox_status_is_known check (
-                  status in ('pending', 'sending', 'sent', 'failed', 'skipped', 'superseded', 'cancelled')),
+  -- None of these three is null: the triggers below refuse it in words, while NOT NULL prints the data.
+  event         text,
+  data          json,
+  occurred_at   timestamptz default now(),
+  status        text not null default 'pending',
   due_at        timestamptz not null default now(),
-  attempts      int not null default 0
-                constraint outbox_attempts_is_a_count check (attempts >= 0),
+  attempts      int not null default 0,
   claim_id      uuid,
   claimed_by    text,
   claimed_at    timestamptz,
@@ -201,40 +312,14 @@ create table webhook.outbox (
   finished_at   timestamptz,
   synced_at     timestamptz,
   http_status   int,
-  failure       text
-                constraint outbox_failure_is_known check (
-                  failure in ('config', 'render', 'blocked_address', 'dns', 'refused', 'unreachable', 'tls', 'timeout', 'connection_lost',
-                              'bad_answer', 'redirect', 'not_counted', 'rejected', 'rate_limited', 'server_error', 'interrupted')),
-  received      text
-                constraint outbox_received_is_known check (received in ('no', 'maybe', 'yes')),
+  failure       text,
+  received      text,
   error         text,
   response      text,
-  document_id   text generated always as (
-                  case when event is null or data is null or occurred_at is null then webhook.refuse_null(event, data, occurred_at)
-                       when event = 'document.exported' and not is_test then webhook.document_id(data) end) stored,
+  document_id   text,    -- computed by the triggers below,
   is_test       boolean not null default false,
-  at_least_once boolean generated always as (webhook.at_least_once(event) and not is_test) stored,
-
-  -- The two guarantees; outbox/doc.go draws both life cycles.
-  constraint outbox_at_least_once_stays_pending check (
-    not at_least_once or status not in ('sending', 'failed', 'skipped')),
-  constraint outbox_sending_is_leased check (
-    status <> 'sending' or leased_until is not null),
-  constraint outbox_lease_is_of_a_claim check (
-    leased_until is null
-    or ((status = 'sending' or (status = 'pending' and at_least_once))
-        and attempts > 0 and claim_id is not null and claimed_by is not null and claimed_at is not null)),
-  constraint outbox_finished_at_is_set_when_finished check (
-    (finished_at is not null) = (status in ('sent', 'failed', 'skipped', 'superseded', 'cancelled'))),
-  constraint outbox_sent_has_an_answer check (
-    status <> 'sent' or ((http_status is not null or claim_id is null) and failure is null and received is not distinct from 'yes' and error is null)),
-  constraint outbox_failed_has_a_failure check (
-    status <> 'failed' or (failure is not null and received is not null)),
-  -- Of documents, whatever their guarantee.
-  constraint outbox_only_a_document_is_superseded check (
-    status <> 'superseded' or document_id is not null),
-  constraint outbox_synced_at_is_set_when_a_document_is_sent check (
-    (synced_at is not null) = (status = 'sent' and event = 'document.exported'))
+  at_least_once boolean, -- as this is
+  traceparent   text     -- of any form: an application's insert must not fail on it
 )
 -- Each row is updated twice within seconds of its insert, by a claim and by its outcome. Space in its
 -- page keeps both new versions beside the old one; vacuum must run often, since claims read the index
@@ -257,28 +342,14 @@ comment on column webhook.outbox.leased_until  is 'Set exactly while a worker ho
 comment on column webhook.outbox.finished_at   is 'When the row became sent, failed, skipped, superseded or cancelled.';
 comment on column webhook.outbox.synced_at     is 'Documents only: when a success was recorded. Null as long as the document is not synced.';
 comment on column webhook.outbox.http_status   is 'HTTP status of the newest attempt; null if no answer arrived, and after webhook.mark_delivered.';
-comment on column webhook.outbox.failure       is 'Class of the newest attempt''s failure, null after a success: config, render, blocked_address, dns, refused, unreachable, tls, timeout, connection_lost, bad_answer, redirect, not_counted (another 2xx), rejected (4xx), rate_limited (429), server_error (5xx), interrupted. What it means: webhook.hint.';
+comment on column webhook.outbox.failure       is 'Class of the newest attempt''s failure, null after a success: config, render, blocked_address, dns, proxy, refused, unreachable, tls, timeout, connection_lost, bad_answer, redirect, not_counted (another 2xx), rejected (4xx), rate_limited (429), server_error (5xx), interrupted. What it means: webhook.hint.';
 comment on column webhook.outbox.received      is 'Whether the receiver has the event, as far as the newest attempt can tell: no, maybe (written and not answered), yes (a 2xx).';
 comment on column webhook.outbox.error         is 'The failure in words, for people. No program reads it.';
 comment on column webhook.outbox.response      is 'First 2 KiB of the newest answer''s body, secrets masked.';
 comment on column webhook.outbox.document_id   is 'The document''s id as text, from data; null for test events and other events. Is document 42 synced? select status, synced_at from webhook.outbox where document_id = ''42'' order by id desc limit 1';
 comment on column webhook.outbox.is_test       is 'A test event: attempted once whatever the channel''s switch says, counted in no volume.';
 comment on column webhook.outbox.at_least_once is 'The guarantee of this row: retried until a success, or attempted once. See webhook.at_least_once.';
-
-comment on constraint outbox_event_is_known                           on webhook.outbox is 'The event is one that webhook.at_least_once knows.';
-comment on constraint outbox_data_is_an_object                        on webhook.outbox is 'The data is one JSON object.';
-comment on constraint outbox_status_is_known                          on webhook.outbox is 'The status is one of the seven.';
-comment on constraint outbox_attempts_is_a_count                      on webhook.outbox is 'Attempts are counted from 0.';
-comment on constraint outbox_failure_is_known                         on webhook.outbox is 'The class of a failure is a known one.';
-comment on constraint outbox_received_is_known                        on webhook.outbox is 'no, maybe or yes.';
-comment on constraint outbox_at_least_once_stays_pending              on webhook.outbox is 'At least once: the row stays pending until it is sent, superseded or cancelled, leased or not.';
-comment on constraint outbox_sending_is_leased                        on webhook.outbox is 'At most once: while the one attempt runs, a worker holds the row.';
-comment on constraint outbox_lease_is_of_a_claim                      on webhook.outbox is 'A leased row is sending, or pending and delivered at least once, and names its claim and its worker.';
-comment on constraint outbox_finished_at_is_set_when_finished         on webhook.outbox is 'finished_at is set exactly for sent, failed, skipped, superseded and cancelled.';
-comment on constraint outbox_sent_has_an_answer                       on webhook.outbox is 'A sent row has the HTTP status of its answer (or no claim: webhook.mark_delivered), received yes, and neither failure nor error.';
-comment on constraint outbox_failed_has_a_failure                     on webhook.outbox is 'A failed row has the class of its failure, and whether the receiver may have the event.';
-comment on constraint outbox_only_a_document_is_superseded            on webhook.outbox is 'Only an export can be followed by a later export of the same document.';
-comment on constraint outbox_synced_at_is_set_when_a_document_is_sent on webhook.outbox is 'synced_at is set exactly for documents that were sent.';
+comment on column webhook.outbox.traceparent   is 'The trace of the application''s transaction, as W3C Trace Context writes it: sent as the header traceparent on channels with send_traceparent. What webhook.sent_traceparent does not accept is not sent.';
 
 -- What a claim reads, channel by channel: pending rows without a lease, so that finished rows never
 -- slow it down. The second column is the priority: 0 a test event, 1 what was claimed before (retries
@@ -303,16 +374,91 @@ create index outbox_document on webhook.outbox (document_id, id)
   where document_id is not null;
 comment on index webhook.outbox_document is 'The exports of one document in the order they were written.';
 
-create index outbox_finished on webhook.outbox (event, status, finished_at) include (is_test)
+-- The id makes the order total: what goes on behind a row needs it, where very many have finished at the
+-- same instant.
+create index outbox_finished on webhook.outbox (event, status, finished_at, id) include (is_test)
   where finished_at is not null;
-comment on index webhook.outbox_finished is 'Finished rows by event, status and time: the views, and the clean-up.';
+comment on index webhook.outbox_finished is 'Finished rows by event, status and time: the views, the clean-up, the tally and resends.';
 
--- The triggers of the outbox are "after": where a table has a trigger before update, PostgreSQL
--- computes the generated columns anew on each update, and parses the whole of data for document_id.
-create function webhook.refuse_change() returns trigger
+-- What an application pays for is kept small by a trigger. PostgreSQL reads and compiles the text of each
+-- CHECK and each generated column anew in every statement that writes a row: one CHECK of all rules and two
+-- generated columns cost an insert 20 us of 38, this trigger 6, since PL/pgSQL keeps what it has
+-- compiled for the session (docs/performance.md). "enable always" lets it fire whatever
+-- session_replication_role says: as with a constraint, only the table's owner can do without it.
+create function webhook.accept_event() returns trigger
+  language plpgsql
+  as $fn$
+begin
+  -- "a > b" is "a and not b", except that it stays null for an unknown event, also in a test.
+  new.at_least_once := webhook.at_least_once(new.event) operator(pg_catalog.>) new.is_test;
+  new.document_id := webhook.accepted_document_id(new.event, new.data, new.occurred_at, new.is_test);
+  -- A fresh row can break none of the rules.
+  if not (new.at_least_once is not null and new.status operator(pg_catalog.=) 'pending' and new.attempts operator(pg_catalog.>=) 0
+          and pg_catalog.num_nonnulls(new.leased_until, new.finished_at, new.synced_at, new.failure, new.received) operator(pg_catalog.=) 0) then
+    perform webhook.state_is_possible(
+      new.status, new.at_least_once, new.event, new.document_id, new.attempts, new.claim_id, new.claimed_by, new.claimed_at,
+      new.leased_until, new.finished_at, new.synced_at, new.http_status, new.failure, new.received, new.error);
+  end if;
+  return new;
+end
+$fn$;
+comment on function webhook.accept_event() is
+  'Refuses what no event is, computes document_id and at_least_once, and checks the rules of a row that is inserted. Internal.';
+create trigger what_is_written_is_an_event before insert on webhook.outbox for each row execute function webhook.accept_event();
+alter table webhook.outbox enable always trigger what_is_written_is_an_event;
+comment on trigger what_is_written_is_an_event on webhook.outbox is 'An insert is refused unless it is an event that keeps the rules; document_id and at_least_once are computed, whatever it says.';
+
+-- In an update the rules are checked by a condition, which costs what a CHECK costs: it is compiled once
+-- for all rows of a claim. All triggers of an update are "after": one before it would lock each row
+-- once more.
+create function webhook.refuse_impossible() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
   as $fn$
 begin
+  raise exception 'webhook.outbox: row % breaks a rule of webhook.state_is_possible', new.id using errcode = 'check_violation', schema = 'webhook', table = 'outbox';
+end
+$fn$;
+comment on function webhook.refuse_impossible() is 'Refuses a row for which webhook.state_is_possible neither returns true nor raises an error. Internal.';
+create trigger each_row_keeps_the_rules after update on webhook.outbox
+  for each row when (webhook.state_is_possible(
+    new.status, new.at_least_once, new.event, new.document_id, new.attempts, new.claim_id, new.claimed_by, new.claimed_at,
+    new.leased_until, new.finished_at, new.synced_at, new.http_status, new.failure, new.received, new.error) is not true)
+  execute function webhook.refuse_impossible();
+alter table webhook.outbox enable always trigger each_row_keeps_the_rules;
+comment on trigger each_row_keeps_the_rules on webhook.outbox is 'The rules of the two life cycles and of what belongs together; see webhook.state_is_possible, which raises the error.';
+
+-- The data of an event that waits may be corrected. The update of this trigger fires it once more, and then
+-- there is nothing to change.
+create function webhook.compute_again() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  document constant text    := webhook.accepted_document_id(new.event, new.data, new.occurred_at, new.is_test);
+  retried  constant boolean := webhook.at_least_once(new.event) > new.is_test;
+begin
+  update webhook.outbox o set document_id = document, at_least_once = retried
+   where o.id = new.id and (o.document_id, o.at_least_once) is distinct from (document, retried);
+  return null;
+end
+$fn$;
+comment on function webhook.compute_again() is 'Refuses what no event is, and computes document_id and at_least_once of an event that is changed. Internal.';
+create trigger computed_columns_follow after update of event, data, occurred_at, is_test, document_id, at_least_once on webhook.outbox
+  for each row execute function webhook.compute_again();
+alter table webhook.outbox enable always trigger computed_columns_follow;
+comment on trigger computed_columns_follow on webhook.outbox is 'document_id and at_least_once follow event, data and is_test, whatever an update says.';
+
+create function webhook.refuse_change() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  rest webhook.outbox := new;
+begin
+  -- What computed_columns_follow writes, when the statement that finished the row has changed its event as well.
+  rest.document_id := old.document_id;
+  rest.at_least_once := old.at_least_once;
+  if rest *= old and (new.document_id, new.at_least_once) is distinct from (old.document_id, old.at_least_once) then
+    return new;
+  end if;
   -- Any session can set a variable. The functions that set it also run with the rights of the table's owner.
   if current_setting('webhook.resending', true) = 'on'
      and pg_has_role(current_user, (select c.relowner from pg_class c where c.oid = tg_relid), 'member') then
@@ -332,17 +478,18 @@ comment on trigger finished_rows_never_change on webhook.outbox is 'A finished r
 -- other workers. Here the lease is in the index outbox_one_attempt_per_document already, so no other export
 -- of the document can be leased from now on; and one that was is seen, since a statement in a trigger
 -- has a snapshot of its own. The pairs are compared as rows: "later.id > new.id" could be read from the
--- primary key, all of what was written since.
+-- primary key, all of what was written since. Called for each document of a claim, hence without a path
+-- of its own.
 create function webhook.refuse_overtaken() returns trigger
-  language plpgsql set search_path = pg_catalog, pg_temp
+  language plpgsql
   as $fn$
 begin
   if exists (select from webhook.outbox later
-              where later.document_id is not null and later.status <> 'cancelled'
-                and (later.document_id, later.id) > (new.document_id, new.id)
-                and (later.document_id, later.id) < (new.document_id, 9223372036854775807)) then
+              where later.document_id is not null and later.status operator(pg_catalog.<>) 'cancelled'
+                and (later.document_id, later.id) operator(pg_catalog.>) (new.document_id, new.id)
+                and (later.document_id, later.id) operator(pg_catalog.<) (new.document_id, 9223372036854775807)) then
     raise exception 'webhook.outbox: row % was claimed, but a later export of document % was written meanwhile', new.id, new.document_id
-      using errcode = 'serialization_failure', hint = 'Repeat the claim.';
+      using errcode := 'serialization_failure', hint := 'Repeat the claim.';
   end if;
   return null;
 end
@@ -389,6 +536,7 @@ declare
     when new.enabled is null       then array['enabled', null, 'null', 'true or false']
     when new.accept_status is null then array['accept_status', null, 'null', 'a list of HTTP statuses, such as {200,201,204}']
     when new.max_in_flight is null then array['max_in_flight', null, 'null', 'a number from 1 to 1000']
+    when new.send_traceparent is null then array['send_traceparent', null, 'null', 'true or false']
     when new.example is null       then array['example', null, 'null', 'a JSON object']
     when new.updated_at is null and tg_op = 'INSERT' -- trigger "touch" sets it in an update
                                    then array['updated_at', null, 'null', 'a time']
@@ -444,6 +592,9 @@ declare
                  || case substring(token from '[\x01-\x1f\x7f]') when chr(10) then 'a line break' when chr(13) then 'a line break' when chr(9) then 'a tab'
                       else 'a control character' end || ' (U+00' || lpad(upper(to_hex(ascii(substring(token from '[\x01-\x1f\x7f]')))), 2, '0') || ')',
                  'a token without control characters']
+    when starts_with(token, 'enc1.') and token !~ '^enc1[.][0-9a-f]{8}[.][A-Za-z0-9_-]{39,}$'
+      then array['bearer_token', 'settings_bearer_token_is_plain_or_encrypted', 'cut off, or not encrypted by this program',
+                 'a token, or one that webhooks secrets encrypt has encrypted,']
     when base <> '' and base !~* '^https?://[^/[:space:]]'
       then array['document_base_url', 'settings_document_base_url_is_http_or_https', 'no URL of HTTP with a host', 'https://yourinstance.recordengine.ai or the like']
     when new.environment !~ '^[[:graph:]]{1,100}$'
@@ -557,6 +708,7 @@ create table webhook.channels (
                 constraint channels_max_in_flight_is_1_to_1000 check (max_in_flight between 1 and 1000),
   max_per_second int
                 constraint channels_max_per_second_is_1_to_10000 check (max_per_second between 1 and 10000),
+  send_traceparent boolean not null default false,
   updated_at    timestamptz not null default now(),
   example       json not null
                 constraint channels_example_is_an_object check (json_typeof(example) = 'object')
@@ -572,6 +724,7 @@ comment on column webhook.channels.enabled       is 'The switch, off until a per
 comment on column webhook.channels.accept_status is 'The HTTP statuses that count as delivered, of 200 to 299; and 409, for a receiver that answers a repetition with it.';
 comment on column webhook.channels.max_in_flight is 'How many POSTs one worker process makes at once to this endpoint, 1 to 1000.';
 comment on column webhook.channels.max_per_second is 'How many POSTs all workers together begin in any one second, 1 to 10000; null: as many as there are slots.';
+comment on column webhook.channels.send_traceparent is 'Send webhook.outbox.traceparent as the header traceparent (W3C Trace Context), where the application has set it.';
 comment on column webhook.channels.updated_at    is 'When this row was last changed.';
 comment on column webhook.channels.example       is 'The data of the specification''s example, which webhook.send_test sends.';
 comment on constraint channels_url_is_http_or_https       on webhook.channels is 'A URL begins with http:// or https://.';
@@ -625,6 +778,81 @@ comment on function webhook.end_pause() is 'Ends the pause of a channel. Interna
 create trigger another_url_ends_the_pause after update on webhook.channels
   for each row when (old.url is distinct from new.url) execute function webhook.end_pause();
 comment on trigger another_url_ends_the_pause on webhook.channels is 'A receiver asks for a pause on its own behalf, not for the one that follows it.';
+
+-- What workers know about the endpoints. Not in webhook.channels, which each claim locks in share mode.
+create table webhook.endpoints (
+  channel             text primary key,
+  url_set_at          timestamptz not null default clock_timestamp(),
+  succeeded_at        timestamptz,
+  failed_at           timestamptz,
+  failing_since       timestamptz,
+  looking_until       timestamptz,
+  looked_at           timestamptz,
+  looked_by           text,
+  look_problem        text,
+  look_failure        text
+                      constraint endpoints_look_failure_is_known check (
+                        look_failure in ('config', 'blocked_address', 'dns', 'proxy', 'refused', 'unreachable', 'tls', 'timeout', 'connection_lost', 'bad_answer', 'interrupted')),
+  address             text,
+  tls_version         text,
+  certificate_subject text,
+  certificate_issuer  text,
+  certificate_ends    timestamptz,
+  constraint endpoints_look_failure_has_a_problem check ((look_failure is null) = (look_problem is null)),
+  constraint endpoints_look_has_a_worker check ((looked_at is null) = (looked_by is null))
+)
+-- A worker updates each row in every cycle in which its channel delivered something.
+with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table  webhook.endpoints                     is 'One row per channel: what workers know about the endpoint that its URL leads to. Another URL begins anew.';
+comment on column webhook.endpoints.channel             is 'The channel, webhook.channels.name.';
+comment on column webhook.endpoints.url_set_at          is 'When the URL was last changed. What was attempted before is not counted below.';
+comment on column webhook.endpoints.succeeded_at        is 'When the newest success that a worker has seen in its ten-second cycle was recorded.';
+comment on column webhook.endpoints.failed_at           is 'Likewise the newest failure of the endpoint: any but config, render and interrupted, which are of the configuration, the event and the worker.';
+comment on column webhook.endpoints.failing_since       is 'When the first failure after the newest success was recorded, if the newest failure is newer than any success; else null.';
+comment on column webhook.endpoints.looking_until       is 'A worker looks at the endpoint now; when this has passed, another may. Null: none does.';
+comment on column webhook.endpoints.looked_at           is 'When a worker last looked: name, connection and, for https, certificate, without a request. Once a day, and each hour after a failure; not in Offline Mode. Null: not since the URL was set.';
+comment on column webhook.endpoints.looked_by           is 'Host and process of that worker.';
+comment on column webhook.endpoints.look_problem        is 'What it found wrong, in words, or null.';
+comment on column webhook.endpoints.look_failure        is 'The class of that, as in webhook.outbox, or null.';
+comment on column webhook.endpoints.address             is 'The IP address and port that accepted the connection. Null behind an egress proxy.';
+comment on column webhook.endpoints.tls_version         is 'The version of TLS that was agreed on, such as TLS 1.3.';
+comment on column webhook.endpoints.certificate_subject is 'Whom the certificate is for: its common name, else its first DNS name. Also of one that was refused.';
+comment on column webhook.endpoints.certificate_issuer  is 'Who issued it.';
+comment on column webhook.endpoints.certificate_ends    is 'When it expires, or has expired.';
+comment on constraint endpoints_look_failure_is_known      on webhook.endpoints is 'The class of a failure that can occur before a request.';
+comment on constraint endpoints_look_failure_has_a_problem on webhook.endpoints is 'A failure has its class and its words.';
+comment on constraint endpoints_look_has_a_worker          on webhook.endpoints is 'A look was made by a worker.';
+
+create function webhook.add_endpoint() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  insert into webhook.endpoints (channel) values (new.name);
+  return null;
+end
+$fn$;
+comment on function webhook.add_endpoint() is 'Adds the row of webhook.endpoints of a channel. Internal.';
+create trigger every_channel_has_an_endpoint after insert on webhook.channels for each row execute function webhook.add_endpoint();
+comment on trigger every_channel_has_an_endpoint on webhook.channels is 'A channel that an upgrade adds gets its row of webhook.endpoints.';
+
+-- An administrator changes the URL, and may not change what workers know. The update of the channel has
+-- waited for each claim with the old URL, so that none was made after url_set_at.
+create function webhook.forget_endpoint() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  update webhook.endpoints
+     set url_set_at = clock_timestamp(), succeeded_at = null, failed_at = null, failing_since = null,
+         looking_until = null, looked_at = null, looked_by = null, look_problem = null, look_failure = null,
+         address = null, tls_version = null, certificate_subject = null, certificate_issuer = null, certificate_ends = null
+   where channel = new.name;
+  return null;
+end
+$fn$;
+comment on function webhook.forget_endpoint() is 'Empties the row of webhook.endpoints of a channel. Internal.';
+create trigger another_url_is_another_endpoint after update on webhook.channels
+  for each row when (old.url is distinct from new.url) execute function webhook.forget_endpoint();
+comment on trigger another_url_is_another_endpoint on webhook.channels is 'What workers know about an endpoint is not true of the one that follows it.';
 
 insert into webhook.channels (position, name, event, example) values
   (1, 'documents', 'document.exported', '{
@@ -715,7 +943,9 @@ create table webhook.settings (
   auth              text not null default 'none'
                     constraint settings_auth_is_none_or_bearer check (auth in ('none', 'bearer')),
   bearer_token      text
-                    constraint settings_bearer_token_is_a_header_value check (bearer_token !~ '[\x01-\x1f\x7f]'),
+                    constraint settings_bearer_token_is_a_header_value check (bearer_token !~ '[\x01-\x1f\x7f]')
+                    constraint settings_bearer_token_is_plain_or_encrypted check (
+                      not starts_with(bearer_token, 'enc1.') or bearer_token ~ '^enc1[.][0-9a-f]{8}[.][A-Za-z0-9_-]{39,}$'),
   document_base_url text
                     constraint settings_document_base_url_is_http_or_https check (
                       document_base_url is null or document_base_url = '' or document_base_url ~* '^https?://[^/[:space:]]'),
@@ -724,21 +954,24 @@ create table webhook.settings (
                     constraint settings_environment_is_a_name check (environment ~ '^[[:graph:]]{1,100}$'),
   min_retention     interval not null default '1 day'
                     constraint settings_min_retention_is_from_0 check (min_retention >= interval '0'),
-  updated_at        timestamptz not null default now()
+  updated_at        timestamptz not null default now(),
+  token_encrypted_under text generated always as (case when starts_with(bearer_token, 'enc1.') then substr(bearer_token, 6, 8) end) stored
 );
 comment on table  webhook.settings                   is 'One row: the settings of all channels. A change takes effect at once, without a restart.';
 comment on column webhook.settings.only_row          is 'Always true: there is one row.';
 comment on column webhook.settings.offline_mode      is 'On: nothing is delivered and every row stays pending, whatever the channels say.';
 comment on column webhook.settings.auth              is 'none, or bearer: send bearer_token with every request.';
-comment on column webhook.settings.bearer_token      is 'The token of "Authorization: Bearer ..." for all channels; required where auth is bearer. Secret.';
+comment on column webhook.settings.bearer_token      is 'The token of "Authorization: Bearer ..." for all channels; required where auth is bearer; or that encrypted (enc1.). Secret.';
 comment on column webhook.settings.document_base_url is 'The address of RecordEngine itself, for doc_url: https://yourinstance.recordengine.ai';
 comment on column webhook.settings.instance_id       is 'The beginning of the webhook-id header, so that two installations never share one.';
 comment on column webhook.settings.environment       is 'The name of this environment, such as production. A worker delivers nothing unless its WEBHOOK_ENVIRONMENT is the same (both unset, too), so that a copy of the database that is started elsewhere calls no receiver.';
 comment on column webhook.settings.min_retention     is 'What finished less than this ago can be pruned by administrators and the owner only, not by the role of a worker.';
 comment on column webhook.settings.updated_at        is 'When this row was last changed.';
+comment on column webhook.settings.token_encrypted_under is 'The key of WEBHOOK_SECRET_KEY that bearer_token is encrypted under, by the first eight digits of its SHA-256; null: it is in plain text.';
 comment on constraint settings_is_one_row                         on webhook.settings is 'There is one row of settings.';
 comment on constraint settings_auth_is_none_or_bearer             on webhook.settings is 'none or bearer.';
 comment on constraint settings_bearer_token_is_a_header_value     on webhook.settings is 'A token contains no control character, which no HTTP header may.';
+comment on constraint settings_bearer_token_is_plain_or_encrypted on webhook.settings is 'What begins as an encrypted token (enc1.) has the form of one.';
 comment on constraint settings_environment_is_a_name              on webhook.settings is 'One word of at most 100 characters, or null.';
 comment on constraint settings_document_base_url_is_http_or_https on webhook.settings is 'The address begins with http:// or https:// and has a host.';
 comment on constraint settings_min_retention_is_from_0             on webhook.settings is 'An interval from 0.';
@@ -778,39 +1011,244 @@ comment on column webhook.attempts.error       is 'The failure in words.';
 comment on column webhook.attempts.first_at    is 'When the first of them ended.';
 comment on column webhook.attempts.last_at     is 'When the last of them ended.';
 
+-- The page has one database role and many users. It sets their names for a transaction:
+-- set_config('webhook.actor', 'Jane', true). Which role it was can be chosen by nobody, hence both columns.
+create function webhook.actor() returns text
+  language plpgsql stable set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
+  as $fn$
+declare
+  named constant text := regexp_replace(current_setting('webhook.actor', true),
+    '[\u0001-\u0020\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+', ' ', 'g');
+begin
+  return coalesce(nullif(rtrim(left(ltrim(named), 200)), ''), session_user);
+end
+$fn$;
+comment on function webhook.actor() is
+  'Who acts: the person that the setting webhook.actor names, at most 200 characters without control and invisible ones, else the database role that is logged in.';
+
 create table webhook.interventions (
   id              bigint generated always as identity primary key,
-  outbox_id       bigint not null,
+  outbox_id       bigint,
   action          text not null
-                  constraint interventions_action_is_known check (action in ('retry', 'cancel', 'discard', 'mark_delivered')),
+                  constraint interventions_action_is_known check (action in ('retry', 'cancel', 'discard', 'mark_delivered', 'settings')),
   at              timestamptz not null default clock_timestamp(),
-  actor           text not null default session_user,
-  was_status      text not null,
+  actor           text not null default webhook.actor(),
+  role            text not null default session_user,
+  channel         text,
+  was_status      text,
   was_finished_at timestamptz,
   was_http_status int,
   was_failure     text,
   was_received    text,
   was_error       text,
   note            text,
-  constraint interventions_mark_delivered_has_a_note check ((action = 'mark_delivered') = (note is not null))
+  constraint interventions_is_of_an_event_or_of_the_settings check (
+    (outbox_id is null) = (action = 'settings') and (was_status is null) = (action = 'settings') and (channel is null or action = 'settings')),
+  constraint interventions_note_says_what_or_why check ((action in ('mark_delivered', 'settings')) = (note is not null))
 );
 create index interventions_outbox on webhook.interventions (outbox_id);
+create index interventions_settings on webhook.interventions (channel, id) where action = 'settings';
 comment on index  webhook.interventions_outbox          is 'The interventions of one event.';
-comment on table  webhook.interventions                 is 'What people did to events: who, when, and what the event was before.';
+comment on index  webhook.interventions_settings        is 'The changes of one channel, and of the settings of all of them (channel is null), in their order.';
+comment on table  webhook.interventions                 is 'What people did to events, channels and settings: who, when, and what the event was before.';
 comment on column webhook.interventions.id              is 'The order in which it was done.';
-comment on column webhook.interventions.outbox_id       is 'The event, webhook.outbox.id.';
-comment on column webhook.interventions.action          is 'retry, cancel, discard or mark_delivered.';
+comment on column webhook.interventions.outbox_id       is 'The event, webhook.outbox.id; null for settings.';
+comment on column webhook.interventions.action          is 'retry, cancel, discard, mark_delivered, or settings: a change of webhook.channels or webhook.settings.';
 comment on column webhook.interventions.at              is 'When it was done.';
-comment on column webhook.interventions.actor           is 'Who: the database role that was logged in.';
+comment on column webhook.interventions.actor           is 'Who: the user of the page, see webhook.actor, else the database role.';
+comment on column webhook.interventions.role            is 'The database role that was logged in.';
+comment on column webhook.interventions.channel         is 'The channel whose settings were changed; null for those of all channels, and for events.';
 comment on column webhook.interventions.was_status      is 'The event''s status before.';
 comment on column webhook.interventions.was_finished_at is 'Its finished_at before.';
 comment on column webhook.interventions.was_http_status is 'Its http_status before.';
 comment on column webhook.interventions.was_failure     is 'Its failure before.';
 comment on column webhook.interventions.was_received    is 'Its received before.';
 comment on column webhook.interventions.was_error       is 'Its error before.';
-comment on column webhook.interventions.note            is 'How it is known that the receiver has the event; of mark_delivered only.';
-comment on constraint interventions_action_is_known           on webhook.interventions is 'retry, cancel, discard or mark_delivered.';
-comment on constraint interventions_mark_delivered_has_a_note on webhook.interventions is 'Who marks an event as delivered says how that is known.';
+comment on column webhook.interventions.note            is 'Of mark_delivered: how it is known that the receiver has the event. Of settings: what was changed. Never a token, and of a URL its host only.';
+comment on constraint interventions_action_is_known                   on webhook.interventions is 'retry, cancel, discard, mark_delivered or settings.';
+comment on constraint interventions_is_of_an_event_or_of_the_settings on webhook.interventions is 'An event has its id and its status before; a change of the settings has neither, and may name a channel.';
+comment on constraint interventions_note_says_what_or_why             on webhook.interventions is 'Who marks an event as delivered says how that is known; a change of the settings says what was changed.';
+
+-- In words that readers may see: hosts only, and no token.
+create function webhook.url_change(what text, was text, is_now text) returns text
+  language plpgsql immutable set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  unknown  constant text := 'a URL that cannot be called';
+  was_host constant text := coalesce(webhook.url_host($2), unknown);
+  new_host constant text := coalesce(webhook.url_host($3), unknown);
+  was_scheme constant text := lower(substring($2 from '^[A-Za-z]+'));
+  new_scheme constant text := lower(substring($3 from '^[A-Za-z]+'));
+begin
+  return case
+    when coalesce($2, '') = coalesce($3, '') then null
+    when coalesce($2, '') = ''               then format('%s set (%s)', $1, new_host)
+    when coalesce($3, '') = ''               then format('%s removed (was %s)', $1, was_host)
+    when lower(was_host) <> lower(new_host)  then format('%s changed (%s → %s)', $1, was_host, new_host)
+    when was_scheme <> new_scheme            then format('%s changed, same host (%s → %s)', $1, was_scheme, new_scheme)
+    when was_host = unknown                  then $1 || ' changed'
+    else $1 || ' changed, same host'
+  end;
+end
+$fn$;
+comment on function webhook.url_change(text, text, text) is 'The change of a URL in words, with its hosts only; null if it did not change. Internal.';
+
+-- With the rights of the owner: who changes a setting may not write into webhook.interventions.
+create function webhook.record_channel_change() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  changes constant text[] := array[
+    webhook.url_change('URL', old.url, new.url),
+    case when new.enabled is distinct from old.enabled then case when new.enabled then 'turned on' else 'turned off' end end,
+    case when new.accept_status is distinct from old.accept_status then format('accept_status %s → %s', old.accept_status, new.accept_status) end,
+    case when new.max_in_flight is distinct from old.max_in_flight then format('max_in_flight %s → %s', old.max_in_flight, new.max_in_flight) end,
+    case when new.max_per_second is distinct from old.max_per_second
+         then format('max_per_second %s → %s', coalesce(old.max_per_second::text, 'no limit'), coalesce(new.max_per_second::text, 'no limit')) end,
+    case when new.send_traceparent is distinct from old.send_traceparent then 'send_traceparent ' || case when new.send_traceparent then 'turned on' else 'turned off' end end,
+    case when new.example::text is distinct from old.example::text then 'example changed' end];
+begin
+  if array_to_string(changes, '') <> '' then
+    insert into webhook.interventions (action, channel, note) values ('settings', new.name, new.name || ': ' || array_to_string(changes, '; '));
+  end if;
+  return null;
+end
+$fn$;
+comment on function webhook.record_channel_change() is 'Leaves a row in webhook.interventions for a change of a channel. Internal.';
+create trigger who_changed_it after update on webhook.channels for each row
+  when (row(old.url, old.enabled, old.accept_status, old.max_in_flight, old.max_per_second, old.send_traceparent, old.example::text)
+        is distinct from row(new.url, new.enabled, new.accept_status, new.max_in_flight, new.max_per_second, new.send_traceparent, new.example::text))
+  execute function webhook.record_channel_change();
+comment on trigger who_changed_it on webhook.channels is 'Each change by a person leaves a row in webhook.interventions; the workers'' locks change updated_at only.';
+
+create function webhook.record_settings_change() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  changes constant text[] := array[
+    case when new.offline_mode is distinct from old.offline_mode then 'Offline Mode turned ' || case when new.offline_mode then 'on' else 'off' end end,
+    case when new.auth is distinct from old.auth then format('auth %s → %s', old.auth, new.auth) end,
+    case when coalesce(new.bearer_token, '') <> coalesce(old.bearer_token, '')
+         then 'bearer token ' || case when coalesce(old.bearer_token, '') = '' then 'set' when coalesce(new.bearer_token, '') = '' then 'removed'
+                                       when new.token_encrypted_under is distinct from old.token_encrypted_under and new.token_encrypted_under is not null
+                                       then 'changed or encrypted' else 'changed' end end,
+    webhook.url_change('document_base_url', old.document_base_url, new.document_base_url),
+    case when new.environment is distinct from old.environment
+         then format('environment %s → %s', coalesce(old.environment, 'none'), coalesce(new.environment, 'none')) end,
+    case when new.min_retention is distinct from old.min_retention then format('min_retention %s → %s', old.min_retention, new.min_retention) end,
+    case when new.instance_id is distinct from old.instance_id then 'instance_id changed' end];
+begin
+  if array_to_string(changes, '') <> '' then
+    insert into webhook.interventions (action, note) values ('settings', array_to_string(changes, '; '));
+  end if;
+  return null;
+end
+$fn$;
+comment on function webhook.record_settings_change() is 'Leaves a row in webhook.interventions for a change of the settings. Internal.';
+create trigger who_changed_it after update on webhook.settings for each row execute function webhook.record_settings_change();
+comment on trigger who_changed_it on webhook.settings is 'Each change by a person leaves a row in webhook.interventions.';
+
+-- What is wrong with a signing secret, by the specification of Standard Webhooks 1.0.0: what it is, and
+-- what was expected. Quotes nothing of it. Of an encrypted one only its form can be judged here.
+create function webhook.secret_problem(kind text, secret text) returns text[]
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
+  as $fn$
+declare
+  prefix   constant text := case $1 when 'hmac' then 'whsec_' else 'whsk_' end;
+  expected constant text := case $1 when 'hmac' then 'whsec_ and 24 to 64 bytes in base64' else 'whsk_ and 32 or 64 bytes (seed, or seed and public key) in base64' end;
+  encoded  constant text := substr($2, length(prefix) + 1);
+  bytes    int;
+begin
+  if starts_with($2, 'enc1.') then
+    return case when $2 !~ '^enc1[.][0-9a-f]{8}[.][A-Za-z0-9_-]{39,}$' then array['cut off, or not encrypted by this program', expected] end;
+  end if;
+  if webhook.unseen($2) is not null or strpos($2, ' ') > 0 then
+    return array['a text with ' || coalesce(webhook.unseen($2), 'a space (U+0020)') || ' in it', expected];
+  end if;
+  if not starts_with($2, prefix) then
+    return array[case when $2 ~ '^(whsec|whsk)_' then 'a secret of the other kind' when starts_with($2, 'whpk_') then 'a public key' else 'a text without its prefix' end, expected];
+  end if;
+  if encoded !~ '^[A-Za-z0-9+/]+={0,2}$' or length(encoded) % 4 <> 0 then
+    return array['not base64 behind its prefix', expected];
+  end if;
+  bytes := octet_length(decode(encoded, 'base64'));
+  return case when $1 = 'hmac' and bytes not between 24 and 64 or $1 <> 'hmac' and bytes not in (32, 64) then array[bytes || ' bytes long', expected] end;
+end
+$fn$;
+comment on function webhook.secret_problem(text, text) is 'What is wrong with a signing secret of this kind, and what was expected, or null. Quotes nothing of it.';
+
+create function webhook.refuse_secret() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  trimmed constant text := webhook.trimmed(new.secret);
+  wrong text[] := case -- as in refuse_channel
+    when new.id is null         then array['id', null, 'null', 'a number, or no value']
+    when new.kind is null       then array['kind', null, 'null', 'hmac or ed25519']
+    when new.secret is null     then array['secret', null, 'null', 'a secret, as webhooks secrets new makes it,']
+    when new.created_at is null then array['created_at', null, 'null', 'a time']
+    when new.actor is null      then array['actor', null, 'null', 'a name']
+    when new.kind not in ('hmac', 'ed25519')
+      then array['kind', 'secrets_kind_is_known', 'unknown', 'hmac or ed25519']
+    when webhook.secret_problem(new.kind, trimmed) is not null
+      then array['secret', 'secrets_secret_is_one_of_its_kind'] || webhook.secret_problem(new.kind, trimmed)
+  end;
+begin
+  if wrong is null then
+    new.secret := trimmed;
+    return new;
+  end if;
+  raise exception 'webhook.secrets: % is %, % was expected', wrong[1], wrong[3], wrong[4]
+    using errcode = case when wrong[2] is null then 'not_null_violation' else 'check_violation' end,
+          schema = 'webhook', table = 'secrets', column = wrong[1], constraint = coalesce(wrong[2], ''),
+          hint = 'Nothing was changed. To make one: webhooks secrets new.';
+end
+$fn$;
+comment on function webhook.refuse_secret() is 'Trims a signing secret, and refuses values that its constraints do not allow, without quoting it. Internal.';
+
+create table webhook.secrets (
+  id              bigint generated by default as identity primary key,
+  kind            text not null
+                  constraint secrets_kind_is_known check (kind in ('hmac', 'ed25519')),
+  secret          text not null
+                  constraint secrets_secret_is_one_of_its_kind check (webhook.secret_problem(kind, secret) is null),
+  encrypted_under text generated always as (case when starts_with(secret, 'enc1.') then substr(secret, 6, 8) end) stored,
+  created_at      timestamptz not null default clock_timestamp(),
+  actor           text not null default webhook.actor(),
+  ends_at         timestamptz
+);
+comment on table  webhook.secrets                 is 'The secrets that requests are signed with, by the specification of Standard Webhooks 1.0.0: each that has not ended. None: requests are not signed. Make them with webhooks secrets new.';
+comment on column webhook.secrets.id              is 'Names the secret for people; the newest has the highest.';
+comment on column webhook.secrets.kind            is 'hmac: HMAC-SHA256, signature v1. ed25519: signature v1a, which receivers verify with the public key (webhooks secrets jwks).';
+comment on column webhook.secrets.secret          is 'whsec_ or whsk_ and base64, or that encrypted (enc1.). Secret.';
+comment on column webhook.secrets.encrypted_under is 'The key of WEBHOOK_SECRET_KEY that it is encrypted under, by the first eight digits of its SHA-256; null: it is in plain text.';
+comment on column webhook.secrets.created_at      is 'When it was made.';
+comment on column webhook.secrets.actor           is 'Who made it, see webhook.actor.';
+comment on column webhook.secrets.ends_at         is 'From this instant on it signs nothing. Null: no end.';
+comment on constraint secrets_kind_is_known             on webhook.secrets is 'hmac or ed25519.';
+comment on constraint secrets_secret_is_one_of_its_kind on webhook.secrets is 'A secret as the specification has it, or an encrypted one.';
+create trigger in_words before insert or update on webhook.secrets for each row execute function webhook.refuse_secret();
+comment on trigger in_words on webhook.secrets is 'Refuses in words what a constraint refuses with the whole row.';
+
+create function webhook.record_secret_change() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  changes constant text[] := array[
+    case when tg_op = 'INSERT' then 'added' when new.secret = old.secret then null
+         when new.encrypted_under is distinct from old.encrypted_under and new.encrypted_under is not null then 'changed or encrypted' else 'changed' end,
+    case when tg_op = 'UPDATE' and new.ends_at is distinct from old.ends_at or tg_op = 'INSERT' and new.ends_at is not null
+         then case when new.ends_at <= now() then 'ended' else 'ends ' || coalesce(webhook.utc(new.ends_at), 'never') end end];
+begin
+  if array_to_string(changes, '') <> '' then
+    insert into webhook.interventions (action, note) values ('settings', format('signing secret %s (%s): %s', new.id, new.kind, array_to_string(changes, '; ')));
+  end if;
+  return null;
+end
+$fn$;
+comment on function webhook.record_secret_change() is 'Leaves a row in webhook.interventions for a change of a signing secret. Internal.';
+create trigger who_changed_it after insert or update on webhook.secrets for each row execute function webhook.record_secret_change();
+comment on trigger who_changed_it on webhook.secrets is 'Each change by a person leaves a row in webhook.interventions.';
 
 create table webhook.workers (
   id          uuid primary key,
@@ -838,14 +1276,196 @@ create table webhook.maintenance (
   only_row   boolean primary key default true
              constraint maintenance_is_one_row check (only_row),
   pruned_at  timestamptz,
-  pruning_by uuid
+  pruning_by uuid,
+  tallied_until timestamptz not null default now()
 );
-comment on table  webhook.maintenance            is 'One row: when the workers'' clean-up ran. It runs once a day, on one worker.';
+comment on table  webhook.maintenance            is 'One row: when the workers'' clean-up ran, which runs once a day, on one worker; and up to when webhook.tally has counted.';
 comment on column webhook.maintenance.only_row   is 'Always true: there is one row.';
 comment on column webhook.maintenance.pruned_at  is 'When a clean-up last deleted all that it could.';
 comment on column webhook.maintenance.pruning_by is 'The worker that runs one now, webhook.workers.id. Once that worker is absent another may begin.';
+comment on column webhook.maintenance.tallied_until is 'What finished before this instant is counted in webhook.tally.';
 comment on constraint maintenance_is_one_row on webhook.maintenance is 'There is one row.';
 insert into webhook.maintenance default values;
+
+-- Four buckets for each factor of two, from 1 ms to a day: 1 to 106.
+create function webhook.latency_bucket(latency interval) returns smallint
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  ms constant double precision := extract(epoch from $1) * 1000;
+begin
+  return case
+    when $1 is null     then 0
+    when ms < 1         then 1
+    when ms >= 86400000 then 106
+    else floor(4 * ln(ms) / ln(2::double precision)) + 1
+  end;
+end
+$fn$;
+comment on function webhook.latency_bucket(interval) is 'The number under which webhook.tally counts a latency: 1 to 106, four for each factor of two from 1 ms to a day; 0 for null.';
+
+create function webhook.latency_of(bucket smallint) returns interval
+  language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  return case when $1 > 0 then power(2::double precision, ($1 - 0.5) / 4) * interval '1 millisecond' end;
+end
+$fn$;
+comment on function webhook.latency_of(smallint) is 'The middle of a bucket of webhook.latency_bucket, off by 9 % at most; null for 0.';
+
+create table webhook.tally (
+  channel text        not null,
+  hour    timestamptz not null,
+  status  text        not null
+          constraint tally_status_is_finished check (status in ('sent', 'failed', 'skipped', 'superseded', 'cancelled')),
+  latency smallint    not null
+          constraint tally_latency_is_of_a_delivery check (latency between 0 and case status when 'sent' then 106 else 0 end),
+  events  bigint      not null
+          constraint tally_events_is_a_count check (events > 0),
+  primary key (channel, hour, status, latency)
+)
+with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table  webhook.tally         is 'What finished in each hour of the last eight days, counted by workers about every ten seconds. It does not grow with the history, and shows what happened: a later resend does not change it. Test events are not counted, nor is an outcome that committed more than two seconds after its finished_at. See webhook.hourly.';
+comment on column webhook.tally.channel is 'The channel.';
+comment on column webhook.tally.hour    is 'The beginning of the hour, of UTC.';
+comment on column webhook.tally.status  is 'sent, failed, skipped, superseded or cancelled.';
+comment on column webhook.tally.latency is 'webhook.latency_bucket of the time from due_at, when the transaction that wrote the event began, to the recorded answer. Of events that were sent by their first attempt; else 0.';
+comment on column webhook.tally.events  is 'How many.';
+comment on constraint tally_status_is_finished       on webhook.tally is 'One of the five in which an event is finished.';
+comment on constraint tally_latency_is_of_a_delivery on webhook.tally is 'Only what was sent has a latency, 0 to 106.';
+comment on constraint tally_events_is_a_count        on webhook.tally is 'There is a row only for what was counted.';
+
+create table webhook.operations (
+  id               bigint generated always as identity primary key,
+  kind             text not null
+                   constraint operations_kind_is_known check (kind in ('resend', 'release')),
+  actor            text not null default webhook.actor(),
+  role             text not null default session_user,
+  channel          text,
+  status           text
+                   constraint operations_status_is_finished check (status in ('sent', 'failed', 'skipped', 'superseded', 'cancelled')),
+  failure          text,
+  document         text,
+  error_text       text,
+  since            timestamptz,
+  until            timestamptz,
+  include_received boolean not null default false,
+  discard_channels text[] not null default '{}',
+  created_at       timestamptz not null default clock_timestamp(),
+  before           timestamptz not null default clock_timestamp(),
+  newest_id        bigint not null default 0,
+  expected         bigint not null default 0,
+  expected_more    boolean not null default false,
+  done             bigint not null default 0,
+  left_out         bigint not null default 0,
+  after_finished   timestamptz not null default '-infinity',
+  after_id         bigint not null default 0,
+  advanced_at      timestamptz,
+  finished_at      timestamptz,
+  stopped_at       timestamptz,
+  stopped_by       text,
+  problem          text,
+  constraint operations_counts_are_from_0 check (expected >= 0 and done >= 0 and left_out >= 0),
+  constraint operations_filter_is_of_a_resend check (
+    kind = 'resend' or (channel is null and status is null and failure is null and document is null and error_text is null
+                        and since is null and until is null and not include_received)),
+  constraint operations_discards_in_a_release check (kind = 'release' or discard_channels = '{}'),
+  constraint operations_ends_once check (finished_at is null or stopped_at is null),
+  constraint operations_stopped_by_a_person check ((stopped_at is null) = (stopped_by is null))
+);
+create index operations_running on webhook.operations (id) where finished_at is null and stopped_at is null;
+comment on index  webhook.operations_running          is 'What has not ended: webhook.advance_operation goes on with it.';
+comment on table  webhook.operations                  is 'What a person does to many events at once from the page, with its progress: started by webhook.start_resend or webhook.start_release, done in steps by webhook.advance_operation, ended early by webhook.stop_operation.';
+comment on column webhook.operations.id               is 'The order in which they were started.';
+comment on column webhook.operations.kind             is 'resend: finished events are sent again. release: Offline Mode ends, and what waits on some channels is cancelled before.';
+comment on column webhook.operations.actor            is 'Who started it, as in webhook.interventions.';
+comment on column webhook.operations.role             is 'The database role that was logged in.';
+comment on column webhook.operations.channel          is 'Of a resend, as all up to include_received: only events of this channel. Null: of all.';
+comment on column webhook.operations.status           is 'Only events with this status: sent, failed, skipped, superseded, cancelled. Null: with any of them.';
+comment on column webhook.operations.failure          is 'Only events with this class of failure.';
+comment on column webhook.operations.document         is 'Only exports of this document.';
+comment on column webhook.operations.error_text       is 'Only events whose error contains this text, in upper or lower case.';
+comment on column webhook.operations.since            is 'Only events that finished at this instant or later.';
+comment on column webhook.operations.until            is 'Only events that finished before this instant.';
+comment on column webhook.operations.include_received is 'Also events that the receiver has or may have: sent, and those with received = yes or maybe.';
+comment on column webhook.operations.discard_channels is 'Of a release: the channels whose waiting events are cancelled.';
+comment on column webhook.operations.created_at       is 'When it was started.';
+comment on column webhook.operations.before           is 'Only what finished before this instant is sent again, so that nothing is sent twice by one operation.';
+comment on column webhook.operations.newest_id        is 'Of a release: only events up to this id are cancelled, the newest when it was started.';
+comment on column webhook.operations.expected         is 'How many events it was going to change when it was started, counted up to 10000.';
+comment on column webhook.operations.expected_more    is 'There were more than were counted.';
+comment on column webhook.operations.done             is 'How many it has changed.';
+comment on column webhook.operations.left_out         is 'How many that match it has left out: tests, overtaken exports, what the receiver may have, and what another session had locked or changed.';
+comment on column webhook.operations.after_finished   is 'How far it has come: all events that finished before this instant were examined, and those of this instant up to after_id.';
+comment on column webhook.operations.after_id         is 'See after_finished; of one document: all of its exports up to this id were examined.';
+comment on column webhook.operations.advanced_at      is 'When its last step was done.';
+comment on column webhook.operations.finished_at      is 'When all was done.';
+comment on column webhook.operations.stopped_at       is 'When a person stopped it. The rest is not done.';
+comment on column webhook.operations.stopped_by       is 'Who stopped it.';
+comment on column webhook.operations.problem          is 'Why it ended before all was done, in words.';
+comment on constraint operations_kind_is_known         on webhook.operations is 'resend or release.';
+comment on constraint operations_status_is_finished    on webhook.operations is 'Only finished events are sent again.';
+comment on constraint operations_counts_are_from_0     on webhook.operations is 'Events are counted from 0.';
+comment on constraint operations_filter_is_of_a_resend on webhook.operations is 'A release has no filter.';
+comment on constraint operations_discards_in_a_release on webhook.operations is 'A resend discards nothing.';
+comment on constraint operations_ends_once             on webhook.operations is 'It is finished or was stopped.';
+comment on constraint operations_stopped_by_a_person   on webhook.operations is 'Who stopped it is recorded with the time.';
+
+-- Also what was announced: a channel whose newest alert says that it fails is not announced again.
+create table webhook.alerts (
+  id           bigint generated always as identity primary key,
+  kind         text not null
+               constraint alerts_kind_is_known check (
+                 kind in ('channel_failing', 'channel_recovered', 'events_lost', 'worker_missing', 'no_worker', 'worker_back')),
+  channel      text,
+  created_at   timestamptz not null default clock_timestamp(),
+  since        timestamptz not null,
+  until        timestamptz not null,
+  events       bigint not null default 0
+               constraint alerts_events_is_a_count check (events >= 0),
+  event_id     bigint,
+  failure      text,
+  http_status  int,
+  received     text,
+  worker       text,
+  workers      int,
+  attempts     int not null default 0,
+  due_at       timestamptz not null default clock_timestamp(),
+  leased_until timestamptz,
+  error        text,
+  sent_at      timestamptz,
+  given_up_at  timestamptz,
+  constraint alerts_channel_is_of_a_channel check ((channel is not null) = (kind in ('channel_failing', 'channel_recovered', 'events_lost'))),
+  constraint alerts_ends_once check (sent_at is null or given_up_at is null)
+);
+create index alerts_newest on webhook.alerts (kind, channel, id);
+create index alerts_unsent on webhook.alerts (id) where sent_at is null and given_up_at is null;
+comment on index  webhook.alerts_newest       is 'The newest alert of each kind and channel.';
+comment on index  webhook.alerts_unsent       is 'What waits to be sent, in its order.';
+comment on table  webhook.alerts              is 'What was, or is to be, posted to WEBHOOK_ALERT_URL. Written and sent by any worker that has this setting, and by the page. Kept for 30 days, the newest of each kind and channel for longer.';
+comment on column webhook.alerts.id           is 'The order in which they are sent; part of their webhook-id header.';
+comment on column webhook.alerts.kind         is 'channel_failing, channel_recovered, events_lost (one-attempt events that failed), worker_missing (another one was not seen for a minute), no_worker, worker_back (after no_worker).';
+comment on column webhook.alerts.channel      is 'The channel; null for workers.';
+comment on column webhook.alerts.created_at   is 'When it was noticed.';
+comment on column webhook.alerts.since        is 'When it began.';
+comment on column webhook.alerts.until        is 'What happened up to this instant is part of it. Of channel_recovered: the success.';
+comment on column webhook.alerts.events       is 'How many events were lost, or failed or wait; of worker_missing, how many workers. Counted to 10001.';
+comment on column webhook.alerts.event_id     is 'One of these events, webhook.outbox.id.';
+comment on column webhook.alerts.failure      is 'The class of its failure.';
+comment on column webhook.alerts.http_status  is 'The HTTP status of its answer.';
+comment on column webhook.alerts.received     is 'Whether the receiver has it: no, maybe, yes.';
+comment on column webhook.alerts.worker       is 'The missing worker, or the one that was seen last.';
+comment on column webhook.alerts.workers      is 'How many workers were seen in the last minute.';
+comment on column webhook.alerts.attempts     is 'How often it was posted, or begun to be.';
+comment on column webhook.alerts.due_at       is 'Not posted before this instant.';
+comment on column webhook.alerts.leased_until is 'A process posts it now. When this has passed, another may.';
+comment on column webhook.alerts.error        is 'Why the newest attempt failed, in words, with the host of the URL only.';
+comment on column webhook.alerts.sent_at      is 'When a 2xx was recorded.';
+comment on column webhook.alerts.given_up_at  is 'When it had waited for a day: it is not posted any more.';
+comment on constraint alerts_kind_is_known           on webhook.alerts is 'One of the six.';
+comment on constraint alerts_events_is_a_count       on webhook.alerts is 'Events are counted from 0.';
+comment on constraint alerts_channel_is_of_a_channel on webhook.alerts is 'An alert about a channel names it; one about workers names none.';
+comment on constraint alerts_ends_once               on webhook.alerts is 'It was sent or given up.';
 
 
 ------------------------------------------------------------------------------------------------
@@ -919,6 +1539,8 @@ begin
       then 'The URL leads to an internal address. If that is intended, add the network to WEBHOOK_ALLOW_NETWORKS and restart the worker.'
     when 'dns'
       then 'The host name does not resolve. Check the URL for a typing error, and DNS on the worker''s machine.'
+    when 'proxy'
+      then 'The egress proxy of the worker made no connection; nothing was sent, and the event waits. Check that the proxy runs, WEBHOOK_PROXY, and whether the proxy allows this host and port.'
     when 'refused'
       then 'No server listens at that address. Check host and port of the URL, and that the receiving server runs.'
     when 'unreachable'
@@ -972,16 +1594,18 @@ create view webhook.status as
          p.oldest_pending,
          h.in_flight,
          (select max(o.finished_at) from webhook.outbox o
-           where o.event = c.event and o.status = 'sent' and o.finished_at is not null)  as last_success,
+           where o.event = c.event and o.status = 'sent' and o.finished_at is not null and o.http_status is not null) as last_success,
          e.failure                                     as last_failure,
          e.error                                       as last_error,
          e.at                                          as last_error_at,
          w.workers,
-         case when g.paused_until > now() then g.paused_until end as paused_until
+         case when g.paused_until > now() then g.paused_until end as paused_until,
+         n.failing_since
     from webhook.channels c
    cross join webhook.settings s
    cross join (select count(*) as workers from webhook.workers w where w.seen_at > clock_timestamp() - interval '1 minute') w
     left join webhook.pacing g on g.channel = c.name
+    left join webhook.endpoints n on n.channel = c.name
    cross join lateral (
          -- An application may write 'infinity', which would hide all others and which few programs can read.
          select count(*) as pending,
@@ -1013,12 +1637,13 @@ comment on column webhook.status.problem        is 'Why the channel is on but ca
 comment on column webhook.status.pending        is 'Pending rows without a lease.';
 comment on column webhook.status.oldest_pending is 'When the oldest of them happened.';
 comment on column webhook.status.in_flight      is 'Leased rows.';
-comment on column webhook.status.last_success   is 'When the newest success was recorded.';
+comment on column webhook.status.last_success   is 'When the newest success was recorded: an answer of the endpoint. What a person has marked as delivered does not count.';
 comment on column webhook.status.last_failure   is 'The class of the newest failure: of a failed event, or of one that waits for its next attempt.';
 comment on column webhook.status.last_error     is 'That failure in words.';
 comment on column webhook.status.last_error_at  is 'When it happened.';
 comment on column webhook.status.workers        is 'How many workers were seen in the last minute, see webhook.workers. 0: nothing is delivered.';
 comment on column webhook.status.paused_until   is 'Nothing is sent before this instant: the receiver answered with Retry-After. Null: no pause.';
+comment on column webhook.status.failing_since  is 'Since when each attempt has failed, see webhook.endpoints. Null: the newest succeeded, or there was none.';
 
 create function webhook.utc(at timestamptz) returns text
   language sql stable parallel safe set search_path = pg_catalog, pg_temp
@@ -1028,14 +1653,36 @@ comment on function webhook.utc(timestamptz) is 'An instant as the texts of this
 create function webhook.worker_problem(worker webhook.workers, settings webhook.settings) returns text
   language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp
   as $fn$
+declare
+  keys constant jsonb := coalesce(worker.settings -> 'secret_keys', '[]');
+  key  text;
+  what text := 'the bearer token';
+  newest webhook.schema_versions;
 begin
+  select v.* into newest from webhook.schema_versions v order by v.min_worker desc, v.version limit 1;
+  if settings.auth = 'bearer' and not keys ? settings.token_encrypted_under then
+    key := settings.token_encrypted_under;
+  else
+    select k.encrypted_under, 'signing secret ' || k.id into key, what
+      from webhook.secrets k
+     where (k.ends_at is null or k.ends_at > now()) and not keys ? k.encrypted_under
+     order by k.id limit 1;
+  end if;
   return case
     when worker.seen_at <= clock_timestamp() - interval '1 minute'
       then format('the worker %s was not seen since %s: it was killed, hangs, or cannot reach the database', worker.name, webhook.utc(worker.seen_at))
+    when newest.min_worker > (worker.settings ->> 'schema_version')::int and (worker.settings ->> 'schema_version')::int > 0
+      then format('the worker %s delivers nothing: this database has version %s, which needs a worker of schema version %s or newer, and it has %s: start a newer binary in its place',
+                  worker.name, newest.version, newest.min_worker, worker.settings ->> 'schema_version')
     when worker.environment is distinct from settings.environment
       then format('the worker %s delivers nothing: its WEBHOOK_ENVIRONMENT is %s, webhook.settings.environment is %s: %s, or update webhook.settings set environment = %L',
                   worker.name, coalesce(worker.environment, 'not set'), coalesce(settings.environment, 'null'),
                   coalesce('start it with WEBHOOK_ENVIRONMENT=' || settings.environment, 'start it without WEBHOOK_ENVIRONMENT'), worker.environment)
+    when key is not null
+      then format('the worker %s delivers nothing: %s is encrypted under the key %s, %s: add that key to its WEBHOOK_SECRET_KEY or WEBHOOK_SECRET_KEY_FILE and start it again',
+                  worker.name, what, key,
+                  case when jsonb_array_length(keys) = 0 then 'and its WEBHOOK_SECRET_KEY is not set'
+                       else 'and its WEBHOOK_SECRET_KEY has ' || (select string_agg(each, ', ') from jsonb_array_elements_text(keys) each) end)
   end;
 end
 $fn$;
@@ -1052,7 +1699,8 @@ create view webhook.problems as
   union all
   select 'worker', null, null, w.seen_at, null, null, webhook.worker_problem(w, s),
          case when w.seen_at <= clock_timestamp() - interval '1 minute' then 'Read its log. This line goes an hour after it was last seen.'
-              else 'A copy of another database must not call its receivers: leave it so, or change the URLs first.' end
+              when w.environment is distinct from s.environment then 'A copy of another database must not call its receivers: leave it so, or change the URLs first.'
+              else 'Nothing is lost: its events wait until the key is there. Where the key is lost, set the token again and make other signing secrets.' end
     from webhook.workers w
    cross join webhook.settings s
    where w.seen_at > clock_timestamp() - interval '1 hour' and webhook.worker_problem(w, s) is not null
@@ -1143,6 +1791,27 @@ comment on column webhook.volume.hour    is 'The beginning of the hour.';
 comment on column webhook.volume.status  is 'Their status.';
 comment on column webhook.volume.events  is 'How many.';
 
+create view webhook.hourly as
+  select t.channel, t.hour,
+         coalesce(sum(t.events) filter (where t.status = 'sent'), 0)::bigint    as delivered,
+         coalesce(sum(t.events) filter (where t.status = 'failed'), 0)::bigint  as failed,
+         coalesce(sum(t.events) filter (where t.status = 'skipped'), 0)::bigint as skipped,
+         webhook.latency_of(min(t.latency) filter (where t.latency > 0 and t.upto >= t.timed * 0.5))  as p50,
+         webhook.latency_of(min(t.latency) filter (where t.latency > 0 and t.upto >= t.timed * 0.99)) as p99
+    from (select y.channel, y.hour, y.status, y.latency, y.events,
+                 sum(y.events) filter (where y.latency > 0) over (partition by y.channel, y.hour order by y.latency) as upto,
+                 sum(y.events) filter (where y.latency > 0) over (partition by y.channel, y.hour) as timed
+            from webhook.tally y) t
+   group by t.channel, t.hour;
+comment on view   webhook.hourly           is 'What finished on each channel in each hour of the last eight days, from webhook.tally: what the page draws.';
+comment on column webhook.hourly.channel   is 'The channel.';
+comment on column webhook.hourly.hour      is 'The beginning of the hour, of UTC.';
+comment on column webhook.hourly.delivered is 'How many events were delivered.';
+comment on column webhook.hourly.failed    is 'How many failed.';
+comment on column webhook.hourly.skipped   is 'How many were skipped, since the channel was off.';
+comment on column webhook.hourly.p50       is 'Half of those that were delivered by their first attempt took at most this long from their transaction to the recorded answer, within 9 %. Null: there were none.';
+comment on column webhook.hourly.p99       is 'Likewise, of 99 in 100.';
+
 create function webhook.followed_by(event webhook.outbox) returns bigint
   language sql stable set search_path = pg_catalog, pg_temp
   as $fn$
@@ -1169,7 +1838,7 @@ begin
   return case
     when later is not null
       then format(' will not be sent: event %s is a later export of the same document. It becomes superseded within ten seconds if a worker is running.', later)
-    when not exists (select from webhook.workers w where w.seen_at > clock_timestamp() - interval '1 minute' and w.environment is not distinct from s.environment)
+    when not exists (select from webhook.workers w where webhook.worker_problem(w, s) is null)
          and exists (select from webhook.workers w where w.seen_at > clock_timestamp() - interval '1 minute')
       then (select format(' waits because %s.', webhook.worker_problem(w, s)) from webhook.workers w order by w.seen_at desc limit 1)
     when s.offline_mode
@@ -1266,6 +1935,10 @@ begin
   having sum(r.attempts) > 1;
   what := what || coalesce(runs, '');
 
+  if e.traceparent is not null and webhook.sent_traceparent(e.traceparent) is null then
+    what := what || ' Its traceparent is malformed, so that header is not sent: version 00 of W3C Trace Context was expected, 00-<32 digits>-<16 digits>-<2 digits> in lower-case hexadecimal.';
+  end if;
+
   -- What to do.
   if e.finished_at is not null then
     what := what || case
@@ -1296,36 +1969,32 @@ comment on function webhook.explain(bigint) is
 -- What acts. An application publishes; people retry, cancel, discard and mark as delivered, each of which leaves a row in
 -- webhook.interventions.
 
-create function webhook.publish(event text, data json, occurred_at timestamptz default now()) returns bigint
+create function webhook.publish(event text, data json, occurred_at timestamptz default now(), traceparent text default null) returns bigint
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
   as $fn$
 declare
   written bigint;
 begin
-  if $1 is null or $2 is null then
-    raise exception 'webhook.publish: % is null', case when $1 is null then 'the event' else 'data' end
-      using errcode = 'not_null_violation', schema = 'webhook', table = 'outbox', column = case when $1 is null then 'event' else 'data' end,
-            hint = 'For example: select webhook.publish(''contact.created'', ''{"contact_id": 7}'')';
-  end if;
-  insert into webhook.outbox (event, data, occurred_at) values ($1, $2, coalesce($3, now())) returning id into written;
+  insert into webhook.outbox (event, data, occurred_at, traceparent)
+  values ($1, $2, case when $3 is null then pg_catalog.now() else $3 end, $4) returning id into written;
   return written;
 end
 $fn$;
-comment on function webhook.publish(text, json, timestamptz) is
-  'Writes an event into the outbox and returns its id. Call it in the transaction that changes your own data: what rolls back is never sent. Fails only for an unknown event, or data that is no JSON object.';
+comment on function webhook.publish(text, json, timestamptz, text) is
+  'Writes an event into the outbox and returns its id. Call it in the transaction that changes your own data: what rolls back is never sent. Fails only for an unknown event, or data that is no JSON object. traceparent: see webhook.outbox.traceparent.';
 
 -- Drivers and ORMs bind a text or a jsonb, for which there is no implicit cast to json. An untyped
 -- literal or parameter is a text, too.
-create function webhook.publish(event text, data text, occurred_at timestamptz default now()) returns bigint
+create function webhook.publish(event text, data text, occurred_at timestamptz default now(), traceparent text default null) returns bigint
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
-  as $fn$ begin return webhook.publish($1, $2::json, $3); end $fn$;
-comment on function webhook.publish(text, text, timestamptz) is
+  as $fn$ begin return webhook.publish($1, $2::pg_catalog.json, $3, $4); end $fn$;
+comment on function webhook.publish(text, text, timestamptz, text) is
   'webhook.publish for drivers that bind the data as text. Text that is no JSON is an error.';
 
-create function webhook.publish(event text, data jsonb, occurred_at timestamptz default now()) returns bigint
+create function webhook.publish(event text, data jsonb, occurred_at timestamptz default now(), traceparent text default null) returns bigint
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
-  as $fn$ begin return webhook.publish($1, $2::json, $3); end $fn$;
-comment on function webhook.publish(text, jsonb, timestamptz) is
+  as $fn$ begin return webhook.publish($1, $2::pg_catalog.json, $3, $4); end $fn$;
+comment on function webhook.publish(text, jsonb, timestamptz, text) is
   'webhook.publish for jsonb. The order of its keys and the notation of its numbers are those of jsonb.';
 
 create function webhook.outcome(id bigint)
@@ -1363,7 +2032,7 @@ declare
 begin
   select c.event into event from webhook.channels c where c.name = $1;
   if event is null then
-    raise exception 'unknown channel "%"', $1
+    raise exception 'unknown channel "%"', left($1, 100)
       using errcode = 'invalid_parameter_value',
             hint = 'One of ' || (select string_agg(c.name, ', ' order by c.position) from webhook.channels c) || '.';
   end if;
@@ -1484,7 +2153,7 @@ declare
 begin
   perform webhook.refuse_batch($8, $9);
   if webhook.hint($5) is null and $5 is not null then
-    raise exception 'unknown failure "%"', $5
+    raise exception 'unknown failure "%"', left($5, 100)
       using errcode = 'invalid_parameter_value', hint = (
         select col_description(a.attrelid, a.attnum) from pg_attribute a
          where a.attrelid = 'webhook.outbox'::regclass and a.attname = 'failure');
@@ -1590,8 +2259,12 @@ begin
       using errcode = 'object_not_in_prerequisite_state',
             hint = format('update webhook.channels set url = ''https://...'' where name = %L', $1);
   end if;
-  insert into webhook.outbox (event, is_test, data)
-  select c.event, true, c.example from webhook.channels c where c.event = only_event
+  -- Of a trace of its own, so that the header can be seen to arrive; not sampled (00), since no span of it exists.
+  insert into webhook.outbox (event, is_test, data, traceparent)
+  select c.event, true, c.example,
+         case when c.send_traceparent
+              then format('00-%s-%s-00', replace(gen_random_uuid()::text, '-', ''), left(replace(gen_random_uuid()::text, '-', ''), 16)) end
+    from webhook.channels c where c.event = only_event
   returning id into new_id;
   return new_id;
 end
@@ -1665,6 +2338,465 @@ comment on function webhook.prune(interval, int) is
   'Deletes finished events that are older than this, at most max_rows per call, and returns how many; call it until it returns 0. The worker does so once a day (WEBHOOK_RETENTION). What is not finished is never deleted; nor, by the role of a worker, what finished within webhook.settings.min_retention.';
 
 
+-- Operations: what a person does to many events from the page. Each step is one short transaction, so
+-- that neither a browser that is closed nor a page that is restarted ends it halfway.
+
+-- A filter that matches everything because a name in it is wrong would resend everything.
+create function webhook.resend_filter(
+    channel text, status text, failure text, document text, error_text text, since timestamptz, until timestamptz, include_received boolean)
+  returns webhook.operations
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  op webhook.operations;
+begin
+  if $1 is not null then
+    perform webhook.event_of($1);
+  end if;
+  if $2 not in ('sent', 'failed', 'skipped', 'superseded', 'cancelled') then
+    raise exception '%', case when $2 in ('pending', 'sending') then format('events that are %s are not sent again: they are not finished', $2) else format('unknown status "%s"', left($2, 100)) end
+      using errcode = 'invalid_parameter_value', hint = 'One of sent, failed, skipped, superseded, cancelled.';
+  end if;
+  if webhook.hint($3) is null and $3 is not null then
+    raise exception 'unknown failure "%"', left($3, 100)
+      using errcode = 'invalid_parameter_value', hint = (
+        select col_description(a.attrelid, a.attnum) from pg_attribute a
+         where a.attrelid = 'webhook.outbox'::regclass and a.attname = 'failure');
+  end if;
+  if $6 >= $7 then
+    raise exception 'since (%) is not before until (%)', webhook.utc($6), webhook.utc($7) using errcode = 'invalid_parameter_value';
+  end if;
+  if $8 is null then
+    raise exception 'include_received is null, true or false was expected' using errcode = 'invalid_parameter_value';
+  end if;
+  op.kind := 'resend';
+  op.channel := $1;
+  op.status := $2;
+  op.failure := $3;
+  op.document := $4;
+  op.error_text := $5;
+  op.since := $6;
+  op.until := $7;
+  op.include_received := $8;
+  op.before := clock_timestamp();
+  op.after_finished := '-infinity';
+  op.after_id := 0;
+  return op;
+end
+$fn$;
+comment on function webhook.resend_filter(text, text, text, text, text, timestamptz, timestamptz, boolean) is
+  'A resend as it begins, from its filter; raises an error for a channel, status or failure that does not exist. Internal.';
+
+-- The ranges of the index outbox_finished that a resend reads. The exports of one document are one range
+-- of another index. What was sent has neither a failure nor an error.
+create function webhook.resend_ranges(op webhook.operations)
+  returns table (channel text, event text, status text)
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  return query
+    select c.name, c.event, s.status
+      from webhook.channels c
+     cross join (values ('sent'), ('failed'), ('skipped'), ('superseded'), ('cancelled')) as s (status)
+     where (op.channel is null or c.name = op.channel)
+       and case when op.document is not null then c.event = 'document.exported' and s.status = coalesce(op.status, 'sent')
+                when op.status is not null then s.status = op.status
+                else s.status <> 'sent' or (op.failure is null and op.error_text is null) end
+     order by c.position, s.status;
+end
+$fn$;
+comment on function webhook.resend_ranges(webhook.operations) is 'What a resend reads: events with their statuses. Internal.';
+
+-- The one condition of preview and resend. It reads max_rows of a range at most, whatever the filter:
+-- what does not match is returned, too (verdict null), since the cursor goes on behind it. at is
+-- finished_at; among the exports of one document, whose order is that of their ids, it says nothing. Where
+-- the index says all, no row is fetched: what was sent has neither a failure nor an error, and the receiver has
+-- it. The settings keep the planner to these two indexes: it knows neither max_rows nor the filter.
+create function webhook.examine(op webhook.operations, event text, status text, max_rows int)
+  returns table (id bigint, at timestamptz, verdict text)
+  language plpgsql stable
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off
+  as $fn$
+begin
+  if op.document is not null then
+    return query
+      select o.id, '-infinity'::timestamptz,
+             case
+               when ((op.status is null or o.status = op.status)
+                     and o.finished_at >= coalesce(op.since, '-infinity') and o.finished_at < least(op.before, op.until)
+                     and (op.failure is null or o.failure = op.failure)
+                     and (op.error_text is null or strpos(lower(o.error), lower(op.error_text)) > 0)) is not true
+                 then null
+               when o.received in ('maybe', 'yes') and not op.include_received
+                 then 'received'
+               when o.id < (select later.id from webhook.outbox later
+                             where later.document_id = op.document and later.status <> 'cancelled'
+                             order by later.document_id desc, later.id desc limit 1)
+                 then 'overtaken'
+               else 'send'
+             end
+        from webhook.outbox o
+       where o.document_id = op.document and o.id > op.after_id
+       order by o.document_id, o.id limit $4;
+  elsif op.failure is null and op.error_text is null
+        and ((op.include_received and $2 <> 'document.exported') or (not op.include_received and $3 = 'sent')) then
+    return query
+      select o.id, o.finished_at, case when o.is_test then 'test' when op.include_received then 'send' else 'received' end
+        from webhook.outbox o
+       where o.event = $2 and o.status = $3 and o.finished_at is not null
+         and o.finished_at >= greatest(op.after_finished, op.since) and o.finished_at < least(op.before, op.until)
+         and (o.finished_at, o.id) > (op.after_finished, op.after_id)
+       order by o.finished_at, o.id limit $4;
+  else
+    return query
+      select o.id, o.finished_at,
+             case
+               when ((op.failure is null or o.failure = op.failure)
+                     and (op.error_text is null or strpos(lower(o.error), lower(op.error_text)) > 0)) is not true
+                 then null
+               when o.is_test
+                 then 'test'
+               when o.received in ('maybe', 'yes') and not op.include_received
+                 then 'received'
+               when o.document_id is not null and exists (
+                      select from webhook.outbox later
+                       where later.document_id is not null and later.status <> 'cancelled'
+                         and (later.document_id, later.id) > (o.document_id, o.id)
+                         and (later.document_id, later.id) < (o.document_id, 9223372036854775807))
+                 then 'overtaken'
+               else 'send'
+             end
+        from webhook.outbox o
+       where o.event = $2 and o.status = $3 and o.finished_at is not null
+         and o.finished_at >= greatest(op.after_finished, op.since) and o.finished_at < least(op.before, op.until)
+         and (o.finished_at, o.id) > (op.after_finished, op.after_id)
+       order by o.finished_at, o.id limit $4;
+  end if;
+end
+$fn$;
+comment on function webhook.examine(webhook.operations, text, text, int) is
+  'The next events of a range, with what a resend would do: send, or leave it out as test, received (the receiver has it or may have it) or overtaken (a later export exists); null: it does not match. Internal.';
+
+-- A type of its own, since a function cannot have a parameter and a column of one name.
+create type webhook.resend_preview as (channel text, would_send bigint, overtaken bigint, received bigint, tests bigint, capped boolean);
+comment on type webhook.resend_preview is 'One channel of webhook.preview_resend.';
+comment on column webhook.resend_preview.channel    is 'The channel.';
+comment on column webhook.resend_preview.would_send is 'How many events would be sent again.';
+comment on column webhook.resend_preview.overtaken  is 'How many would be left out, since a later export of their document exists.';
+comment on column webhook.resend_preview.received   is 'How many would be left out, since the receiver has them or may have them.';
+comment on column webhook.resend_preview.tests      is 'How many would be left out, since they are tests.';
+comment on column webhook.resend_preview.capped     is 'There are more than were counted.';
+
+-- 12,000 events are examined at most, in turns, so that no range keeps the others from being counted. An
+-- overtaken export counts as three: its later one was fetched, too. Where the events have to be read from disk, the
+-- turns of the first quarter of a second have to do.
+create function webhook.preview_resend(
+    channel text default null, status text default null, failure text default null, document text default null, error_text text default null,
+    since timestamptz default null, until timestamptz default null, include_received boolean default false)
+  returns setof webhook.resend_preview
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
+  as $fn$
+declare
+  op       webhook.operations := webhook.resend_filter($1, $2, $3, $4, $5, $6, $7, $8);
+  budget   int := 12000;
+  names    text[];
+  events   text[];
+  statuses text[];
+  ends_at  timestamptz[];
+  ends_id  bigint[];
+  counts   bigint[];
+  more     boolean[];
+  turn     int;
+  wanted   int;
+  n        bigint;
+  found    bigint[];
+begin
+  select array_agg(r.channel), array_agg(r.event), array_agg(r.status), array_agg('-infinity'::timestamptz), array_agg(0::bigint),
+         array_agg(array[0, 0, 0, 0]::bigint[]), array_agg(true)
+    into names, events, statuses, ends_at, ends_id, counts, more
+    from webhook.resend_ranges(op) r;
+  while true = any (more) loop
+    turn := least(2000, budget / cardinality(array_positions(more, true)));
+    exit when turn < 1 or (budget < 12000 and clock_timestamp() > op.before + interval '250 ms');
+    for i in 1 .. cardinality(names) loop
+      continue when not more[i];
+      op.after_finished := ends_at[i];
+      op.after_id := ends_id[i];
+      wanted := least(turn, 10001 - counts[i][1] - counts[i][2]);
+      select count(*), array[count(*) filter (where x.verdict = 'send'), count(*) filter (where x.verdict = 'overtaken'),
+                             count(*) filter (where x.verdict = 'received'), count(*) filter (where x.verdict = 'test')],
+             (array_agg(x.at))[count(*)], (array_agg(x.id))[count(*)] -- the last: they are in order
+        into n, found, op.after_finished, op.after_id
+        from webhook.examine(op, events[i], statuses[i], wanted) x;
+      ends_at[i] := op.after_finished;
+      ends_id[i] := op.after_id;
+      for k in 1 .. 4 loop
+        counts[i][k] := counts[i][k] + found[k];
+      end loop;
+      more[i] := n = wanted and counts[i][1] + counts[i][2] <= 10000;
+      budget := budget - n - case when op.document is null then 2 * found[2] else 0 end;
+    end loop;
+  end loop;
+  return query
+    select r.name, least(sum(counts[r.i][1]), 10001)::bigint, sum(counts[r.i][2])::bigint, sum(counts[r.i][3])::bigint, sum(counts[r.i][4])::bigint,
+           bool_or(more[r.i] or counts[r.i][1] + counts[r.i][2] > 10000)
+      from unnest(names) with ordinality r (name, i)
+     group by r.name
+    having bool_or(more[r.i]) or sum(counts[r.i][1] + counts[r.i][2] + counts[r.i][3] + counts[r.i][4]) > 0
+     order by min(r.i);
+end
+$fn$;
+comment on function webhook.preview_resend(text, text, text, text, text, timestamptz, timestamptz, boolean) is
+  'What webhook.start_resend would do with the same filter, by channel: how many events it would send, and how many that match it would leave out: overtaken exports, events that the receiver has or may have, tests. capped: there are more, since it counts to 10001 and reads 12000 events at most.';
+
+-- Most filters find theirs among the first of each range. No more of a range is examined than the preview
+-- does in its first turn, and fewer documents: of the oldest most are overtaken.
+create function webhook.first_resends(
+    channel text default null, status text default null, failure text default null, document text default null, error_text text default null,
+    since timestamptz default null, until timestamptz default null, include_received boolean default false, max_rows int default 10)
+  returns setof bigint
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
+  as $fn$
+declare
+  op    constant webhook.operations := webhook.resend_filter($1, $2, $3, $4, $5, $6, $7, $8);
+  turn  constant int := 12000 / greatest((select count(*) from webhook.resend_ranges(op)), 6);
+begin
+  perform webhook.refuse_batch($9, false);
+  return query
+    select f.id
+      from (select r.event, r.status, case when r.event = 'document.exported' and op.document is null then turn / 3 else turn end as most,
+                   least($9 * 5, turn / 3) as few
+              from webhook.resend_ranges(op) r
+             where r.status <> 'sent' or op.include_received or op.document is not null) r
+     cross join lateral (select count(*) filter (where x.verdict = 'send') < $9 and count(*) = r.few as go_on from webhook.examine(op, r.event, r.status, r.few) x) began
+     cross join lateral (
+           select x.id, x.at from webhook.examine(op, r.event, r.status, case when began.go_on then r.most else r.few end) x
+            where x.verdict = 'send' order by x.at, x.id limit $9) f
+     order by f.at, f.id limit $9;
+end
+$fn$;
+comment on function webhook.first_resends(text, text, text, text, text, timestamptz, timestamptz, boolean, int) is
+  'The first events that webhook.start_resend would send with the same filter, in their order: at most max_rows of those that are found soon.';
+
+create function webhook.start_resend(
+    channel text default null, status text default null, failure text default null, document text default null, error_text text default null,
+    since timestamptz default null, until timestamptz default null, include_received boolean default false)
+  returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  op     webhook.operations := webhook.resend_filter($1, $2, $3, $4, $5, $6, $7, $8);
+  new_id bigint;
+begin
+  insert into webhook.operations (kind, channel, status, failure, document, error_text, since, until, include_received, created_at, before, expected, expected_more)
+  select 'resend', op.channel, op.status, op.failure, op.document, op.error_text, op.since, op.until, op.include_received, op.before, op.before,
+         least(coalesce(sum(p.would_send), 0), 10000), coalesce(sum(p.would_send) > 10000 or bool_or(p.capped), false)
+    from webhook.preview_resend($1, $2, $3, $4, $5, $6, $7, $8) p
+  returning id into new_id;
+  return new_id;
+end
+$fn$;
+comment on function webhook.start_resend(text, text, text, text, text, timestamptz, timestamptz, boolean) is
+  'Starts to send finished events again, whatever their status, and returns the id of the operation; call webhook.advance_operation until it returns false. All filters are optional: channel, status, failure (its class), document (its id), error_text (a part of the error), since and until (when they finished). Events that the receiver has or may have (sent; received = yes or maybe) are left out unless include_received; tests and overtaken exports always.';
+
+create function webhook.start_release(discard_channels text[] default '{}') returns bigint
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  names   constant text[] := coalesce($1, '{}');
+  waiting bigint;
+  new_id  bigint;
+begin
+  perform webhook.event_of(n.name) from unnest(names) n (name);
+  if not (select s.offline_mode from webhook.settings s for share) then
+    raise exception 'Offline Mode is off' using errcode = 'object_not_in_prerequisite_state', hint = 'To cancel waiting events: select webhook.discard(''...'')';
+  end if;
+  select o.id into new_id from webhook.operations o where o.kind = 'release' and o.finished_at is null and o.stopped_at is null;
+  if found then
+    raise exception 'Offline Mode is being turned off already, by operation %', new_id
+      using errcode = 'object_not_in_prerequisite_state', hint = format('select webhook.stop_operation(%s)', new_id);
+  end if;
+  select count(*) into waiting
+    from (select from webhook.channels c
+           cross join lateral (select from webhook.outbox o
+                                where o.event = c.event and o.status = 'pending' and o.leased_until is null limit 10001) o
+           where c.name = any (names) limit 10001) counted;
+  insert into webhook.operations (kind, discard_channels, newest_id, expected, expected_more)
+  values ('release', names, coalesce((select max(o.id) from webhook.outbox o), 0), least(waiting, 10000), waiting > 10000)
+  returning id into new_id;
+  if waiting = 0 then
+    perform webhook.advance_operation(new_id);
+  end if;
+  return new_id;
+end
+$fn$;
+comment on function webhook.start_release(text[]) is
+  'Turns Offline Mode off once the events that wait on these channels now are cancelled, and returns the id of the operation; call webhook.advance_operation until it returns false. Where none waits, or no channel is named, it is off at once.';
+
+-- One step of a resend: the oldest events of all ranges, up to max_rows that are sent again. A range that
+-- has more than was read ends the step for all of them, or a later event would come first.
+create function webhook.advance_resend(op webhook.operations, max_rows int) returns webhook.operations
+  language plpgsql volatile
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off
+  as $fn$
+declare
+  wanted   int := $2;
+  examined bigint := 0;
+  ids      bigint[];
+  locked   bigint[];
+  left_out bigint;
+  last_at  timestamptz;
+  last_id  bigint;
+  n        bigint;
+  over     boolean;
+begin
+  loop
+    with examined as materialized (
+      select x.id, x.at, x.verdict, count(*) over (partition by r.event, r.status) as of_range,
+             row_number() over (partition by r.event, r.status order by x.at desc, x.id desc) as from_end
+        from webhook.resend_ranges(op) r
+       cross join lateral webhook.examine(op, r.event, r.status, $2) x
+    ), horizon as (
+      select e.at, e.id from examined e where e.of_range = $2 and e.from_end = 1 order by e.at, e.id limit 1
+    ), before_it as (
+      select e.id, e.at, e.verdict, count(*) filter (where e.verdict = 'send') over (order by e.at, e.id) as to_send
+        from examined e
+       where (e.at, e.id) <= (select h.at, h.id from horizon h) or not exists (select from horizon)
+    ), step as (
+      select b.* from before_it b where b.to_send < wanted or (b.to_send = wanted and b.verdict = 'send')
+    )
+    select coalesce(array_agg(s.id) filter (where s.verdict = 'send'), '{}'), count(*) filter (where s.verdict <> 'send'),
+           (array_agg(s.at order by s.at desc, s.id desc))[1], (array_agg(s.id order by s.at desc, s.id desc))[1],
+           (select count(*) from examined), count(*) = (select count(*) from examined) and not exists (select from horizon)
+      into ids, left_out, last_at, last_id, n, over
+      from step s;
+    -- What another person resends, or has finished since, is not for this operation.
+    locked := array(select o.id from webhook.outbox o where o.id = any (ids) and o.finished_at < op.before for update skip locked);
+    insert into webhook.interventions (outbox_id, action, actor, role, was_status, was_finished_at, was_http_status, was_failure, was_received, was_error)
+    select o.id, 'retry', op.actor, op.role, o.status, o.finished_at, o.http_status, o.failure, o.received, o.error from webhook.outbox o where o.id = any (locked);
+    perform set_config('webhook.resending', 'on', true);
+    update webhook.outbox o
+       set status = 'pending', due_at = clock_timestamp(), finished_at = null, synced_at = null,
+           http_status = null, failure = null, received = null, error = null, response = null
+     where o.id = any (locked);
+    perform set_config('webhook.resending', 'off', true);
+    op.done := op.done + cardinality(locked);
+    op.left_out := op.left_out + left_out + cardinality(ids) - cardinality(locked);
+    op.after_finished := coalesce(last_at, op.after_finished);
+    op.after_id := coalesce(last_id, op.after_id);
+    wanted := wanted - cardinality(ids);
+    examined := examined + n;
+    if over then
+      op.finished_at := clock_timestamp();
+    end if;
+    exit when over or wanted <= 0 or examined >= 20000;
+  end loop;
+  return op;
+end
+$fn$;
+comment on function webhook.advance_resend(webhook.operations, int) is 'One step of a resend. Internal.';
+
+-- One step of a release: waiting events are cancelled, and when none is left, Offline Mode is turned off
+-- in the same transaction.
+create function webhook.advance_release(op webhook.operations, max_rows int) returns webhook.operations
+  language plpgsql volatile
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off
+  as $fn$
+declare
+  ids   bigint[];
+  actor constant text := coalesce(current_setting('webhook.actor', true), '');
+begin
+  if not (select s.offline_mode from webhook.settings s for share) then
+    op.finished_at := clock_timestamp();
+    op.problem := 'Offline Mode was turned off meanwhile: what still waited was not cancelled.';
+    return op;
+  end if;
+  -- In the order of the index outbox_pending.
+  ids := array(
+    select picked.id
+      from webhook.channels c
+     cross join lateral (
+           select o.id from webhook.outbox o
+            where o.event = c.event and o.status = 'pending' and o.leased_until is null and o.id <= op.newest_id
+            order by (case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end), o.due_at, o.id
+            limit $2 for update skip locked) picked
+     where c.name = any (op.discard_channels)
+     limit $2);
+  insert into webhook.interventions (outbox_id, action, actor, role, was_status, was_http_status, was_failure, was_received, was_error)
+  select o.id, 'discard', op.actor, op.role, o.status, o.http_status, o.failure, o.received, o.error from webhook.outbox o where o.id = any (ids);
+  update webhook.outbox o set status = 'cancelled', finished_at = clock_timestamp() where o.id = any (ids);
+  op.done := op.done + cardinality(ids);
+  -- One that another session has locked waits still.
+  if cardinality(ids) < $2 and not exists (
+       select from webhook.channels c
+        cross join lateral (select from webhook.outbox o
+                             where o.event = c.event and o.status = 'pending' and o.leased_until is null and o.id <= op.newest_id limit 1) waiting
+        where c.name = any (op.discard_channels)) then
+    perform set_config('webhook.actor', op.actor, true);
+    update webhook.settings s set offline_mode = false where s.offline_mode;
+    perform set_config('webhook.actor', actor, true);
+    op.finished_at := clock_timestamp();
+  end if;
+  return op;
+end
+$fn$;
+comment on function webhook.advance_release(webhook.operations, int) is 'One step of a release. Internal.';
+
+create function webhook.advance_operation(id bigint, max_rows int default 500) returns boolean
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+declare
+  op webhook.operations;
+begin
+  perform webhook.refuse_batch($2, false);
+  if $2 not between 1 and 10000 then
+    raise exception 'max_rows is %, a number from 1 to 10000 was expected', $2 using errcode = 'invalid_parameter_value';
+  end if;
+  select * into op from webhook.operations o where o.id = $1 for update skip locked;
+  if not found then
+    perform webhook.known_operation($1);
+    return true; -- another session does a step of it now
+  end if;
+  if op.finished_at is not null or op.stopped_at is not null then
+    return false;
+  end if;
+  op := case op.kind when 'resend' then webhook.advance_resend(op, $2) else webhook.advance_release(op, $2) end;
+  update webhook.operations o
+     set done = op.done, left_out = op.left_out, after_finished = op.after_finished, after_id = op.after_id,
+         advanced_at = clock_timestamp(), finished_at = op.finished_at, problem = op.problem
+   where o.id = $1;
+  return op.finished_at is null;
+end
+$fn$;
+comment on function webhook.advance_operation(bigint, int) is
+  'Does one step of an operation, which changes at most max_rows events and examines some 20000, and returns whether there is more to do. Call it in a transaction of its own, as often as it returns true, by any number of sessions. What it changes leaves rows in webhook.interventions, with the actor of the operation.';
+
+create function webhook.known_operation(id bigint) returns void
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  if not exists (select from webhook.operations o where o.id = $1) then
+    raise exception 'operation % does not exist', coalesce($1::text, 'null') using errcode = 'no_data_found';
+  end if;
+end
+$fn$;
+comment on function webhook.known_operation(bigint) is 'Raises an error for an operation that does not exist. Internal.';
+
+create function webhook.stop_operation(id bigint) returns boolean
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+  as $fn$
+begin
+  perform webhook.known_operation($1);
+  update webhook.operations o
+     set stopped_at = clock_timestamp(), stopped_by = webhook.actor()
+   where o.id = $1 and o.finished_at is null and o.stopped_at is null;
+  return found;
+end
+$fn$;
+comment on function webhook.stop_operation(bigint) is
+  'Ends an operation after the step that runs now; what is not done stays as it is. Returns false if it had ended already.';
+
+
 ------------------------------------------------------------------------------------------------
 -- The roles.
 
@@ -1690,29 +2822,44 @@ begin
   foreach statement in array array[
     'grant usage on schema webhook to webhook_producer, webhook_reader, webhook_worker, webhook_admin',
     -- An application: publish, or insert directly. The functions of the second grant are what an insert itself calls.
-    'grant execute on function webhook.publish(text, json, timestamptz), webhook.publish(text, text, timestamptz), webhook.publish(text, jsonb, timestamptz), webhook.outcome(bigint) to webhook_producer',
-    'grant execute on function webhook.at_least_once(text), webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json), webhook.refuse_null(text, json, timestamptz) to webhook_producer, webhook_worker',
-    'grant insert (event, data, occurred_at), select (id) on webhook.outbox to webhook_producer',
+    'grant execute on function webhook.publish(text, json, timestamptz, text), webhook.publish(text, text, timestamptz, text), webhook.publish(text, jsonb, timestamptz, text), webhook.outcome(bigint) to webhook_producer',
+    'grant execute on function webhook.at_least_once(text), webhook.accepted_document_id(text, json, timestamptz, boolean), webhook.document_id(json), webhook.document_id_beside_bad_escapes(json), webhook.state_is_possible(text, boolean, text, text, int, uuid, text, timestamptz, timestamptz, timestamptz, timestamptz, int, text, text, text), webhook.refuse_event(text), webhook.refuse_data(json), webhook.refuse_null(text, json, timestamptz), webhook.refuse_state(text, text) to webhook_producer, webhook_worker',
+    'grant insert (event, data, occurred_at, traceparent), select (id) on webhook.outbox to webhook_producer',
     -- A reader: everything except tokens and URLs.
     'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.pacing, webhook.schema_versions, webhook.workers, webhook.maintenance, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
-    'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, max_per_second, updated_at, example) on webhook.channels to webhook_reader',
-    'grant select (only_row, offline_mode, auth, instance_id, environment, min_retention, updated_at) on webhook.settings to webhook_reader',
+    'grant select on sequence webhook.outbox_id_seq to webhook_reader, webhook_admin', -- the doctor compares it
+    'grant select on webhook.endpoints, webhook.tally, webhook.hourly, webhook.operations, webhook.alerts to webhook_reader, webhook_admin',
+    'grant execute on function webhook.latency_of(smallint) to webhook_reader, webhook_admin',
+    'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, max_per_second, send_traceparent, updated_at, example) on webhook.channels to webhook_reader',
+    'grant select (only_row, offline_mode, auth, instance_id, environment, min_retention, updated_at, token_encrypted_under) on webhook.settings to webhook_reader',
+    'grant select (id, kind, encrypted_under, created_at, actor, ends_at) on webhook.secrets to webhook_reader',
     'grant execute on function webhook.explain(bigint), webhook.outcome(bigint), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.hint(text, int, text), webhook.url_host(text), webhook.url_problem(text), webhook.trimmed(text), webhook.unseen(text), webhook.channel_problem(webhook.channels, webhook.settings), webhook.at_least_once(text) to webhook_reader, webhook_admin',
-    -- The worker: what its statements use, and not what an event is (event, data, occurred_at, is_test). It locks the
+    -- The worker: what its statements use, and not what an event is (event, data, occurred_at, traceparent, is_test). It locks the
     -- switches in share mode, which needs the privilege to update.
     'grant select, update (status, due_at, attempts, claim_id, claimed_by, claimed_at, leased_until, finished_at, synced_at, http_status, failure, received, error, response) on webhook.outbox to webhook_worker',
+    'grant select on sequence webhook.outbox_id_seq to webhook_worker',
     'grant select, insert, update, delete on webhook.attempts to webhook_worker',
     'grant select, update (updated_at) on webhook.channels, webhook.settings to webhook_worker',
+    'grant select on webhook.secrets to webhook_worker',
     'grant select, insert, update, delete on webhook.workers to webhook_worker',
-    'grant select, update on webhook.maintenance to webhook_worker',
+    'grant select, update on webhook.maintenance, webhook.endpoints to webhook_worker',
+    'grant select, insert, update, delete on webhook.tally to webhook_worker',
+    'grant execute on function webhook.latency_bucket(interval) to webhook_worker',
+    -- Alerts are sent by the page as well: where no worker is left, it alone can.
+    'grant select, insert, update, delete on webhook.alerts to webhook_worker',
+    'grant insert, update (attempts, due_at, leased_until, error, sent_at, given_up_at) on webhook.alerts to webhook_admin',
     'grant select on webhook.schema_versions, webhook.status, webhook.problems to webhook_worker',
     'grant select, update (paused_until) on webhook.pacing to webhook_worker, webhook_admin',
     'grant execute on function webhook.rate_left(text, int), webhook.take_rate(text, int, int) to webhook_worker',
-    'grant execute on function webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.trimmed(text), webhook.unseen(text), webhook.webhook_id(webhook.outbox), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(text, int, text) to webhook_worker',
+    'grant execute on function webhook.channel_problem(webhook.channels, webhook.settings), webhook.url_problem(text), webhook.url_host(text), webhook.trimmed(text), webhook.unseen(text), webhook.webhook_id(webhook.outbox), webhook.sent_traceparent(text), webhook.utc(timestamptz), webhook.worker_problem(webhook.workers, webhook.settings), webhook.prune(interval, int), webhook.explain(bigint), webhook.hint(text, int, text) to webhook_worker',
     -- An administrator: the settings, and the functions that act on events.
-    'grant select, update (url, enabled, accept_status, max_in_flight, max_per_second) on webhook.channels to webhook_admin',
+    'grant select, update (url, enabled, accept_status, max_in_flight, max_per_second, send_traceparent) on webhook.channels to webhook_admin',
     'grant select, update (offline_mode, auth, bearer_token, document_base_url, environment, min_retention) on webhook.settings to webhook_admin',
-    'grant execute on function webhook.retry(bigint), webhook.cancel(bigint), webhook.mark_delivered(bigint, text), webhook.retry_failed(text, timestamptz, timestamptz, int, text, text, boolean, int, boolean), webhook.discard(text, timestamptz, int, boolean), webhook.send_test(text), webhook.prune(interval, int) to webhook_admin'
+    'grant select, insert (id, kind, secret, ends_at), update (secret, ends_at) on webhook.secrets to webhook_admin',
+    'grant usage on sequence webhook.secrets_id_seq to webhook_admin',
+    'grant execute on function webhook.secret_problem(text, text), webhook.actor(), webhook.trimmed(text), webhook.unseen(text) to webhook_admin',
+    'grant execute on function webhook.retry(bigint), webhook.cancel(bigint), webhook.mark_delivered(bigint, text), webhook.retry_failed(text, timestamptz, timestamptz, int, text, text, boolean, int, boolean), webhook.discard(text, timestamptz, int, boolean), webhook.send_test(text), webhook.prune(interval, int) to webhook_admin',
+    'grant execute on function webhook.preview_resend(text, text, text, text, text, timestamptz, timestamptz, boolean), webhook.first_resends(text, text, text, text, text, timestamptz, timestamptz, boolean, int), webhook.start_resend(text, text, text, text, text, timestamptz, timestamptz, boolean), webhook.start_release(text[]), webhook.advance_operation(bigint, int), webhook.stop_operation(bigint) to webhook_admin'
   ] loop
     if not $1 then execute statement; end if;
     return next statement;
@@ -1747,4 +2894,4 @@ $revoke$;
 
 -- Too few rows for autovacuum to analyze them. Without statistics the planner estimates hundreds, the
 -- views seem expensive, and compiling them (jit) takes seconds.
-analyze webhook.channels, webhook.settings, webhook.maintenance, webhook.pacing;
+analyze webhook.channels, webhook.settings, webhook.secrets, webhook.maintenance, webhook.pacing, webhook.endpoints;

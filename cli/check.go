@@ -1,42 +1,66 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/recordengine/webhooks/sender"
 	"github.com/recordengine/webhooks/store"
 )
 
 // errAttention is the result of a check that found something.
-var errAttention = errors.New("check: needs attention, see BAD above")
+var errAttention = errors.New("check: needs attention")
 
-// runCheck is `webhooks check`: everything that can be known without sending.
-func runCheck(_, stop context.Context, p Process, args []string) error {
-	f := newFlags(p, "check", "")
-	cfg, database := f.worker(), f.database()
-	if err := f.parse(args, 0); err != nil {
-		return err
-	}
+// checkDocument is what a check found.
+type checkDocument struct {
+	Attention bool      `json:"attention" about:"something needs attention: the level of a finding is bad, and the exit status is 3"`
+	Findings  []finding `json:"findings" about:"what was checked, in that order"`
+}
+
+// checkCommand is `webhooks check`: everything that can be known without sending.
+var checkCommand = command{
+	name: "check", group: groupRead, document: checkDocument{},
+	about: "examine database, schema, privileges, workers and each endpoint",
+	text: "It sends nothing: of an endpoint it tries the name, the connection and the certificate. A line begins with ok, warn (worth a look), " +
+		"BAD (events wait or fail), or ? (it cannot be judged from here); below it stands what fixes it.\n\n" +
+		"Run it as the worker: with its role, its settings, on its machine. What is set for the workers alone is read from webhook.workers.",
+	exits: "1 failed, 3 needs attention",
+	examples: []string{
+		"with the settings of the worker: webhooks check",
+		"in a script: webhooks check >check.txt || mail -s 'webhooks need attention' ops@example.com <check.txt",
+	},
+	flags: func(f *flags) action {
+		cfg, database, asJSON := f.worker(), f.database(), f.json()
+		return func(_, stop context.Context, _ []string) error { return check(stop, f, cfg, *database, *asJSON) }
+	},
+}
+
+func check(ctx context.Context, f *flags, cfg *workerConfig, database string, asJSON bool) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
-	db, err := f.open(*database)
+	db, err := f.open(database)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	d := doctor{db: db, w: p.Stdout}
-	for _, name := range f.unknownSettings() {
-		d.warn("setting %s is unknown", name)
+	d := doctor{db: db, w: f.p.Stdout, width: f.screenWidth()}
+	if asJSON {
+		d.w = io.Discard
 	}
-	d.all(stop, p, cfg)
-	if d.failed {
+	d.settings(f)
+	d.all(ctx, f.p, cfg)
+	if asJSON {
+		if err := writeJSON(f.p.Stdout, checkDocument{Attention: d.needsAttention(), Findings: d.findings}); err != nil {
+			return err
+		}
+	}
+	if d.needsAttention() {
 		return errAttention
 	}
 	return nil
@@ -53,100 +77,129 @@ func (d *doctor) all(ctx context.Context, p Process, cfg *workerConfig) {
 		return
 	}
 	if role.Absent != "" {
-		d.bad("%v", absent(role))
+		d.bad("schema", "%s", strings.TrimPrefix(absent(role).Error(), "schema: "))
 		return
 	}
+	d.ids(ctx)
+	d.server(ctx, role.Role)
+	d.identity(cfg.identity)
+	if cfg.proxy != nil {
+		d.ok("egress proxy", "endpoints are reached through %s", cfg.proxy)
+	}
+	workers := d.workers(ctx, cfg, role.Missing == "")
 	if role.SeesURLs {
-		d.channels(ctx, newSender(cfg))
-	} else {
-		d.readableChannels(ctx)
+		d.secrets(ctx, cfg, role.Missing == "")
+		d.clock(ctx)
+		d.adopt(cfg, workers)
 	}
-	d.workers(ctx, cfg, role.Missing == "")
+	d.alerts(ctx, cfg, workers, role.Reads)
+	d.channels(ctx, cfg, role.SeesURLs)
+	d.events(ctx)
+	d.cleanUp(ctx, len(workers) > 0)
 }
 
-// doctor prints one line for each thing that it checks.
+// The levels of a finding.
+const (
+	levelOK      = "ok"
+	levelWarn    = "warn"
+	levelBad     = "bad"
+	levelUnknown = "unknown" // it cannot be judged from here
+)
+
+// finding is one thing that was checked.
+type finding struct {
+	Level string  `json:"level" about:"ok, warn, bad, or unknown: it cannot be judged from here"`
+	About string  `json:"about" about:"database, schema, workers, …, or a channel"`
+	Text  string  `json:"text" about:"what was found, in words"`
+	Fix   *string `json:"fix" about:"what fixes it: a command, or what to do"`
+}
+
+// doctor collects findings, and prints each as a line.
 type doctor struct {
-	db     *sqlx.DB
-	w      io.Writer
-	failed bool
+	db       *sqlx.DB
+	w        io.Writer
+	width    int // of the screen; 0: none
+	findings []finding
 }
 
-func (d *doctor) ok(format string, args ...any) {
-	fmt.Fprintf(d.w, "ok    "+format+"\n", args...)
-}
+// findingIndent stands before what belongs to the line above.
+const findingIndent = "      "
 
-func (d *doctor) warn(format string, args ...any) {
-	fmt.Fprintf(d.w, "warn  "+format+"\n", args...)
-}
-
-func (d *doctor) bad(format string, args ...any) {
-	d.failed = true
-	fmt.Fprintf(d.w, "BAD   "+format+"\n", args...)
-}
-
-// database reports whether the rest can be checked at all.
-func (d *doctor) database(ctx context.Context) bool {
-	var about struct {
-		Version string
-		Number  int
-		Commit  string
+// cutCommand cuts the command off with which a text ends, so that it stays in one line and can be copied.
+func cutCommand(text string) (prose, command string) {
+	if i := strings.LastIndex(text, "webhooks "); i >= 0 && !strings.Contains(text[i:], ". ") && !strings.HasSuffix(text, ".") {
+		return strings.TrimSpace(text[:i]), text[i:]
 	}
-	err := d.db.GetContext(ctx, &about, `
-		select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
-		       current_setting('synchronous_commit') as commit`)
-	if err != nil {
-		d.bad("database: %v", err)
-		return false
+	return text, ""
+}
+
+func (d *doctor) find(level, label, about, text string) *finding {
+	text = inCommands(text)
+	d.findings = append(d.findings, finding{Level: level, About: about, Text: text})
+	paragraph(d.w, d.width, fmt.Sprintf("%-5s ", label), findingIndent, about+": "+text)
+	return &d.findings[len(d.findings)-1]
+}
+
+func (d *doctor) ok(about, format string, args ...any) {
+	d.find(levelOK, "ok", about, fmt.Sprintf(format, args...))
+}
+
+func (d *doctor) warn(about, format string, args ...any) {
+	d.find(levelWarn, "warn", about, fmt.Sprintf(format, args...))
+}
+
+func (d *doctor) bad(about, format string, args ...any) {
+	d.find(levelBad, "BAD", about, fmt.Sprintf(format, args...))
+}
+
+func (d *doctor) unknown(about, format string, args ...any) {
+	d.find(levelUnknown, "?", about, fmt.Sprintf(format, args...))
+}
+
+// fix says what to do about the newest finding.
+func (d *doctor) fix(format string, args ...any) {
+	newest := &d.findings[len(d.findings)-1]
+	fix := inCommands(fmt.Sprintf(format, args...))
+	newest.Fix = &fix
+	prose, command := cutCommand(fix)
+	if d.width == 0 || len(findingIndent)+utf8.RuneCountInString(fix) <= d.width {
+		prose, command = "", fix
 	}
-	if about.Number < 130000 {
-		d.bad("database: PostgreSQL %s is too old, 13 is the oldest that is supported", about.Version)
-	} else {
-		d.ok("database: PostgreSQL %s", about.Version)
+	if prose != "" {
+		paragraph(d.w, d.width, findingIndent, findingIndent, prose)
 	}
-	return true
+	if command != "" {
+		fmt.Fprintln(d.w, findingIndent+command)
+	}
+}
+
+func (d *doctor) needsAttention() bool {
+	for _, f := range d.findings {
+		if f.Level == levelBad {
+			return true
+		}
+	}
+	return false
 }
 
 // schema reports whether the database has the schema of this binary.
 func (d *doctor) schema(ctx context.Context, p Process) bool {
 	notice, err := store.CompareSchema(ctx, d.db, p.Schema)
-	if err != nil {
-		d.bad("%v", err)
+	switch {
+	case err != nil:
+		d.bad("schema", "%s", strings.TrimPrefix(err.Error(), "schema: "))
 		return false
+	case notice != "":
+		d.ok("schema", "%s", notice)
+	default:
+		d.ok("schema", "up to date")
 	}
-	d.ok("schema: %s", cmp.Or(notice, "up to date"))
 	return true
 }
 
-// channels connects to the endpoints of the channels that are on.
-func (d *doctor) channels(ctx context.Context, s *sender.Sender) {
-	var rows []struct {
-		Name, URL, Token string
-		Enabled, Offline bool
-		Problem          *string
-	}
-	err := d.db.SelectContext(ctx, &rows, `
-		select c.name, coalesce(c.url, '') as url, case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end as token,
-		       c.enabled, s.offline_mode as offline, webhook.channel_problem(c, s) as problem
-		  from webhook.channels c cross join webhook.settings s order by c.position`)
-	if err != nil {
-		d.bad("channels: %v", err)
-		return
-	}
-	for _, r := range rows {
-		switch {
-		case !r.Enabled:
-			d.ok("%s: off", r.Name)
-		case r.Problem != nil:
-			d.bad("%s: on, but cannot be called: %s", r.Name, *r.Problem)
-		default:
-			if err := s.Probe(ctx, r.URL, r.Token); err != nil {
-				d.bad("%s: %v", r.Name, err)
-			} else {
-				d.ok("%s: its endpoint can be reached", r.Name)
-			}
-		}
-	}
-	if len(rows) > 0 && rows[0].Offline {
-		d.warn("Offline Mode is on: nothing is delivered")
+// settings names the variables that are probably misspelt.
+func (d *doctor) settings(f *flags) {
+	for _, name := range f.unknownSettings() {
+		d.warn("settings", "%s is unknown%s", name, didYouMean(name, settingNames()))
 	}
 }

@@ -1,15 +1,14 @@
-// Package cli is the command line: a file for each command. Every command is a
-// function that returns an error; Main turns it into a line and an exit status.
+// Package cli is the command line: a file for each command. A command is described by a value of type
+// command: what its help says, its flags, and the function that runs it, which returns an error; Main
+// turns that into a line and an exit status.
 package cli
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log"
-	"slices"
+	"strings"
 
 	"github.com/lib/pq"
 
@@ -33,25 +32,6 @@ type Process struct {
 	Schema  store.Schema
 }
 
-// command is one word of the command line.
-type command struct {
-	name, args, about string
-	run               func(ctx, stop context.Context, p Process, args []string) error
-}
-
-var commands = []command{
-	{"run", "[--migrate] [--once]", "the worker: deliver events until SIGTERM", runWorker},
-	{"migrate", "[--print] [--check] [--roles]", "apply the schema; show it; say whether it is applied", runMigrate},
-	{"check", "", "doctor: database, schema, privileges, each endpoint, unknown settings", runCheck},
-	{"status", "", "the state of each channel", runStatus},
-	{"show", "ID", "where one event is, why, and what to do", runShow},
-	{"send-test", "CHANNEL", "queue the specification's example of a channel, once, whatever its switch says", runSendTest},
-	{"render", "EVENT [--occurred-at T] [--base-url U]", "the exact bytes that would be sent; data on standard input", runRender},
-	{"receive", "[--listen A] [--status 503x3,200] …", "a receiver to try things on", runReceive},
-	{"demo", "", "the sixty-second tour, on a temporary PostgreSQL", runDemo},
-	{"version", "", "the version of this binary", runVersion},
-}
-
 // usageError is a mistake in how the program was called: exit status 2.
 type usageError struct{ text string }
 
@@ -67,7 +47,7 @@ func Main(args []string, p Process) int {
 	ctx, stop, release := signals()
 	defer release()
 	done := make(chan error, 1)
-	go func() { done <- dispatch(ctx, stop, p, args) }()
+	go func() { done <- execute(ctx, stop, p, args) }()
 	select {
 	case err := <-done:
 		return report(p.Stderr, err)
@@ -81,7 +61,7 @@ func Main(args []string, p Process) int {
 func report(w io.Writer, err error) int {
 	var usage usageError
 	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	case err == nil:
 		return exitDone
 	case errors.As(err, &usage), errors.Is(err, store.ErrParameter):
 		writeWithin(w, fmt.Sprintf("webhooks: %v\n", err))
@@ -94,48 +74,19 @@ func report(w io.Writer, err error) int {
 	return exitFailed
 }
 
-// withHint is an error with the hint that the database gave with it.
+// withHint is an error with the hint that the database gave with it. What a function of the schema refuses is
+// said in its words alone.
 func withHint(err error) string {
-	if pe := pq.As(err); pe != nil && pe.Hint != "" {
-		return fmt.Sprintf("%v\nhint: %s", err, pe.Hint)
+	pe := pq.As(err)
+	if pe == nil {
+		return err.Error()
 	}
-	return err.Error()
-}
-
-func dispatch(ctx, stop context.Context, p Process, args []string) error {
-	if len(args) == 0 {
-		help(p.Stderr)
-		return usagef("a command is missing")
+	text := err.Error()
+	if pe.Routine == "exec_stmt_raise" {
+		text = strings.Replace(text, pe.Error(), pe.Message, 1)
 	}
-	if slices.Contains([]string{"help", "-h", "--help", "-help"}, args[0]) {
-		help(p.Stdout)
-		return nil
+	if pe.Hint != "" {
+		text += "\nhint: " + pe.Hint
 	}
-	for _, c := range commands {
-		if c.name == args[0] {
-			return c.run(ctx, stop, p, args[1:])
-		}
-	}
-	return usagef("unknown command %q; webhooks help lists them", args[0])
-}
-
-func help(w io.Writer) {
-	fmt.Fprint(w, `RecordEngine webhooks: delivers the events of webhook.outbox.
-
-usage: webhooks COMMAND [flags]
-
-`)
-	for _, c := range commands {
-		fmt.Fprintf(w, "  %-9s %-40s %s\n", c.name, c.args, c.about)
-	}
-	fmt.Fprint(w, `
-webhooks COMMAND --help shows a command's flags. Settings come from the environment, a flag overrides:
-
-`)
-	for _, s := range environment {
-		fmt.Fprintf(w, "  %-24s %s\n", s.name, s.about)
-	}
-	fmt.Fprint(w, `
-exit status: 0 done, 1 failed, 2 wrong usage, 3 needs attention (check)
-`)
+	return inCommands(text)
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +17,10 @@ import (
 
 // database is the DSN, which every command that needs one must have.
 func (f *flags) database() *string {
-	return f.FlagSet.String("database-url", "", "PostgreSQL, as a URL or key=value pairs (DATABASE_URL; better there or in DATABASE_URL_FILE, since others can see flags)")
+	f.fromEnv("WEBHOOK_DATABASES_FILE", func(path string) error { f.list = path; return nil })
+	f.setting("databases-file", "file", "a list of databases, a name and a URL on each line (WEBHOOK_DATABASES_FILE)", func(path string) error { f.list = path; return nil })
+	f.StringVar(&f.instance, "instance", "", "the `name` of one of them")
+	return f.String("database-url", "", "PostgreSQL, as a `URL` or key=value pairs (DATABASE_URL; better there or in DATABASE_URL_FILE, since others can see flags)")
 }
 
 // open prepares the database of the flag, or of the environment.
@@ -28,47 +30,67 @@ func (f *flags) open(flagValue string) (*sqlx.DB, error) {
 
 // openFor is open for a worker with that lease.
 func (f *flags) openFor(lease time.Duration, flagValue string) (*sqlx.DB, error) {
-	read := func() (string, error) { return cmp.Or(flagValue, f.env("DATABASE_URL")), nil }
-	if path := f.env("DATABASE_URL_FILE"); path != "" && flagValue == "" {
-		read = fileOf("DATABASE_URL_FILE", path)
+	return f.openSource(lease, f.databaseOf(flagValue))
+}
+
+// dsnSource is where a DSN stands: in a setting, or in the file that the setting's _FILE names, which wins,
+// or in the list of databases.
+type dsnSource struct {
+	name, value, file string
+	list, instance    string
+}
+
+// databaseOf is the DSN of the flag, or of the environment.
+func (f *flags) databaseOf(flagValue string) dsnSource {
+	if flagValue != "" {
+		return dsnSource{name: "DATABASE_URL", value: flagValue}
+	}
+	return dsnSource{name: "DATABASE_URL", value: f.env("DATABASE_URL"), file: f.env("DATABASE_URL_FILE"), list: f.list, instance: f.instance}
+}
+
+func (f *flags) openSource(lease time.Duration, s dsnSource) (*sqlx.DB, error) {
+	if err := f.checkSource(s); err != nil {
+		return nil, err
+	}
+	read := func() (string, error) { return s.value, nil }
+	switch {
+	case s.list != "":
+		read = func() (string, error) { return urlOf(s.list, s.instance) }
+	case s.file != "":
+		read = fileOf(s.name+"_FILE", s.file)
 	}
 	switch dsn, err := read(); {
 	case err != nil:
 		return nil, usageError{err.Error()}
-	case dsn == "" && flagValue == "" && f.env("DATABASE_URL_FILE") != "":
-		return nil, usagef("DATABASE_URL_FILE: %s is empty", f.env("DATABASE_URL_FILE"))
+	case dsn == "" && s.file != "":
+		return nil, usagef("%s_FILE: %s is empty", s.name, s.file)
 	case dsn == "":
-		return nil, usagef("%s: DATABASE_URL is not set; for example DATABASE_URL=postgres://user:password@localhost/recordengine?sslmode=disable", f.Name())
+		return nil, usagef("%s: DATABASE_URL is not set; for example DATABASE_URL=postgres://user:password@localhost/recordengine?sslmode=disable", f.name)
 	}
 	db, err := store.OpenFor(lease, read)
 	if err != nil {
-		return nil, usagef("DATABASE_URL: %v", err)
+		return nil, usagef("%s: %v", s.name, err)
 	}
 	return db, nil
 }
 
-// withDatabase parses a command of some arguments, opens the database, checks its
-// schema, and runs the rest of the command.
-func withDatabase(ctx context.Context, p Process, f *flags, args []string, arguments int, do func(*sqlx.DB) error) error {
-	database := f.database()
-	if err := f.parse(args, arguments); err != nil {
-		return err
-	}
-	db, err := f.open(*database)
+// withDatabase opens the database, checks its schema, and does the rest of the command.
+func withDatabase(ctx context.Context, f *flags, database string, do func(*sqlx.DB) error) error {
+	db, err := f.open(database)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if err := store.CheckSchema(ctx, db, p.Schema); err != nil {
-		return err
+	if err := store.CheckSchema(ctx, db, f.p.Schema); err != nil {
+		return withGrant(ctx, db, f, err)
 	}
-	return do(db)
+	return withGrant(ctx, db, f, do(db))
 }
 
 // fileOf reads the file that a setting names, each time anew.
 func fileOf(setting, path string) func() (string, error) {
 	return func() (string, error) {
-		text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", setting, err)
 		}

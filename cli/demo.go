@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,66 +14,70 @@ import (
 // demoLimit is far above what the tour takes; the longest wait in it is ten seconds.
 const demoLimit = 2 * time.Minute
 
-// runDemo is `webhooks demo`: the real worker, database and HTTP, and an
+// demoCommand is `webhooks demo`: the real worker, database and HTTP, and an
 // application of a few tables. It fails unless all that it shows is true.
-func runDemo(_, stop context.Context, p Process, args []string) error {
+var demoCommand = command{
+	name: "demo", group: groupDevelop,
+	about: "take the sixty-second tour, on a temporary PostgreSQL",
+	exits: "1 unless all that it shows is true",
+	examples: []string{
+		"the tour: webhooks demo",
+		"and then the page, in a browser: webhooks demo --page",
+	},
+	flags: func(f *flags) action {
+		stay := f.Bool("page", false, "go on after the tour, with the page, until Ctrl-C")
+		return func(_, stop context.Context, _ []string) error { return runDemo(stop, f, *stay) }
+	},
+}
+
+func runDemo(stop context.Context, f *flags, stay bool) error {
 	keepWithoutReader() // `webhooks demo | head` stops its server, too
-	f := newFlags(p, "demo", "")
-	if err := f.parse(args, 0); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(stop, demoLimit)
-	defer cancel()
+	p := f.p
 	d := &demo{
-		screen:  screen{w: p.Stdout, colour: isTerminal(p.Stdout) && f.env("NO_COLOR") == ""},
+		screen:  screen{w: p.Stdout, colour: f.colour()},
 		arrived: make(chan delivery, 100),
 		commits: map[string]commit{},
 	}
 	d.title("RecordEngine webhooks: the sixty-second tour")
-	server, err := demoServer(ctx)
+	server, err := temppg.StartAny(stop, temppg.Options{Out: p.Stdout})
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer server.Stop() //nolint:errcheck // a temporary server; it ends with this process at the latest
-	if d.db, err = store.Open(server.DSN("postgres")); err != nil {
+	d.dsn = server.DSN("postgres")
+	if d.db, err = store.Open(d.dsn); err != nil {
 		return err
 	}
 	defer d.db.Close()
-	if err := d.play(ctx, p); err != nil {
+	stopAll, err := d.setUp(stop, p)
+	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	return nil
-}
-
-// demoServer is PostgreSQL from the machine's binaries, else from Docker.
-func demoServer(ctx context.Context) (*temppg.Server, error) {
-	server, err := temppg.Start(ctx, temppg.Options{})
-	if errors.Is(err, temppg.ErrNoBinaries) {
-		var dockerErr error
-		if server, dockerErr = temppg.StartDocker(ctx, temppg.Options{}); dockerErr != nil {
-			return nil, errors.Join(err, dockerErr)
-		}
-		return server, nil
+	defer stopAll()
+	if err := d.play(stop); err != nil {
+		return fmt.Errorf("demo: %w", err)
 	}
-	return server, err
+	if stay {
+		d.section("5. The page", d.page+" in your browser; Ctrl-C ends the demo")
+		<-stop.Done()
+	}
+	return nil
 }
 
 // demo is the state of the tour.
 type demo struct {
 	screen
+	dsn      string
 	db       *sqlx.DB
 	arrived  chan delivery     // what the receiver was sent
 	commits  map[string]commit // by webhook-id
+	page     string            // its address
 	received []delivery
 }
 
-func (d *demo) play(ctx context.Context, p Process) error {
-	stopAll, err := d.setUp(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer stopAll()
-
+func (d *demo) play(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, demoLimit)
+	defer cancel()
 	d.section("1. The application's own transactions", "each changes the application's data and publishes the event: both, or neither")
 	for _, tx := range demoTransactions {
 		if err := d.transact(ctx, tx); err != nil {

@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
+	"github.com/recordengine/webhooks/admin"
 	"github.com/recordengine/webhooks/outbox"
 	"github.com/recordengine/webhooks/store"
 )
@@ -16,7 +18,7 @@ import (
 // demoDocument is the event whose first attempt fails in the demo.
 const demoDocument = "document.exported"
 
-// setUp makes the schema, the application's tables, the receiver and the worker.
+// setUp makes the schema, the application's tables, the receiver, the worker and the page.
 func (d *demo) setUp(ctx context.Context, p Process) (stopAll func(), err error) {
 	if _, err := store.Migrate(ctx, d.db, p.Schema); err != nil {
 		return nil, err
@@ -42,18 +44,43 @@ func (d *demo) setUp(ctx context.Context, p Process) (stopAll func(), err error)
 		_ = l.Close()
 		return nil, err
 	}
+	shown, err := d.openPage(p)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
 	d.item("PostgreSQL", version+", a temporary server of this demo")
 	d.item("receiver", base)
 	d.item("worker", fmt.Sprintf("polls every %s", *cfg.pollInterval))
+	d.item("page", d.page)
 
-	running, stopAll := context.WithCancel(ctx)
-	go serve(running, l, d.receivers())                              //nolint:errcheck // a receiver that ends early fails the tour: nothing arrives
-	go newWorker(d.db, "", zap.NewNop(), cfg).work(running, running) //nolint:errcheck // it ends with the tour, which shows what arrives instead of a log
-	return stopAll, nil
+	running, end := context.WithCancel(ctx)
+	endPage := shown.beside(running)
+	go serve(running, l, d.receivers())                                           //nolint:errcheck // a receiver that ends early fails the tour: nothing arrives
+	go newWorker(d.db, "", 0, zap.NewNop(), cfg, nil, nil).work(running, running) //nolint:errcheck // it ends with the tour, which shows what arrives instead of a log
+	return func() { end(); endPage() }, nil
+}
+
+// openPage listens for the page: at its usual address, or at another one if that is taken.
+func (d *demo) openPage(p Process) (*page, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:8098")
+	if err != nil {
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, err
+		}
+	}
+	db, err := store.Open(d.dsn)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	d.page = fmt.Sprintf("http://%s/", l.Addr())
+	options := admin.Options{Loopback: true, Version: Version(), User: localUser()}
+	return &page{listener: l, db: db, log: zap.NewNop(), handler: admin.New(store.NewAdmin(db, p.Schema), zap.NewNop(), options)}, nil
 }
 
 func demoConfig() (*workerConfig, error) {
-	f := newFlags(Process{Stderr: io.Discard, Stdout: io.Discard}, "demo", "")
+	f := &flags{FlagSet: pflag.NewFlagSet("demo", pflag.ContinueOnError), name: "demo", p: Process{Stderr: io.Discard, Stdout: io.Discard}}
 	cfg := f.worker()
 	return cfg, cfg.networks.set("127.0.0.0/8")
 }

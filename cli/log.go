@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -10,23 +11,18 @@ import (
 	"golang.org/x/term"
 )
 
-// A receiver that is down fails thousands of events a second. Each is in the
-// database; of one message the log has the first hundred in a second, and then
-// every hundredth.
-const firstOfASecond, thenEvery = 100, 100
-
-// newLogger writes to w, one line an entry, without ever waiting for it; Sync waits for what is not yet
-// written, see logWriter. Times are RFC 3339 in UTC.
+// newLogger writes to w without ever waiting for it; Sync waits for what is not yet written, see
+// logWriter. How many lines one message may have is bounded, see boundedCore. Times are RFC 3339 in UTC.
 func newLogger(w io.Writer, level, format string) *zap.Logger {
+	log, _ := newLoggerWithLines(w, level, format)
+	return log
+}
+
+// newLoggerWithLines also returns what writes the lines.
+func newLoggerWithLines(w io.Writer, level, format string) (*zap.Logger, *logWriter) {
 	var lvl zapcore.Level
 	_ = lvl.UnmarshalText([]byte(level)) // one of the four words, checked before
-	enc := zap.NewProductionEncoderConfig()
-	enc.TimeKey, enc.EncodeTime, enc.EncodeDuration = "time", utcTime, zapcore.StringDurationEncoder
-	encoder := zapcore.NewJSONEncoder(enc)
-	if format == "console" {
-		enc.EncodeLevel = zapcore.CapitalLevelEncoder
-		encoder = zapcore.NewConsoleEncoder(enc)
-	}
+	encoder := newEncoder(format)
 	lines := newLogWriter(w, func(dropped int) error {
 		failed := &firstError{w: w}
 		log := zap.New(zapcore.NewCore(encoder, failed, zap.WarnLevel), zap.ErrorOutput(zapcore.AddSync(io.Discard)))
@@ -34,7 +30,17 @@ func newLogger(w io.Writer, level, format string) *zap.Logger {
 		return failed.err
 	})
 	core := zapcore.NewCore(encoder, lines, lvl)
-	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, firstOfASecond, thenEvery), zap.ErrorOutput(lines))
+	return zap.New(newBoundedCore(core), zap.ErrorOutput(lines)), lines
+}
+
+func newEncoder(format string) zapcore.Encoder {
+	if format == "console" {
+		return newConsole()
+	}
+	enc := zap.NewProductionEncoderConfig()
+	enc.TimeKey, enc.EncodeDuration = "time", zapcore.StringDurationEncoder
+	enc.EncodeTime = func(t time.Time, to zapcore.PrimitiveArrayEncoder) { to.AppendString(logTime(t)) }
+	return zapcore.NewJSONEncoder(enc)
 }
 
 // firstError keeps the error of a write, which zap does not return.
@@ -51,7 +57,17 @@ func (f *firstError) Write(line []byte) (int, error) {
 
 func (f *firstError) Sync() error { return nil }
 
-var utcTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
+// logTime is RFC 3339 with milliseconds.
+func logTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// logFormat defines the flag; its help names the default of a terminal and that of all else.
+func (f *flags) logFormat() *string {
+	preset := presetFormat(f.p.Stderr)
+	format := f.choice("log-format", "WEBHOOK_LOG_FORMAT", preset, "how it is logged", "json", "console")
+	flag := f.Lookup("log-format")
+	flag.Usage = strings.Replace(flag.Usage, "default "+preset, "default console on a terminal, else json", 1)
+	return format
+}
 
 // presetFormat is console on a terminal, else json.
 func presetFormat(w io.Writer) string {

@@ -27,7 +27,9 @@ type logWriter struct {
 	waiting [][]byte
 	bytes   int
 	dropped int // since the newest report
+	total   int64
 	full    bool
+	reports bool // a report is being written
 }
 
 // newLogWriter begins to write to w, for as long as the process lives.
@@ -42,8 +44,8 @@ func newLogWriter(w io.Writer, report func(dropped int) error) *logWriter {
 func (l *logWriter) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.full = l.full || l.bytes+len(line) > maxWaitingLog; l.full {
-		l.dropped++
+	if l.full = l.full || l.bytes > 0 && l.bytes+len(line) > maxWaitingLog; l.full { // one line may be longer
+		l.drop()
 	} else {
 		l.waiting = append(l.waiting, append([]byte(nil), line...))
 		l.bytes += len(line)
@@ -52,14 +54,31 @@ func (l *logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Sync waits until everything is written, but not for long.
-func (l *logWriter) Sync() error {
-	limit := time.AfterFunc(flushFor, l.changed.Broadcast)
-	defer limit.Stop()
-	end := time.Now().Add(flushFor)
+func (l *logWriter) drop() {
+	l.dropped++
+	l.total++
+}
+
+// lost is how many lines were dropped since the start.
+func (l *logWriter) lost() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for (len(l.waiting) > 0 || l.full) && time.Now().Before(end) {
+	return l.total
+}
+
+// Sync waits until everything is written, but not for long.
+func (l *logWriter) Sync() error {
+	over := false
+	limit := time.AfterFunc(flushFor, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		over = true
+		l.changed.Broadcast()
+	})
+	defer limit.Stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for (len(l.waiting) > 0 || l.full || l.reports) && !over {
 		l.changed.Wait()
 	}
 	return nil
@@ -75,14 +94,15 @@ func (l *logWriter) run() {
 			failed = !l.unlocked(func() error { _, err := l.w.Write(line); return err })
 			l.waiting[0], l.waiting = nil, l.waiting[1:]
 			if l.bytes -= len(line); failed {
-				l.dropped++
+				l.drop()
 			}
 		case l.dropped > 0 && !failed:
 			n := l.dropped
+			l.full, l.reports = false, true // what is logged from now on comes behind the report
 			if failed = !l.unlocked(func() error { return l.report(n) }); !failed {
 				l.dropped -= n
 			}
-			l.full = false
+			l.reports = false
 		default:
 			l.full = false
 			l.changed.Broadcast()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -62,10 +63,37 @@ func TestLogWriter_ReaderStopsAndReturns(t *testing.T) {
 	}
 }
 
+// What is logged while the report of dropped lines is being written is not dropped: everything that waited has
+// been written by then.
+func TestLogWriter_TakesLinesWhileItReports(t *testing.T) {
+	written, release := make(chan string), make(chan struct{})
+	var log *logWriter
+	log = newLogWriter(writerFunc(func(line []byte) { written <- string(line); <-release }), func(int) error {
+		_, _ = log.Write([]byte("meanwhile"))
+		written <- "report"
+		return nil
+	})
+	long := bytes.Repeat([]byte("x"), maxWaitingLog)
+	_, _ = log.Write(long)
+	_, _ = log.Write([]byte("dropped"))
+	close(release)
+	if first := <-written; first != string(long) {
+		t.Fatalf("%d bytes were written first", len(first))
+	}
+	for _, want := range []string{"report", "meanwhile"} {
+		if got := <-written; got != want {
+			t.Errorf("%q was written, expected %q", got, want)
+		}
+	}
+	if err := log.Sync(); err != nil || log.lost() != 1 {
+		t.Errorf("%d lines were lost, expected 1: %v", log.lost(), err)
+	}
+}
+
 // A writer that fails, such as a file on a full disk, and works again.
 func TestLogWriter_CountsWhatCannotBeWritten(t *testing.T) {
 	w := &failingWriter{failing: true}
-	log := newLogger(w, "info", "json")
+	log, lines := newLoggerWithLines(w, "info", "json")
 	for range 5 {
 		log.Info("lost")
 	}
@@ -77,6 +105,9 @@ func TestLogWriter_CountsWhatCannotBeWritten(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("the log is %q", w.String())
 		}
+	}
+	if n := lines.lost(); n != 5 {
+		t.Errorf("%d are counted since the start", n)
 	}
 	if text := w.String(); strings.Contains(text, "lost") || strings.Count(text, "\n") != 2 {
 		t.Errorf("the log is %q", text)

@@ -12,32 +12,43 @@ import (
 	"github.com/recordengine/webhooks/store"
 )
 
-// runMigrate is `webhooks migrate`.
-func runMigrate(ctx, _ context.Context, p Process, args []string) error {
-	f := newFlags(p, "migrate", "")
+// migrateCommand is `webhooks migrate`.
+var migrateCommand = command{
+	name: "migrate", group: groupRun,
+	about: "apply the schema, show it, or say whether it is applied",
+	text:  "It is safe on a live system, and changes nothing where the schema is up to date.",
+	exits: "1 when it failed, or with --check when the schema is not applied",
+	examples: []string{
+		"apply the schema, with roles for others: webhooks migrate --roles",
+		"read it first: webhooks migrate --print | less",
+	},
+	flags: migrateFlags,
+}
+
+func migrateFlags(f *flags) action {
+	p := f.p
 	database := f.database()
 	show := f.Bool("print", false, "show schema.sql instead")
 	check := f.Bool("check", false, "only say whether it is applied: exit status 0 if so, else 1")
 	roles := f.Bool("roles", false, "also create the roles webhook_producer, webhook_reader, webhook_worker and webhook_admin with their privileges")
-	if err := f.parse(args, 0); err != nil {
-		return err
+	return func(ctx, _ context.Context, _ []string) error {
+		if *show {
+			_, err := fmt.Fprint(p.Stdout, p.Schema.Full)
+			return err
+		}
+		db, err := f.open(*database)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		if *check {
+			return checkSchema(ctx, p, db)
+		}
+		if err := applySchema(ctx, p, db); err != nil || !*roles {
+			return err
+		}
+		return createRoles(ctx, p, db)
 	}
-	if *show {
-		_, err := fmt.Fprint(p.Stdout, p.Schema.Full)
-		return err
-	}
-	db, err := f.open(*database)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	if *check {
-		return checkSchema(ctx, p, db)
-	}
-	if err := applySchema(ctx, p, db); err != nil || !*roles {
-		return err
-	}
-	return createRoles(ctx, p, db)
 }
 
 func checkSchema(ctx context.Context, p Process, db *sqlx.DB) error {
@@ -58,7 +69,7 @@ func applySchema(ctx context.Context, p Process, db *sqlx.DB) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if len(applied) > 0 {
-		_, err = fmt.Fprintln(p.Stdout, "next: set a URL and turn a channel on, then webhooks run; see: select * from webhook.status")
+		_, err = fmt.Fprintln(p.Stdout, "next: webhooks set CHANNEL --url https://… --enabled, then webhooks run; to see how it is: webhooks status")
 		return err
 	}
 	notice, err := store.CompareSchema(ctx, db, p.Schema)

@@ -30,9 +30,10 @@ func serve(stop context.Context, l net.Listener, h http.Handler) error {
 
 // receiver is the endpoint of a webhook, for trials and for the demo.
 type receiver struct {
-	token string
-	delay time.Duration
-	got   func(delivery) // called for each request, one at a time
+	token  string
+	verify func(http.Header, []byte) error // the signature; nil: it is not looked at
+	delay  time.Duration
+	got    func(delivery) // called for each request, one at a time
 
 	mu      sync.Mutex
 	answers []int // the statuses still to answer with; the last one stays
@@ -46,6 +47,7 @@ type delivery struct {
 	event     string
 	body      []byte
 	status    int
+	note      string // whether the signature verifies, and why it was rejected; empty where there is nothing to say
 }
 
 // maxBody is above any payload of a sane size; the rest is not read.
@@ -63,25 +65,39 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer r.mu.Unlock()
 	var envelope struct{ Event string }
 	_ = json.Unmarshal(body, &envelope) // a body that is not JSON has no event
-	d := delivery{at: time.Now(), path: req.URL.Path, webhookID: req.Header.Get("webhook-id"), event: envelope.Event, body: body, status: r.answer(req)}
+	d := delivery{at: time.Now(), path: req.URL.Path, webhookID: req.Header.Get("webhook-id"), event: envelope.Event, body: body}
+	d.status, d.note = r.answer(req, body)
 	if r.got != nil {
 		r.got(d)
 	}
 	w.WriteHeader(d.status)
 }
 
-func (r *receiver) answer(req *http.Request) int {
-	switch {
-	case req.Method != http.MethodPost:
-		return http.StatusMethodNotAllowed
-	case r.token != "" && subtle.ConstantTimeCompare([]byte(req.Header.Get("Authorization")), []byte("Bearer "+r.token)) == 0:
-		return http.StatusUnauthorized
+// answer is the status to answer with, and in words why it rejects a request.
+func (r *receiver) answer(req *http.Request, body []byte) (status int, note string) {
+	if req.Method != http.MethodPost {
+		return http.StatusMethodNotAllowed, "method " + req.Method + ", expected POST"
 	}
-	status := r.answers[0]
+	if r.token != "" {
+		got := req.Header.Get("Authorization")
+		switch {
+		case got == "":
+			return http.StatusUnauthorized, "no bearer token"
+		case subtle.ConstantTimeCompare([]byte(got), []byte("Bearer "+r.token)) == 0:
+			return http.StatusUnauthorized, "another bearer token than --token"
+		}
+	}
+	if r.verify != nil {
+		if err := r.verify(req.Header, body); err != nil {
+			return http.StatusUnauthorized, "SIGNATURE: " + err.Error()
+		}
+		note = "signature verifies"
+	}
+	status = r.answers[0]
 	if len(r.answers) > 1 {
 		r.answers = r.answers[1:]
 	}
-	return status
+	return status, note
 }
 
 // parseStatuses reads "503x3,200": three times 503, then 200 for ever.

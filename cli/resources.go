@@ -31,17 +31,18 @@ func memoryBudget() int64 {
 	return limit / 3
 }
 
-// filesBeside is how many files the worker has open beside its POSTs: the log, the poller's, up to six
+// filesBeside is how many files the worker has open beside its POSTs: the log, the poller's, up to seven
 // connections to the database, those of name lookups, and configuration files.
 const filesBeside = 24
 
-// postsFor is how many POSTs at once fit into a limit of open files; 0: as many as there are.
-func postsFor(files uint64) int {
+// postsFor is how many POSTs at once fit into a limit of open files, of which the page beside the worker
+// may need some; 0: as many as there are.
+func postsFor(files, page uint64) int {
 	switch {
 	case files == 0 || files > 1<<20:
 		return 0
-	case files < filesBeside+8:
+	case files < filesBeside+page+8:
 		return 8
 	}
-	return int(files - filesBeside)
+	return int(files - filesBeside - page)
 }

@@ -17,14 +17,21 @@ func workerRole(ctx context.Context, db *sqlx.DB, log *zap.Logger) (string, erro
 		p, err = store.ReadPrivileges(ctx, db)
 		return err
 	})
-	switch {
-	case err != nil:
-	case p.Absent != "":
-		err = absent(p)
-	case p.Missing != "":
-		err = fmt.Errorf("the role %s cannot run the worker, it lacks: %s; %s", p.Role, p.Missing, grantWorker(p))
+	if err == nil {
+		err = lacking(p)
 	}
 	return p.Role, err
+}
+
+// lacking is the error of a role that cannot run the worker.
+func lacking(p store.Privileges) error {
+	switch {
+	case p.Absent != "":
+		return absent(p)
+	case p.Missing != "":
+		return fmt.Errorf("the role %s cannot run the worker, it lacks: %s; %s", p.Role, p.Missing, grantWorker(p))
+	}
+	return nil
 }
 
 // absent says that tables were dropped. The version of the schema is right, so nothing would

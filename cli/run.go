@@ -2,37 +2,70 @@ package cli
 
 import (
 	"context"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/recordengine/webhooks/sender"
 )
 
-// runWorker is `webhooks run`.
-func runWorker(ctx, stop context.Context, p Process, args []string) error {
-	f := newFlags(p, "run", "")
-	cfg, database := f.worker(), f.database()
-	migrate := f.Bool("migrate", false, "apply the schema first")
-	once := f.Bool("once", false, "deliver what is due now, then exit")
-	if err := f.parse(args, 0); err != nil {
-		return err
-	}
-	if err := cfg.check(); err != nil {
+// runCommand is `webhooks run`.
+var runCommand = command{
+	name: "run", group: groupRun,
+	about: "run the worker: deliver events until SIGTERM",
+	text: "SIGTERM or Ctrl-C ends it once what it has begun is recorded, within 35 seconds; a second one at once. " +
+		"Several workers share one database.",
+	exits: "1 when an outcome could not be recorded, or with --once when something was not delivered",
+	examples: []string{
+		"the worker and the page, on a database that may be new: webhooks run --migrate --admin",
+		"from a scheduler, without a service: webhooks run --once",
+		"of many databases, in one process: webhooks run --databases-file databases.txt",
+	},
+	flags: func(f *flags) action {
+		r := runFlags{
+			migrate: f.Bool("migrate", false, "apply the schema first"),
+			once:    f.Bool("once", false, "deliver what is due now, clean up, say what became of it, then exit"),
+			page:    f.Bool("admin", false, "serve the page beside the worker"), pageConfig: f.admin("admin-listen"),
+			database: f.database(), cfg: f.worker(),
+		}
+		return func(ctx, stop context.Context, _ []string) error { return runWorker(ctx, stop, f, r) }
+	},
+}
+
+// runFlags are the flags of `webhooks run`.
+type runFlags struct {
+	cfg                 *workerConfig
+	database            *string
+	migrate, once, page *bool
+	pageConfig          *adminConfig
+}
+
+func runWorker(ctx, stop context.Context, f *flags, r runFlags) error {
+	p, cfg := f.p, r.cfg
+	if err := r.read(f); err != nil {
 		return err
 	}
 	keepWithoutReader()
-	log := newLogger(p.Stderr, *cfg.logLevel, *cfg.logFormat)
+	log, lines := newLoggerWithLines(p.Stderr, *cfg.logLevel, *cfg.logFormat)
 	defer log.Sync() //nolint:errcheck // never fails
 	if unknown := f.unknownSettings(); len(unknown) > 0 {
 		log.Warn("unknown settings in the environment", zap.Strings("names", unknown))
 	}
-	switch err := waitForDatabase(stop, log, func() error { return f.ensureSchema(stop, *database, *migrate, log) }); {
+	if f.ofMany(*r.database) {
+		return runMany(ctx, stop, f, r, log, lines)
+	}
+	shown, err := startTelemetry(cfg, log, lines.lost, nil)
+	if err != nil {
+		return err
+	}
+	defer shown.close()
+	switch err := waitForDatabase(stop, log, func() error { return f.ensureSchema(stop, *r.database, *r.migrate, log) }); {
 	case err != nil && stop.Err() != nil:
 		return nil // stopped before anything was begun
 	case err != nil:
 		return err
 	}
-	db, err := f.openFor(*cfg.lease, *database)
+	db, err := f.openFor(*cfg.lease, *r.database)
 	if err != nil {
 		return err
 	}
@@ -45,13 +78,65 @@ func runWorker(ctx, stop context.Context, p Process, args []string) error {
 	case err != nil:
 		return err
 	}
-	w := newWorker(db, role, log, cfg)
-	if *once {
-		return w.once(ctx, stop)
+	observer := shown.observer()
+	counted := onceCount{Observer: observer, undelivered: map[int64]bool{}}
+	if *r.once {
+		observer = &counted
+	}
+	version, err := p.Schema.Version()
+	if err != nil {
+		return err
+	}
+	w := newWorker(db, role, version, log, cfg, shown, observer)
+	shown.follow(stop, w, db, p.Schema)
+	if *r.once {
+		if err := w.once(ctx, stop); err != nil {
+			return err
+		}
+		return counted.report(p.Stdout)
+	}
+	if *r.page {
+		page, err := f.openPage(stop, r.pageConfig, f.adminDatabase(*r.database), log)
+		switch {
+		case err != nil && stop.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		shown.pool("page", page.db)
+		defer page.beside(stop)()
 	}
 	return w.work(ctx, stop)
 }
 
-func newSender(cfg *workerConfig) *sender.Sender {
-	return sender.New(sender.Options{Timeout: *cfg.timeout, AllowNetworks: cfg.networks, CAFile: string(cfg.caFile), Version: Version()})
+// read reads what depends on several flags, and compares the settings with each other.
+func (r runFlags) read(f *flags) error {
+	if err := r.cfg.check(); err != nil {
+		return err
+	}
+	if f.ofMany(*r.database) && *r.page {
+		return usagef("run: --admin serves the page of one database, and WEBHOOK_DATABASES_FILE lists many: webhooks admin --instance NAME")
+	}
+	if *r.page && *r.once {
+		return usagef("run: --once and --admin do not go together")
+	}
+	if *r.page {
+		if err := r.pageConfig.read(f); err != nil {
+			return err
+		}
+		r.cfg.files += pageFiles
+	}
+	if *r.cfg.metrics != "" {
+		r.cfg.files += metricsConnections
+	}
+	return nil
+}
+
+func newSender(cfg *workerConfig) *sender.Sender { return cfg.sender(*cfg.timeout) }
+
+func (c *workerConfig) sender(timeout time.Duration) *sender.Sender {
+	return sender.New(sender.Options{
+		Timeout: timeout, AllowNetworks: c.networks, Proxy: c.proxy, Version: Version(),
+		CAFile: string(c.caFile), ClientCertFile: c.identity.certFile, ClientKeyFile: c.identity.keyFile,
+	})
 }

@@ -3,98 +3,178 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
 )
 
-// channelStatus is a row of webhook.status.
-type channelStatus struct {
-	Channel       string
-	Enabled       bool
-	OfflineMode   bool `db:"offline_mode"`
-	Host          *string
-	Problem       *string
-	Pending       int64
-	OldestPending *time.Time `db:"oldest_pending"`
-	InFlight      int64      `db:"in_flight"`
-	LastSuccess   *time.Time `db:"last_success"`
-	LastError     *string    `db:"last_error"`
-	LastErrorAt   *time.Time `db:"last_error_at"`
+// statusDocument is how delivery is at an instant.
+type statusDocument struct {
+	At           time.Time       `json:"at" about:"when this was read, on the database's clock"`
+	OfflineMode  bool            `json:"offline_mode" about:"while true, nothing is delivered"`
+	CountedUntil time.Time       `json:"counted_until" about:"what finished before is counted in last_day"`
+	Workers      []statusWorker  `json:"workers" about:"the workers seen in the last hour, the newest first"`
+	Channels     []statusChannel `json:"channels" about:"the channels in their order"`
+	Problems     []statusProblem `json:"problems" about:"what needs attention; empty if nothing does"`
 }
 
-// runStatus is `webhooks status`: the view webhook.status for a terminal.
-func runStatus(_, stop context.Context, p Process, args []string) error {
-	f := newFlags(p, "status", "")
-	return withDatabase(stop, p, f, args, 0, func(db *sqlx.DB) error { return printStatus(stop, db, p.Stdout) })
+// statusWorker is a row of webhook.workers.
+type statusWorker struct {
+	Name        string    `json:"name" about:"host and process"`
+	Version     string    `json:"version" about:"of its binary"`
+	Environment *string   `json:"environment" about:"its WEBHOOK_ENVIRONMENT"`
+	StartedAt   time.Time `json:"started_at" db:"started_at" about:"when it started"`
+	SeenAt      time.Time `json:"seen_at" db:"seen_at" about:"when it last refreshed its row; it does so every ten seconds"`
+	Running     bool      `json:"running" about:"it was seen within the last minute"`
 }
 
-func printStatus(ctx context.Context, db *sqlx.DB, w io.Writer) error {
-	var rows []channelStatus
-	if err := db.SelectContext(ctx, &rows, `
-		select channel, enabled, offline_mode, host, problem, pending, oldest_pending, in_flight, last_success, last_error, last_error_at
-		  from webhook.status`); err != nil {
-		return fmt.Errorf("read webhook.status: %w", err)
+// statusChannel is a row of webhook.status with the counts of webhook.tally.
+type statusChannel struct {
+	Channel       string     `json:"channel" about:"its name"`
+	Event         string     `json:"event" about:"the event that it carries"`
+	Enabled       bool       `json:"enabled" about:"its switch"`
+	State         string     `json:"state" db:"-" about:"off, held (Offline Mode, cannot be called, or paused), failing, unused or healthy"`
+	Host          *string    `json:"host" about:"the host of its URL"`
+	Pending       int64      `json:"pending" about:"pending events that no worker holds"`
+	OldestPending *time.Time `json:"oldest_pending" db:"oldest_pending" about:"when the oldest of them happened"`
+	InFlight      int64      `json:"in_flight" db:"in_flight" about:"events that a worker holds"`
+	LastSuccess   *time.Time `json:"last_success" db:"last_success" about:"when the newest success was recorded"`
+	FailingSince  *time.Time `json:"failing_since" db:"failing_since" about:"since when each attempt has failed"`
+	PausedUntil   *time.Time `json:"paused_until" db:"paused_until" about:"until when its receiver asked for a pause"`
+	LastFailure   *string    `json:"last_failure" db:"last_failure" about:"the class of the newest failure"`
+	LastError     *string    `json:"last_error" db:"last_error" about:"that failure in words"`
+	LastErrorAt   *time.Time `json:"last_error_at" db:"last_error_at" about:"when it happened"`
+	LastDay       statusDay  `json:"last_day" db:"-" about:"what finished in this hour and the 23 before it, without test events"`
+
+	OfflineMode bool    `json:"-" db:"offline_mode"`
+	Problem     *string `json:"-"`
+	Hint        *string `json:"-"` // of the newest failure
+	EverUsed    bool    `json:"-" db:"ever_used"`
+}
+
+// statusDay are counts of events.
+type statusDay struct {
+	Channel   string `json:"-"`
+	Delivered int64  `json:"delivered" about:"events that were delivered"`
+	Failed    int64  `json:"failed" about:"events that failed, also those that were sent again since"`
+	Skipped   int64  `json:"skipped" about:"events that were skipped, since the channel was off"`
+}
+
+// statusProblem is something that needs attention.
+type statusProblem struct {
+	Kind    string     `json:"kind" about:"offline, worker, channel (on, and cannot be called), failing, paused or failed (events failed in the last day)"`
+	Channel *string    `json:"channel" about:"the channel; null for offline and worker"`
+	Since   *time.Time `json:"since" about:"since when, where that is known"`
+	Problem string     `json:"problem" about:"what is wrong, in words"`
+	Hint    string     `json:"hint" about:"what to do, in words"`
+}
+
+// statusCommand is `webhooks status`.
+var statusCommand = command{
+	name: "status", group: groupRead, role: readerRole, document: statusDocument{},
+	about: "show each channel, the workers, and what needs attention",
+	text: "WAITING are the events that are not finished, OLDEST is how long ago the oldest of them happened. SENT, FAILED and SKIPPED " +
+		"count what finished in the last 24 hours; a worker counts about every ten seconds.",
+	examples: []string{
+		"all channels: webhooks status",
+		"in a script, the channels that fail: webhooks status --json | jq -r '.channels[] | select(.state == \"failing\").channel'",
+	},
+	flags: func(f *flags) action {
+		database, asJSON := f.database(), f.json()
+		return func(_, stop context.Context, _ []string) error {
+			return withDatabase(stop, f, *database, func(db *sqlx.DB) error {
+				s, err := readStatus(stop, db)
+				switch {
+				case err != nil:
+					return fmt.Errorf("status: %w", err)
+				case *asJSON:
+					return writeJSON(f.p.Stdout, s)
+				}
+				return f.printStatus(s)
+			})
+		}
+	},
+}
+
+func readStatus(ctx context.Context, db *sqlx.DB) (s statusDocument, err error) {
+	if err := db.GetContext(ctx, &s, `
+		select clock_timestamp() as at, m.tallied_until as counteduntil from webhook.maintenance m`); err != nil {
+		return s, err
 	}
-	if len(rows) > 0 && rows[0].OfflineMode {
-		fmt.Fprintln(w, "Offline Mode is on: nothing is delivered.")
+	s.Workers, s.Problems = []statusWorker{}, []statusProblem{}
+	if err := db.SelectContext(ctx, &s.Workers, `
+		select name, version, environment, started_at, seen_at, seen_at > clock_timestamp() - interval '1 minute' as running
+		  from webhook.workers
+		 where seen_at > clock_timestamp() - interval '1 hour'
+		 order by seen_at desc limit 100`); err != nil {
+		return s, err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CHANNEL\tON\tHOST\tPENDING\tOLDEST\tIN FLIGHT\tLAST SUCCESS\tLAST ERROR")
-	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%d\t%s\t%s\n", r.Channel, onOff(r.Enabled), text(r.Host),
-			r.Pending, when(r.OldestPending), r.InFlight, when(r.LastSuccess), text(r.LastError))
+	if err := db.SelectContext(ctx, &s.Channels, `
+		select v.channel, c.event, v.enabled, v.offline_mode, v.host, v.problem, v.pending, v.oldest_pending, v.in_flight, v.last_success,
+		       v.failing_since, v.paused_until, v.last_failure, v.last_error, v.last_error_at, webhook.hint(v.last_failure) as hint,
+		       e.succeeded_at is not null or e.failed_at is not null as ever_used
+		  from webhook.status v
+		  join webhook.channels c on c.name = v.channel
+		  join webhook.endpoints e on e.channel = v.channel
+		 order by c.position`); err != nil {
+		return s, err
 	}
-	if err := t.Flush(); err != nil {
-		return err
+	if err := addDay(ctx, db, s.Channels); err != nil {
+		return s, err
 	}
-	for _, r := range rows {
-		if r.Problem != nil {
-			fmt.Fprintf(w, "! %s waits: %s\n", r.Channel, *r.Problem)
+	for i := range s.Workers {
+		w := &s.Workers[i]
+		w.StartedAt, w.SeenAt = w.StartedAt.UTC(), w.SeenAt.UTC()
+	}
+	for i := range s.Channels {
+		c := &s.Channels[i]
+		c.State = c.state()
+		s.OfflineMode = s.OfflineMode || c.OfflineMode
+		for _, t := range []**time.Time{&c.OldestPending, &c.LastSuccess, &c.FailingSince, &c.PausedUntil, &c.LastErrorAt} {
+			*t = instant(*t)
 		}
 	}
-	return printWorkers(ctx, db, w)
+	s.At, s.CountedUntil = s.At.UTC(), s.CountedUntil.UTC()
+	s.Problems, err = readProblems(ctx, db, s)
+	return s, err
 }
 
-// printWorkers prints how many workers there are, and what is wrong with them.
-func printWorkers(ctx context.Context, db *sqlx.DB, w io.Writer) error {
-	var state struct {
-		Workers  int
-		Problems pq.StringArray
+// addDay adds the counts of the page's chart: no finished row is read for them.
+func addDay(ctx context.Context, db *sqlx.DB, channels []statusChannel) error {
+	var days []statusDay
+	if err := db.SelectContext(ctx, &days, `
+		select channel, coalesce(sum(events) filter (where status = 'sent'), 0)::bigint as delivered,
+		       coalesce(sum(events) filter (where status = 'failed'), 0)::bigint as failed,
+		       coalesce(sum(events) filter (where status = 'skipped'), 0)::bigint as skipped
+		  from webhook.tally
+		 where hour > now() - interval '24 hours'
+		 group by channel`); err != nil {
+		return err
 	}
-	err := db.GetContext(ctx, &state, `
-		select (select max(workers) from webhook.status) as workers,
-		       array(select problem from webhook.problems where kind = 'worker') as problems`)
-	if err != nil {
-		return fmt.Errorf("read webhook.problems: %w", err)
+	for i := range channels {
+		for _, d := range days {
+			if d.Channel == channels[i].Channel {
+				channels[i].LastDay = d
+			}
+		}
 	}
-	for _, problem := range state.Problems {
-		fmt.Fprintf(w, "! %s\n", problem)
-	}
-	_, err = fmt.Fprintf(w, "Workers running: %d\n", state.Workers)
-	return err
+	return nil
 }
 
-func onOff(on bool) string {
-	if on {
-		return "on"
+// state is that of the page (admin/state.go), as one word: what a person has to change comes before what the
+// receiver does.
+func (c *statusChannel) state() string {
+	switch {
+	case !c.Enabled:
+		return "off"
+	case c.OfflineMode, c.Problem != nil:
+		return "held"
+	case c.FailingSince != nil:
+		return "failing"
+	case c.PausedUntil != nil:
+		return "held"
+	case !c.EverUsed && c.LastSuccess == nil:
+		return "unused"
 	}
-	return "off"
-}
-
-func text(s *string) string {
-	if s == nil {
-		return "-"
-	}
-	return *s
-}
-
-func when(t *time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	return t.UTC().Format("2006-01-02 15:04:05Z")
+	return "healthy"
 }

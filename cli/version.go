@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strings"
 )
@@ -41,11 +41,34 @@ func versionOf(info *debug.BuildInfo) string {
 	return commit[:min(12, len(commit))]
 }
 
-// runVersion is `webhooks version`.
-func runVersion(_, _ context.Context, p Process, args []string) error {
-	if err := newFlags(p, "version", "").parse(args, 0); err != nil {
-		return err
-	}
-	fmt.Fprintln(p.Stdout, "webhooks", Version())
-	return nil
+// versionDocument says which binary this is.
+type versionDocument struct {
+	Version string `json:"version" about:"that of the release, else of the module, else the commit, else devel"`
+	Schema  int    `json:"schema" about:"the version of the schema that it needs"`
+	Go      string `json:"go" about:"the version of Go that built it"`
+	OS      string `json:"os" about:"the system that it is for, as Go names it"`
+	Arch    string `json:"arch" about:"the processor, likewise"`
+}
+
+// versionCommand is `webhooks version`.
+var versionCommand = command{
+	name: "version", group: groupOther, document: versionDocument{},
+	about: "print the version of this binary",
+	examples: []string{
+		"which version is installed: webhooks version",
+		"with which Go it was built: webhooks version --json",
+	},
+	flags: func(f *flags) action {
+		asJSON := f.json()
+		return func(context.Context, context.Context, []string) error {
+			if !*asJSON {
+				return writeLine(f.p.Stdout, "webhooks %s", Version())
+			}
+			schema, err := f.p.Schema.Version()
+			if err != nil {
+				return err
+			}
+			return writeJSON(f.p.Stdout, versionDocument{Version: Version(), Schema: schema, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH})
+		}
+	},
 }

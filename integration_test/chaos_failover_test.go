@@ -14,6 +14,7 @@ import (
 // ways. Replication is synchronous: what the database itself loses in a failover, no
 // worker can restore.
 func TestChaos_FailoverToAReplicaBreaksNoPromise(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func(*failover){
 		"the old primary stays, read-only": (*failover).switchOver,
 		"the old primary crashes":          (*failover).crashOver,

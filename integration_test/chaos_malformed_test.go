@@ -71,7 +71,9 @@ func TestChaos_TenThousandMalformedRowsHoldUpNoGoodOne(t *testing.T) {
 	if n := db.count(`select count(*) from webhook.outbox where not ` + isGood); n != rounds*each*len(kinds) || n < 10_000 {
 		t.Fatalf("%d malformed rows were written", n)
 	}
-	worker := startWorker(t, patient(db.address))
+	env := patient(db.address)
+	env["WEBHOOK_LOG_LEVEL"] = "debug"
+	worker := startWorker(t, env)
 	goodArrive(t, db, rcv, "the good ones among ten thousand malformed")
 	// All exports of the document ".." except the newest are superseded.
 	const wrong = `status <> 'superseded' and not ` + isGood

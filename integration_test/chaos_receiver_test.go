@@ -19,7 +19,8 @@ import (
 type delivery struct {
 	id        int64
 	at, until time.Time // until the answer, or the end of the connection
-	body      string    // of an event's first delivery; later ones are only compared
+	webhookID string
+	body      string // empty if it is that of the event's first delivery
 	differs   bool
 	answered  int // the status that a whole answer began with; 0 for none
 }
@@ -27,7 +28,7 @@ type delivery struct {
 // rudeReceiver is a receiver that logs every request and answers as badly as receivers
 // do: by the seed, the event and how often it has arrived. Unlike the receiver of the
 // other tests it breaks off answers, measures how long each request lasted, and keeps
-// the body of the first delivery only.
+// an event's body once.
 type rudeReceiver struct {
 	*httptest.Server
 	c     *chaos
@@ -55,7 +56,7 @@ func (h *rudeReceiver) serve(w http.ResponseWriter, req *http.Request) {
 		h.moved.Add(1)
 		return
 	}
-	d, nth := h.arrived(receipt{header: req.Header}.id(), string(body))
+	d, nth := h.arrived(receipt{header: req.Header}, string(body))
 	defer h.ended(d)
 	if h.c.killsOnPost(d.id) {
 		panic(http.ErrAbortHandler)
@@ -68,13 +69,15 @@ func (h *rudeReceiver) serve(w http.ResponseWriter, req *http.Request) {
 	manner.answer(answer{h: h, d: d, w: w, req: req, choose: chooser(h.c.seed, uint64(d.id))})
 }
 
-func (h *rudeReceiver) arrived(id int64, body string) (d *delivery, nth int) {
+func (h *rudeReceiver) arrived(r receipt, body string) (d *delivery, nth int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	d = &delivery{id: id, at: time.Now(), body: body}
+	id := r.id()
+	d = &delivery{id: id, at: time.Now(), webhookID: r.header.Get("webhook-id"), body: body}
 	if before := h.of[id]; len(before) > 0 {
-		d.differs = before[0].body != body
-		d.body = ""
+		if d.differs = before[0].body != body; !d.differs {
+			d.body = ""
+		}
 	}
 	h.deliveries = append(h.deliveries, d)
 	h.of[id] = append(h.of[id], d)

@@ -33,10 +33,10 @@ type slot struct {
 	number int
 	choose *rand.Rand // durations
 
-	deaths, expiries, injuries, early *deck[fate]
-	ways                              *deck[func(*slot)]        // of a short life
-	deeds                             *deck[func(*slot, *life)] // during a long one
-	living                            func(*slot)
+	deaths, injuries, early *deck[fate]
+	ways                    *deck[func(*slot)]        // of a short life
+	deeds                   *deck[func(*slot, *life)] // during a long one
+	living                  func(*slot)
 }
 
 // newSlot has a schedule of its own: several decks, each with its own choices.
@@ -44,7 +44,7 @@ func newSlot(c *chaos, number int, living func(*slot)) *slot {
 	own := func(n int) *rand.Rand { return chooser(c.seed, uint64(1000+100*number+n)) }
 	return &slot{
 		c: c, number: number, living: living, choose: own(0),
-		deaths: newDeck(own(1), each(deaths)), expiries: newDeck(own(2), each(append([]fate{afterItsExpiry}, expiryDeaths...))),
+		deaths:   newDeck(own(1), each(deaths)),
 		injuries: newDeck(own(3), each(injuries)), early: newDeck(own(4), each(slices.Concat(injuries, earlyInjuries, earlyInjuries, earlyInjuries))),
 		ways: newDeck(own(5), []weighted[func(*slot)]{
 			{60, (*slot).namedDeath},
@@ -86,7 +86,9 @@ func (s *slot) live(f fate, during func(l *life)) {
 // expiring is a life across two ten-second marks, killed while it expires leases or soon after: at the
 // first it sees them expired, at the second it ends them.
 func (s *slot) expiring(left time.Duration) {
-	f := s.expiries.deal()
+	s.c.mu.Lock()
+	f := s.c.expiries.deal()
+	s.c.mu.Unlock()
 	s.live(f, func(l *life) {
 		l.meets(left + markEvery + time.Second)
 		l.wait(nil, 200*time.Millisecond) // for a POST that must not be started

@@ -2,7 +2,6 @@ package integration_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -30,17 +29,19 @@ type chaos struct {
 	tally   *tally
 	over    context.Context // done when the faults end
 
-	mu      sync.Mutex
-	current map[int]*life // by slot
-	down    chan struct{} // closed while PostgreSQL is down
-	alive   map[*life]bool
-	ends    []ending
-	frozen  []freezing
+	mu       sync.Mutex
+	expiries *deck[fate]   // at ten-second marks: of all slots, since each has few of them
+	current  map[int]*life // by slot
+	down     chan struct{} // closed while PostgreSQL is down
+	alive    map[*life]bool
+	ends     []ending
+	frozen   []freezing
 }
 
 func newChaos(t testing.TB, seed uint64) *chaos {
 	t.Helper()
-	c := &chaos{t: t, seed: seed, tally: newTally(), current: map[int]*life{}, alive: map[*life]bool{}, down: make(chan struct{})}
+	c := &chaos{t: t, seed: seed, tally: newTally(), current: map[int]*life{}, alive: map[*life]bool{}, down: make(chan struct{}),
+		expiries: newDeck(chooser(seed, 3), each(append([]fate{afterItsExpiry}, expiryDeaths...)))}
 	c.server = durableServer(t)
 	admin := open(t, c.server.DSN("postgres"))
 	admin.exec(`create database chaos`)
@@ -66,17 +67,14 @@ func newChaos(t testing.TB, seed uint64) *chaos {
 // durableServer is a PostgreSQL that loses nothing in a crash.
 func durableServer(t testing.TB) *temppg.Server {
 	t.Helper()
-	options := temppg.Options{Durable: true, Version: os.Getenv("WEBHOOK_TEST_POSTGRES")}
-	s, err := temppg.Start(t.Context(), options)
+	version := os.Getenv("WEBHOOK_TEST_POSTGRES")
+	image := chooseImage(version, func(name string) bool {
+		pool, err := dockertest.NewPool("")
+		return err == nil && isLocal(pool, name)
+	})
+	s, err := temppg.StartAny(t.Context(), temppg.Options{Durable: true, Version: version, Image: image})
 	if err != nil {
-		var inDocker error
-		options.Image = chooseImage(options.Version, func(name string) bool {
-			pool, err := dockertest.NewPool("")
-			return err == nil && isLocal(pool, name)
-		})
-		if s, inDocker = temppg.StartDocker(t.Context(), options); inDocker != nil {
-			t.Fatalf("the chaos test needs a PostgreSQL of its own, which it stops and crashes: %v", errors.Join(err, inDocker))
-		}
+		t.Fatalf("the chaos test needs a PostgreSQL of its own, which it stops and crashes: %v", err)
 	}
 	t.Cleanup(func() { _ = s.Stop() })
 	return s

@@ -129,7 +129,13 @@ func TestUsage_WrongIsNamedWithExitStatus2(t *testing.T) {
 	}{
 		{"", "a command is missing"},
 		{"deliver", `unknown command "deliver"`},
-		{"--verbose", `unknown command "--verbose"`},
+		{"--verbose", "webhooks: unknown flag: --verbose; see webhooks --help"},
+		{"statsu", `did you mean "status"?`},
+		{"status --databse-url x", `did you mean "--database-url"?`},
+		{"run -once", `did you mean "--once"?`},
+		{"send-test audit-log", `did you mean "audit_log"?`},
+		{"secrets lst", `did you mean "list"?`},
+		{"completion powershell", "expected bash, zsh or fish"},
 		{"run --fast", "-fast"},
 		{"run now", `unexpected argument "now"`},
 		{"run --timeout", "-timeout"},
@@ -149,6 +155,8 @@ func TestUsage_WrongIsNamedWithExitStatus2(t *testing.T) {
 		{"receive --status 200,,", "no HTTP status"},
 		{"receive --delay slow", "delay"},
 		{"version 2", `unexpected argument "2"`},
+		{"set contacts https://re.example/5ecret", "set: unexpected argument https://…"},
+		{"set https://re.example/5ecret", "set: unknown channel https://…, expected documents"},
 		{"demo --now", "-now"},
 	} {
 		_, errs, status := runProgram(t, settings{"DATABASE_URL": nowhere}, nil, strings.Fields(c.args)...)
@@ -188,15 +196,22 @@ func TestSettings_FlagOverridesTheEnvironment(t *testing.T) {
 
 func TestHelp_ListsEveryCommandAndSetting(t *testing.T) {
 	t.Parallel()
+	settings, errs, status := runProgram(t, nil, nil, "help", "environment")
+	if status != 0 || errs != "" {
+		t.Errorf("help environment: exit status %d: %s", status, errs)
+	}
 	for _, word := range []string{"help", "--help", "-h"} {
 		out, errs, status := runProgram(t, nil, nil, word)
-		if status != 0 || errs != "" {
+		if status != 0 || errs != "" || !strings.Contains(out, "webhooks help environment") {
 			t.Errorf("%s: exit status %d: %s", word, status, errs)
 		}
+		out += settings
 		for _, name := range []string{
-			"run", "migrate", "check", "status", "show", "send-test", "render", "receive", "demo", "version",
+			"run", "admin", "migrate", "check", "status", "show", "send-test", "render", "receive", "secrets", "demo", "version",
 			"DATABASE_URL", "DATABASE_URL_FILE", "WEBHOOK_POLL_INTERVAL", "WEBHOOK_ALLOW_NETWORKS", "WEBHOOK_TIMEOUT",
 			"WEBHOOK_LEASE", "WEBHOOK_ENVIRONMENT", "WEBHOOK_RETENTION", "WEBHOOK_LOG_LEVEL", "WEBHOOK_LOG_FORMAT", "exit status",
+			"WEBHOOK_ADMIN_LISTEN", "WEBHOOK_ADMIN_PASSWORD_HASH", "WEBHOOK_ADMIN_PASSWORD_HASH_FILE", "WEBHOOK_ADMIN_TRUST_USER_HEADER", "WEBHOOK_ADMIN_TRUSTED_PROXIES",
+			"WEBHOOK_ADMIN_HOSTS", "WEBHOOK_ADMIN_BASE_PATH", "WEBHOOK_ADMIN_READ_ONLY", "WEBHOOK_ADMIN_DATABASE_URL", "WEBHOOK_ADMIN_DATABASE_URL_FILE",
 		} {
 			if !regexp.MustCompile(`(?m)(^| )` + name + `\b`).MatchString(out) {
 				t.Errorf("%s does not name %s", word, name)
@@ -208,16 +223,17 @@ func TestHelp_ListsEveryCommandAndSetting(t *testing.T) {
 func TestHelp_OfEachCommand(t *testing.T) {
 	t.Parallel()
 	for command, flags := range map[string]string{
-		"run": "-migrate -once -poll-interval -timeout -lease -retention -environment -log-level -log-format -allow-networks -database-url", "migrate": "-print -check -database-url",
-		"status": "-database-url", "render": "-occurred-at -base-url", "receive": "-listen -status -delay -token", "demo": "", "version": "",
+		"admin": "-listen -database-url -log-level -log-format", "admin hash-password": "-generate -output -replace",
+		"run": "-migrate -once -admin -admin-listen -poll-interval -timeout -lease -retention -environment -log-level -log-format -allow-networks -database-url", "migrate": "-print -check -database-url",
+		"status": "-database-url", "render": "-occurred-at -base-url", "receive": "-listen -status -delay -token -secret", "secrets": "", "secrets new": "-ed25519 -overlap", "secrets list": "", "secrets retire": "", "secrets jwks": "", "secrets encrypt": "", "demo": "", "version": "",
 		"check": "", "show": "", "send-test": "",
 	} {
-		out, errs, status := runProgram(t, nil, nil, command, "--help")
+		out, errs, status := runProgram(t, nil, nil, append(strings.Fields(command), "--help")...)
 		if status != 0 || errs != "" || !strings.Contains(out, "usage: webhooks "+command) {
 			t.Errorf("%s: exit status %d: %s %s", command, status, out, errs)
 		}
 		for _, f := range strings.Fields(flags) {
-			if !strings.Contains(out, "  "+f) {
+			if !strings.Contains(out, "  -"+f) {
 				t.Errorf("%s --help does not name %s", command, f)
 			}
 		}
@@ -299,6 +315,12 @@ func TestRenderCommand_PrintsTheBytesOrTheError(t *testing.T) {
 		if c.WantError != "" {
 			wantStatus, wantErrors = 1, "webhooks: "+c.WantError+"\n"
 		}
+		if strings.Contains(c.WantError, "event: unknown event") {
+			if status != 2 || out != "" || !strings.HasPrefix(errs, "webhooks: render: unknown event") {
+				t.Errorf("%s: exit status %d\n got %s%s", c.Name, status, out, errs)
+			}
+			continue
+		}
 		if status != wantStatus || out != string(c.Want) || errs != wantErrors {
 			t.Errorf("%s: exit status %d\n got %s%s\nwant %s%s", c.Name, status, out, errs, c.Want, wantErrors)
 		}
@@ -376,8 +398,8 @@ func TestStatus_ShowsEachChannelAndItsProblem(t *testing.T) {
 		t.Errorf("exit status %d: %s %s", status, out, errs)
 	}
 	for _, want := range []string{
-		`(?m)^documents +on +hooks\.example:8443 +1 `, `(?m)^contacts +on +hooks\.example:8443 +0 `, `(?m)^folders +on `, `(?m)^cases +on +- `,
-		`(?m)^notifications +on `, `(?m)^rules +off `, `(?m)^audit_log +on `, `(?m)^! cases waits: it has no URL`,
+		`(?m)^documents +unused +1 `, `(?m)^contacts +unused +0 `, `(?m)^cases +held +0 `, `(?m)^rules +off +0 `, `(?m)^documents: hooks\.example:8443$`,
+		`(?m)^! cases is on, but cannot be called: it has no URL: webhooks set cases --url `,
 	} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("nothing matches %s in\n%s", want, out)
@@ -422,7 +444,7 @@ func TestShow_ExplainsAnEventAndFailsForAnUnknownOne(t *testing.T) {
 		t.Errorf("exit status %d: %s %s", status, out, errs)
 	}
 	out, errs, status = runProgram(t, settings{"DATABASE_URL": db.address}, nil, "show", fmt.Sprint(id+1))
-	if status != 1 || !strings.Contains(out, "There is no event") || !strings.Contains(errs, "is not in webhook.outbox") {
+	if status != 1 || out != "" || !strings.Contains(errs, fmt.Sprintf("there is no event %d in webhook.outbox", id+1)) {
 		t.Errorf("of an unknown event, exit status %d: %s %s", status, out, errs)
 	}
 }
@@ -444,8 +466,9 @@ func TestRunOnce_DeliversWhatIsDueNowAndExits(t *testing.T) {
 	if err := db.Get(&later, `insert into webhook.outbox (event, data, due_at) values ('contact.created', '{}', now() + interval '1 hour') returning id`); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, status := runProgram(t, quick(db.address), nil, "run", "--once"); status != 0 {
-		t.Fatalf("exit status %d: %s", status, errs)
+	out, errs, status := runProgram(t, quick(db.address), nil, "run", "--once")
+	if status != 1 || out != "300 sent, 0 failed, 1 to be retried.\n" || !strings.HasSuffix(errs, "webhooks: run --once: of the events that were due 1 could not be delivered yet (webhooks list --status pending)\n") {
+		t.Errorf("exit status %d: %s %s", status, out, errs)
 	}
 	if n := db.count(`select count(*) from webhook.outbox where event = 'contact.created' and status = 'sent'`); n != 300 {
 		t.Errorf("%d of 300 are sent", n)
@@ -458,6 +481,10 @@ func TestRunOnce_DeliversWhatIsDueNowAndExits(t *testing.T) {
 	}
 	if n := db.count(`select count(*) from webhook.outbox where leased_until is not null`); n != 0 {
 		t.Errorf("%d rows are still leased", n)
+	}
+	db.exec(`delete from webhook.outbox where status = 'pending'`)
+	if out, errs, status := runProgram(t, quick(db.address), nil, "run", "--once"); status != 0 || out != "Nothing was due.\n" {
+		t.Errorf("exit status %d: %s %s", status, out, errs)
 	}
 }
 

@@ -34,6 +34,28 @@ func TestDelivered_A409ThatIsListedCounts(t *testing.T) {
 	}
 }
 
+// TestDelivered_IsNoSuccessOfTheEndpoint: it has answered nothing, and goes on failing.
+func TestDelivered_IsNoSuccessOfTheEndpoint(t *testing.T) {
+	t.Parallel()
+	db := ready(t, newReceiver(t, func(receipt) int { return 503 }).URL)
+	id := db.document("42")
+	if _, errs, status := runProgram(t, quick(db.address), nil, "run", "--once"); status > 1 {
+		t.Fatalf("exit status %d: %s", status, errs)
+	}
+	s := workerStore(t, db.address)
+	for _, when := range []string{"before", "after"} {
+		if err := s.NoteEndpoints(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := db.count(`select count(*) from webhook.endpoints where channel = 'documents' and failing_since is not null and succeeded_at is null`); n != 1 {
+			t.Errorf("%s the mark the endpoint does not fail", when)
+		}
+		if when == "before" {
+			db.exec(`select webhook.mark_delivered($1, 'seen in the ERP')`, id)
+		}
+	}
+}
+
 func TestDelivered_APersonMarksAnEvent(t *testing.T) {
 	t.Parallel()
 	db := withRoles(t, "https://re.example")
@@ -55,6 +77,9 @@ func TestDelivered_APersonMarksAnEvent(t *testing.T) {
 	}
 	if n := db.count(`select count(*) from webhook.problems where kind = 'event'`); n != 0 {
 		t.Errorf("%d problems are left", n)
+	}
+	if n := db.count(`select count(last_success) from webhook.status`); n != 0 {
+		t.Errorf("%d channels have a success that no endpoint has answered", n)
 	}
 	rcv := newReceiver(t, nil)
 	db.exec(`update webhook.channels set url = $1`, rcv.URL)

@@ -74,11 +74,11 @@ func TestEnvironment_WhereItDiffersNoLeaseExpires(t *testing.T) {
 		s := store.New(pool, time.Hour)
 		s.Introduce(store.Worker{Environment: &environment})
 		claims := []string{db.ask(`select claim_id from webhook.outbox`)}
-		n, err := s.ExpireLeases(t.Context(), claims)
+		leases, err := s.ExpireLeases(t.Context(), claims)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return n
+		return eventsOf(leases)
 	}
 	if n := expire("staging"); n != 0 {
 		t.Errorf("a worker of another environment expired %d leases", n)

@@ -335,5 +335,13 @@ func expireAll(ctx context.Context, s *store.Store) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.ExpireLeases(ctx, claims)
+	leases, err := s.ExpireLeases(ctx, claims)
+	return eventsOf(leases), err
+}
+
+func eventsOf(leases []outbox.ExpiredLeases) (n int) {
+	for _, l := range leases {
+		n += l.Events
+	}
+	return n
 }

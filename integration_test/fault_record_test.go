@@ -258,10 +258,46 @@ func TestRecord_RejectedValuesAreReported(t *testing.T) {
 	}
 }
 
+// TestRecord_SaysWhoseLeaseWasLost: so that the metrics count each attempt once. A row that is locked is
+// another matter, and a repetition is one of its own.
+func TestRecord_SaysWhoseLeaseWasLost(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "http://receiver.example")
+	publishBoth(db, 2)
+	s := workerStore(t, db.address)
+	claimID := uuid.NewString()
+	events, err := s.Claim(t.Context(), claimID, []outbox.Capacity{{Channel: "contacts"}, {Channel: "documents"}})
+	if err != nil || len(events) != 4 {
+		t.Fatalf("claimed %d events, %v", len(events), err)
+	}
+	var outcomes []outbox.Outcome
+	for _, ev := range events {
+		outcomes = append(outcomes, outbox.Outcome{EventID: ev.ID, ClaimID: claimID, Verdict: outbox.Sent, Result: outbox.Result{Received: outbox.ReceivedYes, Status: 200}})
+	}
+	const by = `select count(*) from webhook.outbox where status = 'sent'`
+	record := func(when string, lost, locked, sent int) {
+		t.Helper()
+		rest, err := s.Record(t.Context(), outcomes)
+		if err != nil || len(rest.LeaseLost) != lost || len(rest.Locked) != locked || db.count(by) != sent {
+			t.Errorf("%s: %d without a lease, %d locked, %d sent, error %v; expected %d, %d and %d", when, len(rest.LeaseLost), len(rest.Locked), db.count(by), err, lost, locked, sent)
+		}
+		if lost == 1 && (len(rest.LeaseLost) == 0 || rest.LeaseLost[0].EventID != events[0].ID) {
+			t.Errorf("%s: %v has lost its lease, not %d", when, rest.LeaseLost, events[0].ID)
+		}
+	}
+	db.exec(`update webhook.outbox set claim_id = gen_random_uuid(), attempts = 2 where id = $1`, events[0].ID)
+	release := db.locked(`select from webhook.outbox where id = $1 for update`, events[1].ID)
+	record("one claimed by another, one locked", 1, 1, 2)
+	release()
+	record("the lock is free, the outcomes are repeated", 3, 0, 3)
+	s = workerStore(t, db.address) // it skips no locks
+	record("once more", 4, 0, 3)
+}
+
 // rudeSender makes no request: it returns what the test wants.
 type rudeSender func(outbox.Request) outbox.Result
 
-func (rudeSender) Check(string, string) error { return nil }
+func (rudeSender) Check(string, string, string) error { return nil }
 
 func (s rudeSender) Send(_ context.Context, r outbox.Request) outbox.Result { return s(r) }
 

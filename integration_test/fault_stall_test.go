@@ -22,10 +22,30 @@ func stalling(t *testing.T, url string) (*database, *temppg.Server) {
 	return db, server
 }
 
+// stall returns once a commit hangs. The server's checkpointer is what makes them hang, some time after
+// the reload: on a busy machine the next commits would still succeed.
 func (db *database) stall() {
 	db.t.Helper()
 	db.exec(`alter system set synchronous_standby_names = 'nobody'`)
 	db.exec(`select pg_reload_conf()`)
+	eventually(db.t, "a commit hangs", func() bool {
+		committed := make(chan struct{})
+		go func() {
+			defer close(committed)
+			_, _ = db.Exec(`select pg_logical_emit_message(true, 'stall', '')`)
+		}()
+		for {
+			select {
+			case <-committed:
+				return false
+			case <-time.After(5 * time.Millisecond):
+			}
+			if db.count(`select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep' and query like '%emit_message%'`) > 0 {
+				<-committed
+				return true
+			}
+		}
+	})
 }
 
 func (db *database) commitAgain() {
@@ -132,4 +152,41 @@ func TestStall_SIGTERMEndsAWorkerWhoseClaimIsUnknown(t *testing.T) {
 		t.Errorf("it does not say that a claim is unknown:\n%s", said)
 	}
 	db.commitAgain()
+}
+
+// TestStall_ClaimWhoseWaitWasEndedIsNotSentYet: no standby acknowledges a claim, and an administrator ends its
+// wait. It is committed then, and visible, and a failover may lose it: a POST now could be the first of two.
+func TestStall_ClaimWhoseWaitWasEndedIsNotSentYet(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"pg_cancel_backend", "pg_terminate_backend"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			rcv := newReceiver(t, nil)
+			db, _ := stalling(t, rcv.URL)
+			env := stallSettings(t, db, "first")
+			env["WEBHOOK_LEASE"] = "30s" // a claim that is found is sent, and not released, for five seconds
+			startWorker(t, env)
+			db.publish("contact.created", `{"contact_id": 7}`)
+			finished(t, db)
+			db.stall()
+			endWaits := func(statement string) int {
+				return db.count(`select count(`+end+`(pid)) from pg_stat_activity where wait_event = 'SyncRep' and query like $1`, statement)
+			}
+			go func() { _, _ = db.Exec(`select webhook.publish('contact.created', '{"contact_id": 8}')`) }()
+			eventually(t, "the event is visible", func() bool { return endWaits("%webhook.publish%") == 1 })
+			eventually(t, "its claim hangs", func() bool { return endWaits("%with capacity as%") == 1 })
+			eventually(t, "its claim is visible", func() bool {
+				return db.count(`select count(*) from webhook.outbox where status = 'sending'`) == 1
+			})
+			eventually(t, "the worker waits for a standby, too", func() bool {
+				if n := len(rcv.all()); n != 1 {
+					t.Fatal("an event was sent under a claim that no standby has")
+				}
+				return db.count(`select count(*) from pg_stat_activity where application_name = 'first' and wait_event = 'SyncRep' and query ilike 'commit%'`) > 0
+			})
+			db.commitAgain()
+			finished(t, db)
+			checkEachSentOnce(t, db, rcv)
+		})
+	}
 }

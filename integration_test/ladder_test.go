@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,11 +28,13 @@ const (
 	rungURL        rung = "url"        // the server of TEST_DATABASE_URL
 	rungDockertest rung = "dockertest" // a container
 	rungBinaries   rung = "binaries"   // PostgreSQL's own programs
+	rungDownload   rung = "download"   // the same, downloaded once
 )
 
-const howToGetOne = `the integration tests need a PostgreSQL (13 or newer). Any one of these is enough:
+var howToGetOne = `the integration tests need a PostgreSQL (13 or newer). Any one of these is enough:
+  - PostgreSQL's server programs: ` + temppg.InstallCommand() + `
   - Docker, with access to a registry, or with an image built by "make images"
-  - PostgreSQL's server programs: apt-get install postgresql, brew install postgresql@17, ...
+  - ` + temppg.MirrorVariable + `=https://mirror.example.com/maven2, where Maven Central is not reached
   - TEST_DATABASE_URL=postgres://user:password@host:5432/postgres?sslmode=disable, of a role that may create databases`
 
 // chooseRungs returns the rungs to try: only TEST_DATABASE_URL if it is set, only the one that
@@ -41,13 +44,13 @@ func chooseRungs(forced, databaseURL string) ([]rung, error) {
 	case forced == "" && databaseURL != "":
 		return []rung{rungURL}, nil
 	case forced == "":
-		return []rung{rungDockertest, rungBinaries}, nil
+		return []rung{rungDockertest, rungBinaries, rungDownload}, nil
 	case forced == string(rungURL) && databaseURL == "":
 		return nil, errors.New("WEBHOOK_TEST_RUNG=url, but TEST_DATABASE_URL is empty")
-	case forced == string(rungURL), forced == string(rungDockertest), forced == string(rungBinaries):
+	case slices.Contains([]rung{rungURL, rungDockertest, rungBinaries, rungDownload}, rung(forced)):
 		return []rung{rung(forced)}, nil
 	}
-	return nil, fmt.Errorf("WEBHOOK_TEST_RUNG is %q; it may be url, dockertest or binaries", forced)
+	return nil, fmt.Errorf("WEBHOOK_TEST_RUNG is %q; it may be url, dockertest, binaries or download", forced)
 }
 
 // chooseImage prefers a local image to one that must be pulled. An empty version stands for any.
@@ -114,7 +117,18 @@ func openURL(address string) opener {
 // openBinaries runs the machine's own PostgreSQL, of any version if none is given.
 func openBinaries(version string) opener {
 	return func(ctx context.Context) (*server, error) {
-		s, err := temppg.Start(ctx, temppg.Options{Version: version})
+		s, err := temppg.Start(ctx, temppg.Options{Version: version, InMemory: true})
+		if err != nil {
+			return nil, err
+		}
+		return &server{where: "a temporary server", url: s.DSN("postgres"), stop: s.Stop}, nil
+	}
+}
+
+// openDownload runs a PostgreSQL that is downloaded unless the cache has it.
+func openDownload(version string) opener {
+	return func(ctx context.Context) (*server, error) {
+		s, err := temppg.StartDownloaded(ctx, temppg.Options{Version: version, InMemory: true, Out: os.Stderr})
 		if err != nil {
 			return nil, err
 		}
@@ -227,13 +241,14 @@ func TestLadder_RungsAreTriedFromTheTop(t *testing.T) {
 		want        []rung
 		fails       bool
 	}{
-		"nothing set":                     {want: []rung{rungDockertest, rungBinaries}},
+		"nothing set":                     {want: []rung{rungDockertest, rungBinaries, rungDownload}},
 		"a server was named":              {url: address, want: []rung{rungURL}},
 		"a server was named and forced":   {forced: "url", url: address, want: []rung{rungURL}},
 		"url forced without a server":     {forced: "url", fails: true},
 		"dockertest forced":               {forced: "dockertest", want: []rung{rungDockertest}},
 		"dockertest forced beside a URL":  {forced: "dockertest", url: address, want: []rung{rungDockertest}},
 		"binaries forced":                 {forced: "binaries", want: []rung{rungBinaries}},
+		"download forced":                 {forced: "download", want: []rung{rungDownload}},
 		"a rung that does not exist":      {forced: "podman", fails: true},
 		"a rung that does not exist, URL": {forced: "podman", url: address, fails: true},
 	} {
@@ -287,7 +302,7 @@ func TestLadder_FirstRungThatWorksIsUsed(t *testing.T) {
 		t.Errorf("got %+v, %v", s, err)
 	}
 	_, err = climb(t.Context(), &printed, both, map[rung]opener{rungDockertest: breaks, rungBinaries: breaks})
-	for _, part := range []string{"dockertest: broken", "binaries: broken", "make images", "TEST_DATABASE_URL"} {
+	for _, part := range []string{"dockertest: broken", "binaries: broken", "make images", "TEST_DATABASE_URL", temppg.InstallCommand()} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("the error does not contain %q: %v", part, err)
 		}

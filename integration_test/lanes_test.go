@@ -61,6 +61,7 @@ func (g *turnstile) open() { g.opened.Do(func() { close(g.release) }) }
 const slots = 128
 
 func TestLanes_DeadEndpointCostsTheOthersNothing(t *testing.T) {
+	t.Parallel()
 	for _, dead := range outbox.Channels() {
 		t.Run(dead.Name, func(t *testing.T) {
 			t.Parallel()

@@ -15,7 +15,7 @@ import (
 	"github.com/lib/pq"
 )
 
-// README.md and docs/*.md are tested: each block of code is a file of docs/snippets,
+// README.md, SECURITY.md and docs/*.md are tested: each block of code is a file of docs/snippets,
 // each SQL statement that an operator may copy runs, and each link leads to a file.
 
 // block is a fenced block of a Markdown file.
@@ -29,7 +29,7 @@ func (b block) String() string { return fmt.Sprintf("%s:%d", filepath.Base(b.fil
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)\n```$")
 
-// blocks are the fenced blocks of the README and of docs/*.md.
+// blocks are the fenced blocks of the README, of SECURITY.md and of docs/*.md.
 func blocks(t *testing.T) (all []block) {
 	t.Helper()
 	for _, file := range markdown(t) {
@@ -47,7 +47,7 @@ func markdown(t *testing.T) []string {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no Markdown in %s: %v", docs, err)
 	}
-	return append(files, "../README.md")
+	return append(files, "../README.md", "../SECURITY.md")
 }
 
 func TestMarkdown_ShowsTheSnippetsThatRun(t *testing.T) {
@@ -72,10 +72,18 @@ func TestMarkdown_ShowsTheSnippetsThatRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, b := range blocks(t) {
-		if slices.Contains([]string{"python", "js", "php", "go"}, b.language) && !files[b.text] {
-			t.Errorf("%s: this block is no file of docs/snippets, so that nothing runs it", b)
+		if slices.Contains([]string{"python", "js", "ts", "php", "go", "java", "csharp", "ruby"}, b.language) && !files[b.text] && !b.saysNotRun(t) {
+			t.Errorf("%s: this block is no file of docs/snippets, so that nothing runs it, and the line before does not say so", b)
 		}
 	}
+}
+
+// saysNotRun reports whether the paragraph before a block begins with the sentence that nothing runs it.
+func (b block) saysNotRun(t *testing.T) bool {
+	t.Helper()
+	before := strings.Split(text(t, b.file), "\n")[:b.line-2]
+	paragraphs := strings.Split(strings.TrimSpace(strings.Join(before, "\n")), "\n\n")
+	return strings.HasPrefix(paragraphs[len(paragraphs)-1], "Not run by our tests.")
 }
 
 // readmeDots replaces what the README leaves out.
@@ -153,9 +161,9 @@ func complaint(err error) string {
 // docs/operate.md explains each setting that the program's help lists.
 func TestMarkdown_OperatePageNamesEverySetting(t *testing.T) {
 	t.Parallel()
-	stdout, _, _ := runProgram(t, nil, nil, "help")
+	stdout, _, _ := runProgram(t, nil, nil, "help", "environment")
 	page := text(t, docs+"/operate.md")
-	names := regexp.MustCompile(`(?m)^  (DATABASE_URL|WEBHOOK_[A-Z_]+) `).FindAllStringSubmatch(stdout, -1)
+	names := regexp.MustCompile(`(?m)^  (DATABASE_URL|WEBHOOK_[A-Z_]+)\b`).FindAllStringSubmatch(stdout, -1)
 	if len(names) < 5 {
 		t.Fatalf("webhooks help lists %d settings:\n%s", len(names), stdout)
 	}
@@ -178,6 +186,37 @@ func TestMarkdown_LinksResolve(t *testing.T) {
 	}
 }
 
+// The headings that links lead to exist, under the names that GitHub gives them.
+func TestMarkdown_AnchorsExist(t *testing.T) {
+	t.Parallel()
+	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)
+	punctuation := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	anchors := func(file string) map[string]bool {
+		all := map[string]bool{}
+		for _, m := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text(t, file), ""), -1) {
+			all[strings.ReplaceAll(punctuation.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+		}
+		return all
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]*)#([^)]+)\)`)
+	n := 0
+	for _, file := range markdown(t) {
+		for _, m := range link.FindAllStringSubmatch(fence.ReplaceAllString(text(t, file), ""), -1) {
+			n++
+			target := file
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(file), m[1])
+			}
+			if strings.HasSuffix(target, ".md") && !anchors(target)[m[2]] {
+				t.Errorf("%s links to %s#%s, which is no heading", file, m[1], m[2])
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d links to headings were found", n)
+	}
+}
+
 // The tests that the documents name, as evidence of a promise, exist.
 func TestMarkdown_NamedTestsExist(t *testing.T) {
 	t.Parallel()
@@ -189,7 +228,11 @@ func TestMarkdown_NamedTestsExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
+	deeper, err := filepath.Glob("../*/*/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, deeper...) {
 		code.WriteString(text(t, file))
 	}
 	names := regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(prose.String(), -1)

@@ -242,13 +242,13 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 	run(owner, "migrate", "--roles")
 	producer, reader, worker, admin := plain.asRole(path, "webhook_producer"), plain.asRole(path, "webhook_reader"), plain.asRole(path, "webhook_worker"), plain.asRole(path, "webhook_admin")
 	for _, by := range []*login{owner, admin} {
-		sql(by, `update webhook.channels set url = '`+rcv.URL+`', enabled = true, accept_status = '{200,202}', max_in_flight = 7, max_per_second = 1000`,
+		sql(by, `update webhook.channels set url = '`+rcv.URL+`', enabled = true, accept_status = '{200,202}', max_in_flight = 7, max_per_second = 1000, send_traceparent = true`,
 			`update webhook.settings set document_base_url = 'https://re.example', auth = 'bearer', bearer_token = 'geheim'`)
 	}
 	sql(owner, `update webhook.channels set example = '{"id": 42, "status": "Export"}'`)
 	for _, by := range []*login{owner, producer} {
 		for _, event := range []string{"document.exported", "contact.created", "audit.log"} {
-			sql(by, `select webhook.publish('`+event+`', '{"id": 42, "status": "Export", "notes": "a\u0000b"}')`, `select webhook.publish('`+event+`', '{"id": 43}'::json, '2026-03-22')`, `select webhook.publish('`+event+`', '{"id": 44}'::jsonb)`,
+			sql(by, `select webhook.publish('`+event+`', '{"id": 42, "status": "Export", "notes": "a\u0000b"}')`, `select webhook.publish('`+event+`', '{"id": 43}'::json, '2026-03-22')`, `select webhook.publish('`+event+`', '{"id": 44}'::jsonb, traceparent => '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')`,
 				`select * from webhook.outcome(1)`,
 				`insert into webhook.outbox (event, data, occurred_at) values ('`+event+`', '{"id": "caf\u00e9\ud800", "notes": "refuse me"}', '2026-03-22T08:30:00Z') returning id`)
 		}
@@ -264,9 +264,13 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 			t.Errorf("%s: %v", refused, err)
 		}
 	}
-	process := startWorker(t, quick(worker.address))
+	db.missingWorker("lost-host:7")
+	process := startWorker(t, alerting(worker.address, newReceiver(t, nil)))
 	eventually(t, "a document that is sent", func() bool { return db.count(`select count(*) from webhook.outbox where status = 'sent'`) > 1 })
 	eventually(t, "runs of attempts", func() bool { return db.count(`select count(*) from webhook.attempts where attempts > 1`) > 0 })
+	eventually(t, "what finished is counted", func() bool { return db.count(`select count(*) from webhook.tally where latency > 0`) > 0 })
+	eventually(t, "the endpoints were looked at", func() bool { return db.count(`select count(*) from webhook.endpoints where looked_at is null`) == 0 })
+	eventually(t, "an alert was sent", func() bool { return db.count(`select count(*) from webhook.alerts where sent_at is not null`) > 0 })
 	process.terminate()
 	process.exit(t)
 	if c := caught(); c != "" {
@@ -295,15 +299,29 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 	for _, by := range []*login{owner, admin} {
 		sql(by, fmt.Sprintf(`select webhook.mark_delivered(%d, 'seen there')`, failed), fmt.Sprintf(`select webhook.retry(%d)`, failed), fmt.Sprintf(`select webhook.cancel(%d)`, failed), fmt.Sprintf(`select webhook.retry(%d)`, failed), `select webhook.retry_failed(dry_run => true)`,
 			`select webhook.retry_failed(since => '2020-01-01', http_status => 503, failure => 'server_error', error_like => '%')`, `select webhook.discard(dry_run => true)`, `select webhook.send_test('contacts')`,
-			`select webhook.discard('cases', 'infinity')`, `select webhook.prune('1 hour')`, `select webhook.prune('0')`)
+			`select webhook.discard('cases', 'infinity')`, `select webhook.prune('1 hour')`, `select webhook.prune('0')`, `set webhook.actor = ' Jane'`,
+			`insert into webhook.secrets (kind, secret) values ('hmac', ' whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')`, `update webhook.secrets set ends_at = '2100-01-01'`, `select webhook.secret_problem('ed25519', 'whsk_x')`, `select webhook.actor()`,
+			`update webhook.channels set url = '`+rcv.URL+`/x', max_in_flight = 8, max_per_second = null`, `update webhook.settings set offline_mode = true, bearer_token = 'other', min_retention = '2 days'`,
+			`select * from webhook.preview_resend('audit_log', 'failed', 'server_error', null, 'HTTP', '2020-01-01', '2120-01-01', true)`, `select webhook.first_resends('audit_log', 'failed')`, `select * from webhook.preview_resend(document => '42')`,
+			`select webhook.advance_operation(webhook.start_resend('audit_log', error_text => 'none', until => '2120-01-01'))`, `select webhook.stop_operation(webhook.start_resend())`,
+			`select webhook.advance_operation(webhook.start_release('{cases}'))`, `select * from webhook.hourly`, `select webhook.latency_of(latency) from webhook.tally`, `select * from webhook.operations`, `select * from webhook.alerts`)
 		db.become(db.publish("audit.log", `{}`), states["failed"])
 		failed = db.count64(`select max(id) from webhook.outbox where status = 'failed'`)
 	}
+	page := startPage(t, settings{"DATABASE_URL": plain.asRole(path, "webhook_reader", "webhook_admin").address})
+	page.doEverything(t, []int64{failed, db.publish("contact.created", `{}`), 1}, func(what string, status int, text string) {
+		if c := caught(); c != "" || status >= 500 {
+			t.Errorf("the page, %s: calls %s: status %d: %s", what, c, status, text)
+		}
+	})
+	page.terminate()
+	page.exit(t)
 	sql(worker, `select webhook.prune('30 days')`)
 	sql(owner, `select webhook.create_roles()`, `select webhook.create_roles(only_print => true)`, `analyze webhook.outbox`, `analyze webhook.channels`, `vacuum (full) webhook.outbox`, `reindex schema webhook`)
 	run(worker, "run", "--once")
-	statements := said.String() + ourViews(db) // by a role, by a view, or by the worker and what an insert calls
-	for _, name := range []string{"at_least_once", "document_id", "refuse_event", "refuse_data", "refuse_null", "rate_left", "take_rate"} {
+	statements := said.String() + ourViews(db) + pageSQL(t) // by a role, by a view, by the page, or by the worker and what an insert calls
+	for _, name := range []string{"at_least_once", "document_id", "document_id_beside_bad_escapes", "accepted_document_id",
+		"state_is_possible", "refuse_event", "refuse_data", "refuse_null", "refuse_state", "rate_left", "take_rate", "latency_bucket", "sent_traceparent"} {
 		statements += "webhook." + name + "("
 	}
 	var names []string
@@ -315,6 +333,19 @@ func everyRole(t *testing.T, db, plain *database, path string, owner *login, cau
 			t.Errorf("webhook.%s was not called", n)
 		}
 	}
+}
+
+// pageSQL is the text of the page's statements: each of its routes was asked.
+func pageSQL(t *testing.T) (all string) {
+	t.Helper()
+	files, err := filepath.Glob("../store/admin*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		all += text(t, file)
+	}
+	return all
 }
 
 func ourViews(db *database) string {
@@ -371,10 +402,11 @@ func TestPlanted_InPgTempNothingIsCalled(t *testing.T) {
 	waiting := db.publish("contact.created", `{}`)
 	for role, statements := range map[string][]string{
 		"webhook_producer": {`select webhook.publish('document.exported', '{"id": "caf\u00e9\ud800", "a": "\u0000"}')`, `insert into webhook.outbox (event, data) values ('audit.log', '{}') returning id`},
-		"webhook_reader": {`select * from webhook.status`, `select * from webhook.problems`, `select * from webhook.volume`, fmt.Sprintf(`select webhook.explain(%d)`, failed),
+		"webhook_reader": {`select * from webhook.hourly`, `select * from webhook.status`, `select * from webhook.problems`, `select * from webhook.volume`, fmt.Sprintf(`select webhook.explain(%d)`, failed),
 			`select webhook.url_host('https://u:p@h/')`, `select webhook.url_problem('https://[::1]/')`, `select webhook.hint('timeout')`},
 		"webhook_worker": {fmt.Sprintf(`select webhook.explain(%d)`, waiting), `select webhook.prune('1 day')`, `select * from webhook.status`},
 		"webhook_admin": {`update webhook.channels set url = 'https://h/', enabled = true, accept_status = '{200}', max_in_flight = 1`, `update webhook.settings set auth = 'bearer', bearer_token = 'a', document_base_url = 'https://h'`,
+			`select * from webhook.preview_resend()`, `select webhook.advance_operation(webhook.start_resend('audit_log'))`, `update webhook.settings set offline_mode = true`, `select webhook.start_release('{cases}')`,
 			fmt.Sprintf(`select webhook.retry(%d)`, failed), fmt.Sprintf(`select webhook.cancel(%d)`, failed), `select webhook.retry_failed()`, `select webhook.discard()`, `select webhook.send_test('contacts')`, `select webhook.prune('1 hour')`},
 	} {
 		conn, err := loginRole(t, db, role).Connx(t.Context())
@@ -429,7 +461,7 @@ func TestPlanted_AReadersFunctionsSeeNoSecret(t *testing.T) {
 	reader := loginRole(t, db, "webhook_reader")
 	db.exec(`create schema trap; create table trap.seen (what text); grant all on schema trap to ` + reader.name + `; grant insert on trap.seen to ` + reader.name)
 	reader.exec(`create function trap.peek(anyelement) returns boolean language plpgsql cost 0.0000001 as $$ begin insert into trap.seen values ($1::text); return true; end $$`)
-	for _, relation := range append([]string{"outbox", "attempts", "interventions"}, views...) {
+	for _, relation := range append([]string{"outbox", "attempts", "interventions", "endpoints", "tally", "operations", "alerts"}, views...) {
 		var columns []string
 		if err := db.Select(&columns, `select attname from pg_attribute where attrelid = $1::regclass and attnum > 0 order by attnum`, "webhook."+relation); err != nil {
 			t.Fatal(err)

@@ -34,13 +34,13 @@ func startPiped(t *testing.T, env settings, fill bool) (*worker, *os.File) {
 func startShell(t *testing.T, env settings, prepare string) *worker {
 	t.Helper()
 	own := program(t, env, "run")
-	w := &worker{cmd: exec.Command("sh", "-c", prepare+`; exec "$0" run "$@"`, own.Path), log: &logBuffer{}, done: make(chan struct{})} //nolint:gosec // our own program
+	w := &worker{cmd: exec.Command("sh", "-c", prepare+`; exec "$0" run "$@"`, own.Path), log: &logBuffer{}, done: make(chan struct{})}
 	w.cmd.Env, w.cmd.Stderr = own.Env, w.log
 	start(t, w)
 	return w
 }
 
-func start(t *testing.T, w *worker) {
+func start(t testing.TB, w *worker) {
 	t.Helper()
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestLog_ReaderThatReturnsGetsWhatWaited(t *testing.T) {
 	eventually(t, "the contact is recorded", func() bool { return db.status(id) == "failed" })
 	lines := bufio.NewScanner(reader)
 	for found := false; !found && lines.Scan(); {
-		found = strings.Contains(lines.Text(), `"event failed"`)
+		found = strings.Contains(lines.Text(), `"channel failing"`)
 	}
 	w.terminate()
 	if status := w.exitWithin(t, 15*time.Second); status != 0 {

@@ -134,8 +134,12 @@ func (p *proxy) ask(hook func() func(*exchange) action, x *exchange) action {
 }
 
 // away makes the database unreachable: open connections are cut, new ones refused and
-// counted.
-func (p *proxy) away() { p.setMode(cutting); p.cutAll() }
+// counted. Nothing passes on one connection while another is cut already.
+func (p *proxy) away() {
+	p.setMode(cutting)
+	p.hang()
+	p.cutAll()
+}
 
 // hang makes the network silent for the open connections. New ones follow the mode.
 func (p *proxy) hang() {

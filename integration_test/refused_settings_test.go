@@ -16,18 +16,19 @@ import (
 // violations are statements that violate each constraint of channels and settings, by its name or, for NOT NULL, by
 // the column's. "": what refuses the statement forms no row.
 var violations = map[string][]string{
-	"channels.name":          {`update webhook.channels set name = null`},
-	"channels.event":         {`update webhook.channels set event = null`},
-	"channels.position":      {`update webhook.channels set position = null`},
-	"channels.at_least_once": {`update webhook.channels set event = 'x' where name = 'rules'`},
-	"channels.enabled":       {`update webhook.channels set enabled = null`},
-	"channels.accept_status": {`update webhook.channels set accept_status = null`},
-	"channels.max_in_flight": {`update webhook.channels set max_in_flight = null`},
-	"channels.updated_at":    {`insert into webhook.channels (name, event, position, url, example, updated_at) values ('x', 'audit.log', 9, 'https://h/geheim', '{}', null)`},
-	"channels.example":       {`update webhook.channels set example = null`},
-	"channels_pkey":          {`update webhook.channels set name = 'rules' where name = 'cases'`},
-	"channels_event_key":     {`update webhook.channels set event = 'audit.log' where name = 'cases'`},
-	"channels_position_key":  {`update webhook.channels set position = 1 where name = 'cases'`},
+	"channels.name":             {`update webhook.channels set name = null`},
+	"channels.event":            {`update webhook.channels set event = null`},
+	"channels.position":         {`update webhook.channels set position = null`},
+	"channels.at_least_once":    {`update webhook.channels set event = 'x' where name = 'rules'`},
+	"channels.enabled":          {`update webhook.channels set enabled = null`},
+	"channels.accept_status":    {`update webhook.channels set accept_status = null`},
+	"channels.max_in_flight":    {`update webhook.channels set max_in_flight = null`},
+	"channels.updated_at":       {`insert into webhook.channels (name, event, position, url, example, updated_at) values ('x', 'audit.log', 9, 'https://h/geheim', '{}', null)`},
+	"channels.send_traceparent": {`update webhook.channels set send_traceparent = null`},
+	"channels.example":          {`update webhook.channels set example = null`},
+	"channels_pkey":             {`update webhook.channels set name = 'rules' where name = 'cases'`},
+	"channels_event_key":        {`update webhook.channels set event = 'audit.log' where name = 'cases'`},
+	"channels_position_key":     {`update webhook.channels set position = 1 where name = 'cases'`},
 	"channels_url_is_http_or_https": {`update webhook.channels set url = 'geheim://h/'`, `update webhook.channels set url = ' geheim://h/geheim'`,
 		`update webhook.channels set url = E'geheim\nhttps://h/'`, `insert into webhook.channels (name, event, position, url, example) values ('x', 'audit.log', 9, 'geheim', '{}')`},
 	"channels_accept_status_lists_2xx_or_409": {`update webhook.channels set accept_status = '{}'`, `update webhook.channels set accept_status = '{200,302}'`, `update webhook.channels set accept_status = '{199}'`,
@@ -36,20 +37,32 @@ var violations = map[string][]string{
 	"channels_max_per_second_is_1_to_10000": {`update webhook.channels set max_per_second = 0`, `update webhook.channels set max_per_second = 10001`},
 	"channels_example_is_an_object":         {`update webhook.channels set example = '[]'`, `update webhook.channels set example = 'null'`},
 
-	"settings.only_row":                       {`update webhook.settings set only_row = null`},
-	"settings.offline_mode":                   {`update webhook.settings set offline_mode = null`},
-	"settings.auth":                           {`update webhook.settings set auth = null`},
-	"settings.instance_id":                    {`update webhook.settings set instance_id = null`},
-	"settings.min_retention":                  {`update webhook.settings set min_retention = null`},
-	"settings.updated_at":                     {`insert into webhook.settings (bearer_token, updated_at) values ('geheim', null)`},
-	"settings_pkey":                           {`insert into webhook.settings (bearer_token) values ('geheim')`},
-	"settings_is_one_row":                     {`insert into webhook.settings (only_row, bearer_token) values (false, 'geheim')`, `update webhook.settings set only_row = false`},
-	"settings_auth_is_none_or_bearer":         {`update webhook.settings set auth = 'basic'`, `update webhook.settings set auth = 'geheim'`},
-	"settings_bearer_token_is_a_header_value": {`update webhook.settings set bearer_token = E'geheim\r\nX: y'`, `update webhook.settings set bearer_token = E'\tgeheim\tb'`, `update webhook.settings set bearer_token = E'geheim\x7f'`},
+	"settings.only_row":                           {`update webhook.settings set only_row = null`},
+	"settings.offline_mode":                       {`update webhook.settings set offline_mode = null`},
+	"settings.auth":                               {`update webhook.settings set auth = null`},
+	"settings.instance_id":                        {`update webhook.settings set instance_id = null`},
+	"settings.min_retention":                      {`update webhook.settings set min_retention = null`},
+	"settings.updated_at":                         {`insert into webhook.settings (bearer_token, updated_at) values ('geheim', null)`},
+	"settings_pkey":                               {`insert into webhook.settings (bearer_token) values ('geheim')`},
+	"settings_is_one_row":                         {`insert into webhook.settings (only_row, bearer_token) values (false, 'geheim')`, `update webhook.settings set only_row = false`},
+	"settings_auth_is_none_or_bearer":             {`update webhook.settings set auth = 'basic'`, `update webhook.settings set auth = 'geheim'`},
+	"settings_bearer_token_is_a_header_value":     {`update webhook.settings set bearer_token = E'geheim\r\nX: y'`, `update webhook.settings set bearer_token = E'\tgeheim\tb'`, `update webhook.settings set bearer_token = E'geheim\x7f'`},
+	"settings_bearer_token_is_plain_or_encrypted": {`update webhook.settings set bearer_token = 'enc1.'`, `update webhook.settings set bearer_token = 'enc1.geheim'`},
 	"settings_document_base_url_is_http_or_https": {`update webhook.settings set document_base_url = 'geheim.example'`, `update webhook.settings set document_base_url = 'https:///geheim'`,
 		`update webhook.settings set document_base_url = 'https:// geheim'`},
 	"settings_environment_is_a_name":   {`update webhook.settings set environment = ''`, `update webhook.settings set environment = 'a geheim'`},
 	"settings_min_retention_is_from_0": {`update webhook.settings set min_retention = '-1 day'`},
+
+	"secrets.id":            {`insert into webhook.secrets (id, kind, secret) values (null, 'hmac', 'whsec_Z2VoZWltZ2VoZWltZ2VoZWltZ2VoZWlt')`},
+	"secrets.kind":          {`update webhook.secrets set kind = null`},
+	"secrets.secret":        {`update webhook.secrets set secret = null`},
+	"secrets.created_at":    {`update webhook.secrets set created_at = null`},
+	"secrets.actor":         {`update webhook.secrets set actor = null`},
+	"secrets_pkey":          {`insert into webhook.secrets (id, kind, secret) values (1, 'hmac', 'whsec_Z2VoZWltZ2VoZWltZ2VoZWltZ2VoZWlt')`},
+	"secrets_kind_is_known": {`update webhook.secrets set kind = 'geheim'`, `insert into webhook.secrets (kind, secret) values ('rsa', 'whsec_Z2VoZWltZ2VoZWltZ2VoZWltZ2VoZWlt')`},
+	"secrets_secret_is_one_of_its_kind": {`update webhook.secrets set secret = 'geheim'`, `update webhook.secrets set secret = ''`, `update webhook.secrets set kind = 'ed25519'`,
+		`update webhook.secrets set secret = 'whsec_geheim'`, `update webhook.secrets set secret = 'whsec_geheim!'`, `update webhook.secrets set secret = 'whsec_geheim geheim'`,
+		`update webhook.secrets set secret = 'enc1.geheim'`, `update webhook.secrets set secret = 'enc1.0123abcd.geheim'`},
 
 	"": {
 		`update webhook.channels set max_in_flight = 'abc'`, `update webhook.channels set max_in_flight = 99999999999`, `update webhook.channels set accept_status = '{abc}'`, `update webhook.channels set accept_status = '200'`,
@@ -68,12 +81,12 @@ func constraintsOf(db *database) (all []string) {
 	db.t.Helper()
 	if err := db.Select(&all, `
 		select c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
-		 where c.oid in ('webhook.channels'::regclass, 'webhook.settings'::regclass) and a.attnum > 0 and a.attnotnull
+		 where c.oid in ('webhook.channels'::regclass, 'webhook.settings'::regclass, 'webhook.secrets'::regclass) and a.attnum > 0 and a.attnotnull
 		union all
-		select conname from pg_constraint where conrelid in ('webhook.channels'::regclass, 'webhook.settings'::regclass) and contype <> 'n'
+		select conname from pg_constraint where conrelid in ('webhook.channels'::regclass, 'webhook.settings'::regclass, 'webhook.secrets'::regclass) and contype <> 'n'
 		union all
 		select 'another kind of rule on ' || c.relname from pg_class c
-		 where c.oid in ('webhook.channels'::regclass, 'webhook.settings'::regclass)
+		 where c.oid in ('webhook.channels'::regclass, 'webhook.settings'::regclass, 'webhook.secrets'::regclass)
 		   and (exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and not exists (select from pg_constraint k where k.conindid = i.indexrelid))
 		        or c.relrowsecurity or exists (select from pg_attribute a join pg_type t on t.oid = a.atttypid where a.attrelid = c.oid and t.typtype = 'd'))`); err != nil {
 		db.t.Fatal(err)
@@ -85,6 +98,7 @@ func TestSettings_EachConstraintRefusesInWordsWithoutASecret(t *testing.T) {
 	t.Parallel()
 	db := withRoles(t, "https://user:geheim@h/geheim?key=geheim")
 	db.exec(`update webhook.settings set document_base_url = 'https://re.example/geheim'`)
+	db.exec(`insert into webhook.secrets (kind, secret) values ('hmac', 'whsec_Z2VoZWltZ2VoZWltZ2VoZWltZ2VoZWlt')`) // geheim, four times
 	logged := db.serverLog()
 	constraints := constraintsOf(db)
 	for _, name := range constraints {
@@ -103,7 +117,7 @@ func TestSettings_EachConstraintRefusesInWordsWithoutASecret(t *testing.T) {
 				t.Errorf("%s: %v", s, err)
 				continue
 			}
-			if said := everything(pe); strings.Contains(said, secret) || strings.Contains(said, "Failing row") {
+			if said := everything(pe); strings.Contains(said, secret) || strings.Contains(said, "Z2VoZWlt") || strings.Contains(said, "Failing row") {
 				t.Errorf("%s: %s", s, said)
 			}
 			if name == "" || strings.HasSuffix(name, "key") {
@@ -139,7 +153,8 @@ func (db *database) serverLog() string {
 // words are in the server's log, which the test above reads.
 func TestSettings_TheConstraintsAreTheLastWord(t *testing.T) {
 	db := ready(t, "https://h")
-	db.exec(`alter table webhook.channels disable trigger in_words; alter table webhook.settings disable trigger in_words`)
+	db.exec(`alter table webhook.channels disable trigger in_words; alter table webhook.settings disable trigger in_words;
+		insert into webhook.secrets (kind, secret) values ('hmac', 'whsec_Z2VoZWltZ2VoZWltZ2VoZWltZ2VoZWlt'); alter table webhook.secrets disable trigger in_words`)
 	for name, statements := range violations {
 		_, column, isColumn := strings.Cut(name, ".")
 		for _, s := range statements {
@@ -156,15 +171,23 @@ func TestSettings_ARefusalSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://h")
 	for statement, words := range map[string]string{
-		`update webhook.channels set max_in_flight = 0`:                 "webhook.channels: max_in_flight is 0, a number from 1 to 1000 was expected HINT: To stop a channel",
-		`update webhook.channels set max_per_second = 0`:                "webhook.channels: max_per_second is 0, a number from 1 to 10000, or null for no limit, was expected",
-		`update webhook.channels set accept_status = '{200,302}'`:       "webhook.channels: accept_status is {200,302}, a list of HTTP statuses from 200 to 299, or 409",
-		`update webhook.settings set bearer_token = E'Zm9v\nYmFy'`:      "webhook.settings: bearer_token is no value of a header: character 5 of 9 is a line break (U+000A), a token without control characters",
-		`update webhook.settings set bearer_token = E'Zm9v\x1b'`:        "character 5 of 5 is a control character (U+001B)",
-		`update webhook.settings set auth = 'basic'`:                    "webhook.settings: auth is unknown, none or bearer",
-		`update webhook.settings set document_base_url = 're.example'`:  "webhook.settings: document_base_url is no URL of HTTP with a host, https://yourinstance.recordengine.ai",
-		`update webhook.channels set url = 'hook.eu1.make.com/abc'`:     "webhook.channels: url is no URL of HTTP, https://... or http://...",
-		`update webhook.channels set enabled = null where name='rules'`: "webhook.channels: enabled is null, true or false",
+		`update webhook.channels set max_in_flight = 0`:                                          "webhook.channels: max_in_flight is 0, a number from 1 to 1000 was expected HINT: To stop a channel",
+		`update webhook.channels set max_per_second = 0`:                                         "webhook.channels: max_per_second is 0, a number from 1 to 10000, or null for no limit, was expected",
+		`update webhook.channels set accept_status = '{200,302}'`:                                "webhook.channels: accept_status is {200,302}, a list of HTTP statuses from 200 to 299, or 409",
+		`update webhook.settings set bearer_token = E'Zm9v\nYmFy'`:                               "webhook.settings: bearer_token is no value of a header: character 5 of 9 is a line break (U+000A), a token without control characters",
+		`update webhook.settings set bearer_token = E'Zm9v\x1b'`:                                 "character 5 of 5 is a control character (U+001B)",
+		`update webhook.settings set auth = 'basic'`:                                             "webhook.settings: auth is unknown, none or bearer",
+		`update webhook.settings set document_base_url = 're.example'`:                           "webhook.settings: document_base_url is no URL of HTTP with a host, https://yourinstance.recordengine.ai",
+		`update webhook.channels set url = 'hook.eu1.make.com/abc'`:                              "webhook.channels: url is no URL of HTTP, https://... or http://...",
+		`update webhook.channels set enabled = null where name='rules'`:                          "webhook.channels: enabled is null, true or false",
+		`insert into webhook.secrets (kind, secret) values ('hmac', 'x')`:                        "webhook.secrets: secret is a text without its prefix, whsec_ and 24 to 64 bytes in base64 was expected HINT: Nothing was changed. To make one: webhooks secrets new.",
+		`insert into webhook.secrets (kind, secret) values ('hmac', 'whsec_Zm9v YmFy')`:          "webhook.secrets: secret is a text with a space (U+0020) in it, ",
+		`insert into webhook.secrets (kind, secret) values ('hmac', E'whsec_Zm9v\nYmFy')`:        "webhook.secrets: secret is a text with a control character (U+000A, a line break) in it, ",
+		`insert into webhook.secrets (kind, secret) values ('hmac', 'whsk_Zm9v')`:                "webhook.secrets: secret is a secret of the other kind, ",
+		`insert into webhook.secrets (kind, secret) values ('ed25519', 'whpk_Zm9v')`:             "webhook.secrets: secret is a public key, whsk_ and 32 or 64 bytes",
+		`insert into webhook.secrets (kind, secret) values ('hmac', 'whsec_Zm9v')`:               "webhook.secrets: secret is 3 bytes long, ",
+		`insert into webhook.secrets (kind, secret) values ('hmac', 'whsec_Zm9')`:                "webhook.secrets: secret is not base64 behind its prefix, ",
+		`insert into webhook.secrets (kind, secret) values ('ed25519', 'enc1.0123abcd.c2hvcnQ')`: "webhook.secrets: secret is cut off, or not encrypted by this program, ",
 	} {
 		_, err := db.Exec(statement)
 		with(t, statement, complaintOf(err), words)
@@ -187,6 +210,14 @@ func TestOutbox_AMissingValueIsRefusedWithoutTheData(t *testing.T) {
 			if !errors.As(err, &pe) || pe.Code != "23502" || pe.Column != column || strings.Contains(everything(pe), secret) || pe.Message != fmt.Sprintf("webhook.outbox: %s is null", column) {
 				t.Errorf("%s, %s: %v", who, column, err)
 			}
+		}
+	}
+	db.exec(`insert into webhook.outbox (event, data) values ('audit.log', '{"iban": "geheim"}')`)
+	for _, column := range []string{"event", "data", "occurred_at"} {
+		_, err := db.Exec(`update webhook.outbox set ` + column + ` = null`)
+		var pe *pq.Error
+		if !errors.As(err, &pe) || pe.Code != "23502" || pe.Column != column || strings.Contains(everything(pe), secret) {
+			t.Errorf("the owner sets %s to null: %v", column, err)
 		}
 	}
 	for _, statement := range []string{`insert into webhook.outbox (event, data) values ('x', '{"iban": "geheim"}')`, `insert into webhook.outbox (event, data) values ('audit.log', '["geheim"]')`} {

@@ -29,7 +29,11 @@ type login struct {
 func loginRole(t testing.TB, db *database, granted ...string) *login {
 	t.Helper()
 	name, password := "webhooks_test_"+strings.ToLower(rand.Text()[:12]), strings.ToLower(rand.Text())
-	db.exec(`create role ` + name + ` login password '` + password + `'`)
+	verifier, err := temppg.Verifier(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.exec(`create role ` + name + ` login password '` + verifier + `'`)
 	t.Cleanup(func() {
 		for _, statement := range []string{`reassign owned by ` + name + ` to current_user`, `drop owned by ` + name, `drop role ` + name} {
 			// Its session may be ending, and dropping what it had in pg_temp, at this very moment.
@@ -86,14 +90,16 @@ func (l *login) mayNot(statements ...string) {
 
 // Everything in the schema, as statements that read or run it.
 var (
-	tables    = []string{"outbox", "channels", "settings", "schema_versions", "attempts", "interventions", "workers", "maintenance"}
-	views     = []string{"status", "problems", "volume"}
+	tables    = []string{"outbox", "channels", "settings", "schema_versions", "attempts", "interventions", "workers", "maintenance", "endpoints", "tally", "operations", "alerts"}
+	views     = []string{"status", "problems", "volume", "hourly"}
 	functions = []string{
 		`webhook.publish('contact.created', '{}')`, `webhook.retry(1)`, `webhook.cancel(1)`, `webhook.retry_failed()`, `webhook.discard()`, `webhook.send_test('contacts')`,
-		`webhook.prune('30 days')`, `webhook.explain(1)`, `webhook.hint('rejected', 404)`, `webhook.url_host('https://h')`, `webhook.url_problem('https://h')`, `webhook.trimmed('h')`, `webhook.unseen('h')`,
+		`webhook.prune('30 days')`, `webhook.explain(1)`, `webhook.hint('rejected', 404)`, `webhook.sent_traceparent('h')`, `webhook.url_host('https://h')`, `webhook.url_problem('https://h')`, `webhook.trimmed('h')`, `webhook.unseen('h')`,
 		`webhook.at_least_once('contact.created')`, `webhook.document_id('{}')`, `webhook.event_of('contacts')`, `webhook.utc(now())`, `webhook.create_roles()`, `webhook.refuse_batch(1, true)`,
 		`webhook.publish('contact.created', '{}'::text)`, `webhook.publish('contact.created', '{}'::jsonb)`, `webhook.publish('contact.created', '{}'::json)`, `webhook.mark_delivered(1, 'x')`, `webhook.outcome(1)`,
-		`webhook.webhook_id(null)`, `webhook.worker_problem(null, null)`,
+		`webhook.webhook_id(null)`, `webhook.worker_problem(null, null)`, `webhook.actor()`, `webhook.latency_bucket('1 s')`, `webhook.latency_of(1::smallint)`, `webhook.preview_resend()`, `webhook.first_resends()`,
+		`webhook.start_resend()`, `webhook.start_release()`, `webhook.advance_operation(1)`, `webhook.stop_operation(1)`, `webhook.resend_filter(null, null, null, null, null, null, null, true)`,
+		`webhook.examine(null, 'audit.log', 'sent', 1)`, `webhook.resend_ranges(null)`, `webhook.advance_resend(null, 1)`, `webhook.advance_release(null, 1)`, `webhook.url_change('URL', 'a', 'b')`,
 	}
 )
 
@@ -181,7 +187,7 @@ func TestRoles_AReaderSeesEverythingExceptTokensAndURLs(t *testing.T) {
 	ids = append(ids, 987654321)
 	reader := loginRole(t, db, "webhook_reader")
 
-	for _, relation := range append([]string{"outbox", "attempts", "interventions", "schema_versions", "workers", "maintenance"}, views...) {
+	for _, relation := range append([]string{"outbox", "attempts", "interventions", "schema_versions", "workers", "maintenance", "endpoints", "tally", "operations", "alerts"}, views...) {
 		reader.may(`select * from webhook.` + relation)
 	}
 	reader.may(`select name, event, position, at_least_once, enabled, accept_status, max_in_flight, updated_at, example from webhook.channels`,
@@ -193,6 +199,7 @@ func TestRoles_AReaderSeesEverythingExceptTokensAndURLs(t *testing.T) {
 	var seen strings.Builder
 	for _, statement := range []string{`select string_agg(s::text, e'\n') from webhook.status s`, `select string_agg(p::text, e'\n') from webhook.problems p`, `select string_agg(v::text, e'\n') from webhook.volume v`,
 		`select string_agg(o::text, e'\n') from webhook.outbox o`, `select string_agg(s::text, e'\n') from pg_stats s where schemaname = 'webhook'`,
+		`select string_agg(i::text, e'\n') from webhook.interventions i`, `select string_agg(n::text, e'\n') from webhook.endpoints n`,
 		`select string_agg(pg_get_viewdef(c.oid), e'\n') from pg_class c where relkind = 'v' and relnamespace = 'webhook'::regnamespace`} {
 		seen.WriteString(reader.ask(statement))
 	}
@@ -204,7 +211,7 @@ func TestRoles_AReaderSeesEverythingExceptTokensAndURLs(t *testing.T) {
 		t.Errorf("a reader sees a secret:\n%s", seen.String())
 	}
 
-	reader.mayNot(allBut("explain", "hint", "url_host", "url_problem", "trimmed", "unseen", "at_least_once", "outcome", "webhook_id", "utc", "worker_problem")...)
+	reader.mayNot(allBut("explain", "hint", "url_host", "url_problem", "trimmed", "unseen", "at_least_once", "outcome", "webhook_id", "utc", "worker_problem", "latency_of")...)
 	for _, table := range tables {
 		reader.mayNot(`delete from webhook.`+table, `insert into webhook.`+table+` default values`)
 	}
@@ -292,8 +299,15 @@ func TestRoles_AnAdminConfiguresAndActsOnEvents(t *testing.T) {
 		`select * from webhook.channels`, `select * from webhook.settings`, `select * from webhook.status`, `select * from webhook.problems`, `select * from webhook.volume`, `select * from webhook.outbox`,
 		`select * from webhook.attempts`, `select * from webhook.interventions`,
 		fmt.Sprintf(`select webhook.retry(%d)`, failed), fmt.Sprintf(`select webhook.cancel(%d)`, waiting), `select webhook.retry_failed()`, `select webhook.discard()`, `select webhook.send_test('contacts')`,
-		`select webhook.prune('30 days')`, fmt.Sprintf(`select webhook.explain(%d)`, failed), `select webhook.hint('rejected', 404)`, `select webhook.url_host('https://h')`)
-	admin.mayNot(`update webhook.outbox set status = 'cancelled', finished_at = now()`, `delete from webhook.outbox`, `insert into webhook.outbox (event, data) values ('audit.log', '{}')`,
+		`select webhook.prune('30 days')`, fmt.Sprintf(`select webhook.explain(%d)`, failed), `select webhook.hint('rejected', 404)`, `select webhook.url_host('https://h')`,
+		`select * from webhook.endpoints`, `select * from webhook.hourly`, `select webhook.latency_of(latency) from webhook.tally`, `select * from webhook.operations`, `select * from webhook.preview_resend(status => 'failed')`, `select webhook.first_resends(status => 'failed')`,
+		`select webhook.advance_operation(webhook.start_resend(status => 'failed'))`, `select webhook.stop_operation(webhook.start_resend())`,
+		`update webhook.settings set offline_mode = true; select webhook.advance_operation(webhook.start_release('{contacts}'))`)
+	admin.may(`insert into webhook.alerts (kind, since, until) values ('no_worker', now(), now())`, `update webhook.alerts set given_up_at = now()`)
+	loginRole(t, db, "webhook_reader").mayNot(`insert into webhook.alerts (kind, since, until) values ('no_worker', now(), now())`, `update webhook.alerts set given_up_at = now()`)
+	admin.mayNot(`delete from webhook.alerts`, `update webhook.alerts set kind = 'no_worker'`, `update webhook.endpoints set failing_since = null`, `insert into webhook.operations (kind) values ('resend')`, `update webhook.operations set actor = 'x'`, `delete from webhook.tally`,
+		`insert into webhook.interventions (action, note) values ('settings', 'x')`, `update webhook.maintenance set tallied_until = now()`,
+		`update webhook.outbox set status = 'cancelled', finished_at = now()`, `delete from webhook.outbox`, `insert into webhook.outbox (event, data) values ('audit.log', '{}')`,
 		`update webhook.channels set name = 'x'`, `update webhook.channels set event = 'x'`, `delete from webhook.channels`, `insert into webhook.settings default values`, `update webhook.settings set instance_id = gen_random_uuid()`,
 		`delete from webhook.interventions`, `update webhook.interventions set actor = 'x'`, `delete from webhook.attempts`, `select webhook.create_roles()`)
 	admin.ask(`select webhook.retry($1)`, failed)
@@ -373,10 +387,7 @@ func TestPublish_IgnoresTheSearchPathOfItsCaller(t *testing.T) {
 // An owner without CREATEROLE, as many hosts have it, on a server that nobody has made the roles on.
 func TestRoles_WithoutCreateRoleTheStatementsArePrinted(t *testing.T) {
 	t.Parallel()
-	server, err := temppg.Start(t.Context(), temppg.Options{})
-	if errors.Is(err, temppg.ErrNoBinaries) {
-		server, err = temppg.StartDocker(t.Context(), temppg.Options{})
-	}
+	server, err := temppg.StartAny(t.Context(), temppg.Options{InMemory: true})
 	if err != nil {
 		t.Fatalf("this test needs a server of its own, since roles belong to the whole server: %v", err)
 	}

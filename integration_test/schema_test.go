@@ -21,7 +21,7 @@ func TestOutbox_RefusesAnUnknownEventAndDataThatIsNoObject(t *testing.T) {
 		{"contact.created", `null`, "outbox_data_is_an_object", "data is a JSON null, an object was expected", "row_to_json"},
 		{"document.exported", `true`, "outbox_data_is_an_object", "data is a JSON boolean, an object was expected", "row_to_json"},
 	} {
-		for _, write := range []string{`select webhook.publish($1, $2)`, `insert into webhook.outbox (event, data) values ($1, $2)`} {
+		for _, write := range []string{`select webhook.publish($1, $2)`, `insert into webhook.outbox (event, data) values ($1, $2)`, `insert into webhook.outbox (event, data, is_test) values ($1, $2, true)`} {
 			_, err := db.Exec(write, c.event, c.data)
 			pe, _ := err.(*pq.Error) //nolint:errorlint // nil if it is none
 			if pe == nil || pe.Code != "23514" || pe.Constraint != c.constraint || !strings.Contains(pe.Message, c.message) || !strings.Contains(pe.Hint, c.hint) {
@@ -173,6 +173,59 @@ func TestOutbox_ConstraintsHoldInAnUpdateOfDataAndEvent(t *testing.T) {
 	} {
 		if _, err := db.Exec(`update webhook.outbox set `+set+` where id = $1`, id); refusal(err) != constraint {
 			t.Errorf("%s: %v", set, err)
+		}
+	}
+}
+
+// Constraints hold in such a session; ordinary triggers do not fire.
+func TestOutbox_ItsRulesHoldWhateverTheReplicationRole(t *testing.T) {
+	t.Parallel()
+	db := open(t, newDatabase(t))
+	tx := db.MustBegin()
+	defer tx.Rollback()
+	tx.MustExec(`set local session_replication_role = replica`)
+	tx.MustExec(`insert into webhook.outbox (event, data) values ('document.exported', '{"id": 42}')`)
+	for statement, constraint := range map[string]string{
+		`update webhook.outbox set status = 'failed', finished_at = now(), failure = 'dns', received = 'no'`:    "outbox_at_least_once_stays_pending",
+		`update webhook.outbox set event = 'no.such'`:                                                           "outbox_event_is_known",
+		`insert into webhook.outbox (event, data, status) values ('audit.log', '{}', 'sending')`:                "outbox_sending_is_leased",
+		`insert into webhook.outbox (event, data, is_test) values ('no.such', '{}', true)`:                      "outbox_event_is_known",
+		`insert into webhook.outbox (event, data) values ('audit.log', '[]')`:                                   "outbox_data_is_an_object",
+		`insert into webhook.outbox (event, data, synced_at) values ('document.exported', '{"id": 43}', now())`: "outbox_synced_at_is_set_when_a_document_is_sent",
+	} {
+		tx.MustExec(`savepoint s`)
+		if _, err := tx.Exec(statement); refusal(err) != constraint {
+			t.Errorf("%s: %v", statement, err)
+		}
+		tx.MustExec(`rollback to s`)
+	}
+	var got string
+	if err := tx.Get(&got, `select document_id || ' ' || at_least_once from webhook.outbox`); err != nil || got != "42 true" {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
+// As with generated columns, what a statement says about them does not matter.
+func TestOutbox_ComputedColumnsFollowTheEvent(t *testing.T) {
+	t.Parallel()
+	db := open(t, newDatabase(t))
+	const computed = `select coalesce(document_id, 'none') || ' ' || at_least_once from webhook.outbox`
+	db.exec(`insert into webhook.outbox (event, data, document_id, at_least_once) values ('document.exported', '{"id": 42}', '7', false)`)
+	if got := db.ask(computed); got != "42 true" {
+		t.Errorf("inserted: %s", got)
+	}
+	for _, c := range []struct{ set, want string }{
+		{`document_id = '7'`, "42 true"},
+		{`at_least_once = false`, "42 true"},
+		{`document_id = null`, "42 true"},
+		{`data = '{"id": "43"}', document_id = '7'`, "43 true"},
+		{`event = 'audit.log'`, "none false"},
+		{`event = 'document.exported'`, "43 true"},
+		{`is_test = true`, "none false"},
+	} {
+		db.exec(`update webhook.outbox set ` + c.set)
+		if got := db.ask(computed); got != c.want {
+			t.Errorf("%s: %s, %s was expected", c.set, got, c.want)
 		}
 	}
 }

@@ -3,8 +3,10 @@
 // each has a database of its own.
 //
 //	TEST_DATABASE_URL       use this server
-//	WEBHOOK_TEST_RUNG       url, dockertest or binaries: use this way to a server or fail
+//	WEBHOOK_TEST_RUNG       url, dockertest, binaries or download: use this way to a server or fail
 //	WEBHOOK_TEST_POSTGRES   the major version that the server must have
+//	WEBHOOK_TEST_BROWSER    required: fail where there is no Chromium (browser_test.go)
+//	WEBHOOK_TEST_UPGRADES   set: upgrade PostgreSQL as docs/upgrade-postgresql.md says (minutes)
 //	DURATION, SEED          of the faults of TestChaos_BreaksNoPromise (20s, 1); SEED=new draws one
 package integration_test
 
@@ -69,6 +71,7 @@ func run(m *testing.M) int {
 		fmt.Printf("integration tests: PostgreSQL %d.%d from %s\n", shared.version/10000, shared.version%10000, s.where)
 		code = m.Run()
 	}
+	stopBrowser()
 	if err := errors.Join(cleanUp(), s.stop(), os.RemoveAll(binaryDir)); err != nil {
 		fmt.Fprintf(os.Stderr, "integration tests: clean up: %v\n", err)
 		return 1
@@ -87,6 +90,7 @@ func openServer(ctx context.Context) (*server, error) {
 		rungURL:        openURL(address),
 		rungDockertest: openDockertest(version),
 		rungBinaries:   openBinaries(version),
+		rungDownload:   openDownload(version),
 	})
 }
 
@@ -96,6 +100,7 @@ func stopOnSignal(s *server) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
+		stopBrowser()
 		_ = s.stop()
 		os.Exit(1)
 	}()

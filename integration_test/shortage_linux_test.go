@@ -9,10 +9,10 @@ import (
 )
 
 // TestShortage_FewOpenFiles: a worker that may open 60 files, and 500 contacts for a receiver that takes
-// two seconds. None fails: they wait for their files.
+// a second. None fails: they wait for their files.
 func TestShortage_FewOpenFiles(t *testing.T) {
 	t.Parallel()
-	db := ready(t, slowReceiver(t, 2*time.Second))
+	db := ready(t, slowReceiver(t, time.Second))
 	db.exec(`select webhook.publish('contact.created', '{"contact_id": 7}') from generate_series(1, 500)`)
 	w := startShell(t, longAttempts(db.address), `ulimit -n 60`)
 	finished(t, db)
@@ -62,7 +62,7 @@ func limitFiles(t *testing.T, w *worker, files uint64) {
 	t.Helper()
 	limit := syscall.Rlimit{Cur: files, Max: 4096}
 	if _, _, err := syscall.Syscall6(syscall.SYS_PRLIMIT64, uintptr(w.cmd.Process.Pid), syscall.RLIMIT_NOFILE,
-		uintptr(unsafe.Pointer(&limit)), 0, 0, 0); err != 0 { //nolint:gosec // the call takes a pointer
+		uintptr(unsafe.Pointer(&limit)), 0, 0, 0); err != 0 { // the call takes a pointer
 		t.Fatal(err)
 	}
 }

@@ -4,10 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"reflect"
 	"slices"
 	"strings"
@@ -72,7 +69,7 @@ func TestSnippets_PublishInTheirOwnTransaction(t *testing.T) {
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			deliverOnce(t, db)
+			db.once()
 			got := rcv.all()
 			if len(got) != 2 {
 				t.Fatalf("%d events arrived, expected the document and the audit entry", len(got))
@@ -114,11 +111,24 @@ func TestSnippets_PublishNothingWhenTheirTransactionFails(t *testing.T) {
 	}
 }
 
-// deliverOnce runs the worker until no event is due.
-func deliverOnce(t *testing.T, db *database) {
-	t.Helper()
-	if _, stderr, status := runProgram(t, quick(db.address), nil, "run", "--once"); status != 0 {
-		t.Fatalf("webhooks run --once: exit status %d\n%s", status, stderr)
+// A pooler in transaction mode, with drivers that prepare statements on the server or send parameters at the start.
+func TestSnippets_PublishThroughAPoolerInTransactionMode(t *testing.T) {
+	t.Parallel()
+	db := application(t, "https://hook.example.com")
+	address := pooler(t, db.address, "transaction", "ignore_startup_parameters = extra_float_digits")
+	for _, i := range interpreters {
+		if !slices.Contains([]string{"Python", "Node", "PHP", "Go", "Java", "ActiveRecord"}, i.language) {
+			continue
+		}
+		t.Run(i.language, func(t *testing.T) {
+			before := db.count(`select count(*) from webhook.outbox`)
+			if out, err := i.snippet(t, address).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if n := db.count(`select count(*) from webhook.outbox`) - before; n != 2 {
+				t.Errorf("%d events", n)
+			}
+		})
 	}
 }
 
@@ -175,96 +185,11 @@ func TestSnippets_TriggerIncludesLineItemsWrittenAfterTheDocument(t *testing.T) 
 		insert into documents (id, status) values (43, 'Export');
 		insert into line_items (document_id, line_number, amount) values (43, 1, 0.10), (43, 2, 19.90);
 		commit`)
-	deliverOnce(t, db)
+	db.once()
 	got := rcv.all()
 	if len(got) != 1 || !strings.HasSuffix(got[0].body, `"line_items_count":2,"line_items_total":20.00}`) {
 		t.Errorf("arrived: %v", got)
 	}
-}
-
-func TestSnippets_ReceiverStoresEachEventOnce(t *testing.T) {
-	t.Parallel()
-	i := interpreter{"Python", "receive.py", "apt install python3-psycopg, or pip install 'psycopg[binary]'", python}
-	db := open(t, newDatabase(t))
-	db.exec(text(t, snippets+"/receive.sql"))
-	cmd := i.snippet(t, db.address)
-	endpoint := startReceiver(t, cmd)
-	body := `{"schema_version":"2.0","event":"contact.created","name":"发票"}`
-	for _, c := range []struct {
-		what, token, id string
-		status, rows    int
-	}{
-		{"no token", "", "a-1", 401, 0},
-		{"a wrong token", "Bearer wrong", "a-1", 401, 0},
-		{"a first attempt", "Bearer secret", "a-1", 204, 1},
-		{"the same again", "Bearer secret", "a-1", 204, 1},
-		{"another event", "Bearer secret", "a-2", 204, 2},
-	} {
-		if got := post(t, endpoint, c.token, c.id, body); got != c.status {
-			t.Errorf("%s: answered with %d, expected %d", c.what, got, c.status)
-		}
-		if n := db.count(`select count(*) from received`); n != c.rows {
-			t.Errorf("%s: %d rows, expected %d", c.what, n, c.rows)
-		}
-	}
-	var stored string
-	if err := db.Get(&stored, `select body from received where webhook_id = 'a-1'`); err != nil || stored != body {
-		t.Errorf("stored: %q, %v", stored, err)
-	}
-	db.exec(`drop table received`)
-	if got := post(t, endpoint, "Bearer secret", "a-3", body); got != 503 {
-		t.Errorf("without its table it answers with %d, which would count as delivered", got)
-	}
-}
-
-// startReceiver runs a receiver on a free port until the test ends.
-func startReceiver(t *testing.T, cmd *exec.Cmd) (endpoint string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().(*net.TCPAddr)
-	l.Close()
-	var printed logBuffer
-	cmd.Env = append(cmd.Env, "WEBHOOK_TOKEN=secret", fmt.Sprintf("PORT=%d", address.Port))
-	cmd.Stdout, cmd.Stderr = &printed, &printed
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("the receiver printed:\n%s", printed.String())
-		}
-	})
-	eventually(t, "the receiver listens", func() bool {
-		conn, err := net.Dial("tcp", address.String())
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-	return "http://" + address.String() + "/"
-}
-
-func post(t *testing.T, endpoint, token, id, body string) (status int) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("webhook-id", id)
-	if token != "" {
-		req.Header.Set("Authorization", token)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	return resp.StatusCode
 }
 
 func TestSnippets_PublishFailsOnlyAsDocumented(t *testing.T) {

@@ -45,6 +45,7 @@ var allFailures = []failed{
 	{"render", 0, "no", []string{"Fix the field that the error names", "in the row itself for a pending document"}},
 	{"blocked_address", 0, "no", []string{"internal address", "add the network to WEBHOOK_ALLOW_NETWORKS"}},
 	{"dns", 0, "no", []string{"The host name does not resolve", "typing error"}},
+	{"proxy", 0, "no", []string{"egress proxy", "the event waits", "WEBHOOK_PROXY"}},
 	{"refused", 0, "no", []string{"No server listens at that address"}},
 	{"unreachable", 0, "no", []string{"cannot be reached", "firewall"}},
 	{"tls", 0, "no", []string{"TLS with the receiver failed", "certificate"}},
@@ -168,7 +169,7 @@ func TestHint_KnowsTheFailuresOfTheWorker(t *testing.T) {
 		want = append(want, m[1])
 	}
 	var got, here []string
-	for _, m := range regexp.MustCompile(`'(\w+)'`).FindAllStringSubmatch(db.ask(`select pg_get_constraintdef(oid) from pg_constraint where conname = 'outbox_failure_is_known'`), -1) {
+	for _, m := range regexp.MustCompile(`'(\w+)'`).FindAllStringSubmatch(db.ask(`select substring(prosrc from 'failure operator[^\[]*\[([^\]]*)\]') from pg_proc where proname = 'state_is_possible'`), -1) {
 		got = append(got, m[1])
 	}
 	for _, f := range allFailures {

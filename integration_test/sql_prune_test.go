@@ -51,7 +51,7 @@ func TestPrune_DeletesWhatWasFinishedLongerAgoAndNothingElse(t *testing.T) {
 	if n := db.number(`select webhook.prune('30 days')`); n != 0 {
 		t.Errorf("a second call says %d", n)
 	}
-	for _, table := range []string{`select id from webhook.outbox order by 1`, `select outbox_id from webhook.attempts order by 1`, `select outbox_id from webhook.interventions order by 1`} {
+	for _, table := range []string{`select id from webhook.outbox order by 1`, `select outbox_id from webhook.attempts order by 1`, `select outbox_id from webhook.interventions where outbox_id is not null order by 1`} {
 		var left []int64
 		if err := db.Select(&left, table); err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func TestPrune_NeverDeletesAnExportBeforeTheOlderOnesOfItsDocument(t *testing.T)
 	t.Parallel()
 	db := ready(t, "https://re.example")
 	const documents, exports = 12, 8
-	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // the same on every run
+	random := rand.New(rand.NewPCG(7, 7)) // the same on every run
 	for range exports {
 		for d := range documents {
 			state := []string{"sent", "superseded", "cancelled", "pending"}[random.IntN(4)]

@@ -189,7 +189,7 @@ func TestFinishedRow_IsChangedByNothingExceptItsResend(t *testing.T) {
 		for _, set := range []string{`status = 'pending', finished_at = null, synced_at = null, error = null`, `status = 'cancelled', synced_at = null`, `finished_at = now()`,
 			`data = '{}'`, `error = null`, `attempts = 0`, `due_at = now()`, `http_status = 204`, `response = null`, `is_test = true`, `claimed_by = 'x'`} {
 			got := db.ask(`update webhook.outbox set `+set+` where id = $1 returning id`, r.ID)
-			if r.Status == "superseded" && (set == `is_test = true` || set == `data = '{}'`) { // a CHECK comes first: without a document's id nothing is superseded
+			if r.Status == "superseded" && (set == `is_test = true` || set == `data = '{}'`) { // the rules come first: without a document's id nothing is superseded
 				with(t, r.Status+", "+set, got, "ERROR 23514", "outbox_only_a_document_is_superseded")
 				continue
 			}
@@ -207,7 +207,7 @@ func TestFinishedRow_IsNotChangedByARoleThatSetsTheVariable(t *testing.T) {
 	db := ready(t, "https://re.example")
 	id := db.inState("sent", "contact.created", `{}`)
 	role := loginRole(t, db)
-	db.exec(`grant usage on schema webhook to ` + role.name + `; grant select, update on webhook.outbox to ` + role.name + `; grant execute on function webhook.at_least_once(text), webhook.document_id(json), webhook.refuse_event(text), webhook.refuse_data(json) to ` + role.name)
+	db.exec(`grant usage on schema webhook to ` + role.name + `; grant select, update on webhook.outbox to ` + role.name + `; grant execute on all functions in schema webhook to ` + role.name)
 	with(t, "the update", role.ask(`set webhook.resending = 'on'; update webhook.outbox set status = 'pending', finished_at = null`), "ERROR 23001")
 	if db.status(id) != "sent" {
 		t.Error("it was changed")
@@ -486,8 +486,8 @@ func TestBatch_InvalidArgumentsAreAnErrorAndChangeNothing(t *testing.T) {
 		`webhook.cancel(-1)`:                              `event -1 does not exist`,
 		`webhook.retry(null)`:                             `event null does not exist`,
 		`webhook.publish('contact.deleted', '{}')::text`:  `unknown event "contact.deleted"`,
-		`webhook.publish(null, '{}')::text`:               `webhook.publish: the event is null`,
-		`webhook.publish('contact.created', null)::text`:  `webhook.publish: data is null`,
+		`webhook.publish(null, '{}')::text`:               `webhook.outbox: event is null`,
+		`webhook.publish('contact.created', null)::text`:  `webhook.outbox: data is null`,
 		`webhook.publish('contact.created', '[]')::text`:  `data is a JSON array`,
 		`webhook.publish('contact.created', '{x}')::text`: `invalid input syntax for type json`,
 	} {

@@ -92,11 +92,9 @@ func TestSendTest_NeedsAURL(t *testing.T) {
 	if n := db.count(`select count(*) from webhook.outbox`); n != 0 {
 		t.Errorf("%d events were queued", n)
 	}
-	for _, command := range [][]string{{"send-test", "cases"}, {"send-test", "nonsense"}} {
-		out, errs, status := runProgram(t, quick(db.address), nil, command...)
-		if status != 1 || !strings.Contains(errs, "hint: ") {
-			t.Errorf("%v: exit status %d: %s %s", command, status, out, errs)
-		}
+	out, errs, status := runProgram(t, quick(db.address), nil, "send-test", "cases")
+	if status != 1 || !strings.Contains(errs, "hint: ") {
+		t.Errorf("send-test cases: exit status %d: %s %s", status, out, errs)
 	}
 }
 

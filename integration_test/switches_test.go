@@ -163,6 +163,7 @@ type misconfigured struct {
 }
 
 func TestSwitch_ChannelThatCannotBeCalledIsReportedAndWaits(t *testing.T) {
+	t.Parallel()
 	for name, broken := range map[string][]misconfigured{
 		"malformed": {
 			{"documents", `update webhook.settings set document_base_url = null`, "document_base_url"},
@@ -396,6 +397,7 @@ func (c *claimers) twoMoreRounds(t *testing.T) {
 // under four workers that claim a backlog in batches. What is claimed at the
 // instant at which "off" has committed must be all that is claimed until "on".
 func TestSwitch_NoClaimCommitsAfterIt(t *testing.T) {
+	t.Parallel()
 	for name, flip := range map[string]struct{ on, off string }{
 		"channel":      {`update webhook.channels set enabled = true where name = 'contacts'`, `update webhook.channels set enabled = false where name = 'contacts'`},
 		"Offline Mode": {`update webhook.settings set offline_mode = false`, `update webhook.settings set offline_mode = true`},

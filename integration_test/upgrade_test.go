@@ -38,7 +38,17 @@ type release struct {
 // released is the schema after some more releases.
 func released(t testing.TB, releases ...release) store.Schema {
 	t.Helper()
-	schema, version := shipped(t)
+	schema, _ := shipped(t)
+	return releasedOn(t, schema, releases...)
+}
+
+// releasedOn is a schema after some more releases.
+func releasedOn(t testing.TB, schema store.Schema, releases ...release) store.Schema {
+	t.Helper()
+	version, err := schema.Version()
+	if err != nil {
+		t.Fatal(err)
+	}
 	files := fstest.MapFS{}
 	names, err := fs.Glob(schema.Upgrades, "upgrades/*.sql")
 	if err != nil {
@@ -80,8 +90,8 @@ func note(t testing.TB) release {
 	return release{
 		upgrade: "alter table webhook.outbox add column " + column + ";\n" + comment,
 		present: func(schema string) string {
-			schema = replaced(t, schema, "\n\n  -- The two guarantees;", "\n  "+column+",\n\n  -- The two guarantees;")
-			return replaced(t, schema, "\ncomment on constraint outbox_event_is_known ", "\n"+comment+"\ncomment on constraint outbox_event_is_known ")
+			schema = replaced(t, schema, "\n  traceparent   text     -- of any form", "\n  traceparent   text,\n  "+column+"     -- of any form")
+			return replaced(t, schema, "\n-- What a claim reads, channel by channel", "\n"+comment+"\n-- What a claim reads, channel by channel")
 		},
 	}
 }

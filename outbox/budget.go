@@ -36,6 +36,23 @@ func (b budget) left(held []int64) []int64 {
 	return left
 }
 
+// Shares divides a total among several dispatchers, given what each of them holds now (see
+// Dispatcher.Held), by the rule by which one divides it among its lanes: how much each may hold now.
+func Shares(total int64, held []int64) []int64 {
+	shares := budget{total}.left(held)
+	for i, h := range held {
+		shares[i] = max(h+shares[i], 1)
+	}
+	return shares
+}
+
+// setMemory limits what the events in flight may hold; 0: no limit.
+func (q *queue) setMemory(total int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.memory.total = total
+}
+
 // What an event takes of the memory: while it is claimed and rendered, its data, the database driver's
 // copy of them, and the envelope; from then on the envelope alone.
 const claimedCopies = 3

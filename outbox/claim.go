@@ -35,9 +35,10 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 		}
 		return nil, fmt.Errorf("claim: %w", err)
 	}
-	batch := make([]claimed, len(events))
+	d.observer.Polled()
+	now, batch := d.now(), make([]claimed, len(events))
 	for i, ev := range events {
-		batch[i] = claimed{event: ev, at: at}
+		batch[i] = claimed{event: ev, at: at, dueSince: now.Add(-ev.DueFor)}
 	}
 	return batch, nil
 }

@@ -103,12 +103,12 @@ func (m *modelSide) LookUpClaim(_ context.Context, claimID string) ([]Event, boo
 }
 
 // Record goes on where the model waits for a lock, until it defers what is locked.
-func (m *modelSide) Record(_ context.Context, outcomes []Outcome) ([]Outcome, error) {
+func (m *modelSide) Record(_ context.Context, outcomes []Outcome) (Unrecorded, error) {
 	c := &simCall{outcomes: outcomes}
 	for !m.record(c) {
 		continue
 	}
-	return c.locked, c.err
+	return Unrecorded{Locked: c.locked, LeaseLost: c.leaseLost}, c.err
 }
 
 func (m *modelSide) ReleaseClaims(_ context.Context, claimIDs []string) (int, error) {
@@ -123,10 +123,10 @@ func (m *modelSide) Expired(context.Context) ([]string, error) {
 	return c.claimIDs, nil
 }
 
-func (m *modelSide) ExpireLeases(_ context.Context, claimIDs []string) (int, error) {
+func (m *modelSide) ExpireLeases(_ context.Context, claimIDs []string) ([]ExpiredLeases, error) {
 	c := &simCall{claimIDs: claimIDs}
 	m.expire(c)
-	return c.n, nil
+	return c.leases, nil
 }
 
 func (m *modelSide) Skip(context.Context) (int, error) {

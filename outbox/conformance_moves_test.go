@@ -71,7 +71,9 @@ func (e *exercise) expire(ctx context.Context) move {
 			}
 			slices.Sort(over) // it promises no order
 		}
-		return fmt.Sprint(over) + rowsAnd(c.ExpireLeases(ctx, newer))
+		leases, err := c.ExpireLeases(ctx, newer)
+		slices.SortFunc(leases, func(a, b ExpiredLeases) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		return fmt.Sprint(over, leases) + and(err)
 	}}
 }
 

@@ -21,12 +21,13 @@ func (e *exercise) record(s step) move {
 		return move{}
 	}
 	return move{text, func(c Conforming) string {
-		deferred, err := c.Record(context.Background(), outcomes)
-		e.met["deferred"] += len(deferred)
+		rest, err := c.Record(context.Background(), outcomes)
+		e.met["deferred"] += len(rest.Locked)
+		e.met["lease lost"] += len(rest.LeaseLost)
 		if errors.Is(err, ErrRejected) {
 			e.met["rejected"]++
 		}
-		return fmt.Sprintf("%d deferred%s", len(deferred), and(err))
+		return fmt.Sprintf("%d deferred, %d without a lease%s", len(rest.Locked), len(rest.LeaseLost), and(err))
 	}}
 }
 

@@ -9,10 +9,10 @@ import (
 type Conforming interface {
 	Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error)
 	LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error)
-	Record(ctx context.Context, outcomes []Outcome) ([]Outcome, error)
+	Record(ctx context.Context, outcomes []Outcome) (Unrecorded, error)
 	ReleaseClaims(ctx context.Context, claimIDs []string) (int, error)
 	Expired(ctx context.Context) ([]string, error)
-	ExpireLeases(ctx context.Context, claimIDs []string) (int, error)
+	ExpireLeases(ctx context.Context, claimIDs []string) ([]ExpiredLeases, error)
 	Skip(ctx context.Context) (int, error)
 
 	Reset(channels []ConformingChannel) // no rows, nothing locked, Offline Mode off

@@ -89,12 +89,13 @@ func (s *scan) stands(now time.Time) Cursor {
 // advance moves the scan on after a claim that began at that instant and returned these events of its
 // priority. filled: there may have been more.
 func (s *scan) advance(at time.Time, events []Event, filled bool) {
-	place := Cursor{}
+	place, dueFor := Cursor{}, time.Duration(0)
 	for _, ev := range events {
 		if c := (Cursor{DueAt: ev.DueAt, ID: ev.ID}); place.DueAt == "" || c.after(place) {
-			place = c
+			place, dueFor = c, ev.DueFor
 		}
 	}
+	late := s.late(at, dueFor)
 	s.claimed += len(events)
 	switch {
 	case !filled:
@@ -103,6 +104,8 @@ func (s *scan) advance(at time.Time, events []Event, filled bool) {
 		}
 		s.mark(mark{at: at, claimed: s.claimed})
 	case place.DueAt == "":
+	case s.behind == nil && late:
+		s.behind = &place // others of its transaction are due as early, and have committed as late
 	case s.behind == nil:
 		s.mark(mark{at: at, place: place, claimed: s.claimed})
 	case s.rewound:
@@ -112,6 +115,13 @@ func (s *scan) advance(at time.Time, events []Event, filled bool) {
 	default:
 		s.behind = &place
 	}
+}
+
+// late reports whether an event that was due for so long at a claim committed after a scan had read everything that
+// was due then.
+func (s *scan) late(at time.Time, dueFor time.Duration) bool {
+	n := len(s.marks)
+	return n > 0 && s.marks[n-1].place.DueAt == "" && dueFor > at.Sub(s.marks[n-1].at)
 }
 
 // caughtUp reports whether a scan that went back is where it stood before.

@@ -187,3 +187,28 @@ func TestQueue_SupersededRowsTakeNoSlot(t *testing.T) {
 		t.Errorf("%d events to post, %+v", len(ready), q.of("contacts"))
 	}
 }
+
+// TestCursor_RowsOfALateCommitAreReadOneAfterAnother: a transaction that wrote many rows commits after the scan has
+// passed the instant at which they were due. Once a claim has found the first of them, the next ones go on there.
+func TestCursor_RowsOfALateCommitAreReadOneAfterAnother(t *testing.T) {
+	idle := time.Date(2026, 3, 22, 8, 30, 0, 0, time.UTC)
+	var batch []Event
+	for id := range int64(128) {
+		batch = append(batch, Event{ID: id + 1, DueAt: "2026-03-22 08:29:59.9+00", DueFor: 250 * time.Millisecond})
+	}
+	for name, dueFor := range map[string]time.Duration{"late": 250 * time.Millisecond, "in time": 100 * time.Millisecond} {
+		for i := range batch {
+			batch[i].DueFor = dueFor
+		}
+		s := scan{deepAt: idle}
+		s.advance(idle, nil, false) // everything that was due is read
+		s.advance(idle.Add(150*time.Millisecond), batch, true)
+		got, want := s.begin(idle.Add(170*time.Millisecond)), Cursor{Age: 170 * time.Millisecond}
+		if name == "late" {
+			want = Cursor{DueAt: "2026-03-22 08:29:59.9+00", ID: 128}
+		}
+		if got != want {
+			t.Errorf("%s: the next claim begins at %+v, want %+v", name, got, want)
+		}
+	}
+}

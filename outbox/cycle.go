@@ -15,6 +15,7 @@ import (
 // time.
 func (d *Dispatcher) Cycle(ctx context.Context) {
 	d.queue.resetBreakers()
+	d.failing.tick(d.now())
 	d.expireLeases(ctx)
 
 	if problems, err := d.store.ChannelProblems(ctx); err != nil {
@@ -40,28 +41,42 @@ func (d *Dispatcher) rewind(ctx context.Context) {
 // large backlog takes minutes, and neither a lease nor a lane waits for that. While commits hang it
 // would leave a hanging session in each cycle, so it waits until the database is available.
 func (d *Dispatcher) Skip(ctx context.Context) {
-	_ = d.runBackground("skip events", "events skipped, their channel is off", func() (int, error) { return d.store.Skip(ctx) })
+	n, _ := d.runBackground("skip events", func() (int, error) { return d.store.Skip(ctx) })
+	if n = d.skipped.add(n, d.now()); n > 0 {
+		d.log.Info("events skipped, their channel is off", zap.Int("events", n))
+	}
 }
 
 // Prune deletes events that finished longer ago than the retention. Nil: none is left.
 func (d *Dispatcher) Prune(ctx context.Context, olderThan time.Duration) error {
-	return d.runBackground("prune events", "events pruned", func() (int, error) { return d.store.Prune(ctx, olderThan) })
+	n, err := d.runBackground("prune events", func() (int, error) { return d.store.Prune(ctx, olderThan) })
+	if n > 0 {
+		d.log.Info("events pruned", zap.Int("events", n))
+	}
+	return err
 }
 
-// runBackground runs a statement over many rows and logs what it did.
-func (d *Dispatcher) runBackground(doing, done string, do func() (int, error)) error {
+// runBackground runs a statement over many rows and returns how many it changed: 0 with an error.
+func (d *Dispatcher) runBackground(doing string, do func() (int, error)) (n int, err error) {
+	err = d.Background(doing, func() (err error) { n, err = do(); return err })
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Background runs statements that are part of the cycle and do not deliver. While the database is
+// unavailable it does not run them: each would leave a session that hangs. An error is logged, and
+// returned.
+func (d *Dispatcher) Background(doing string, do func() error) error {
 	if d.health.unavailable() {
 		return errUnavailable
 	}
-	n, err := do()
+	err := do()
 	if err != nil {
 		d.health.failed(doing, err)
-		return err
 	}
-	if n > 0 {
-		d.log.Info(done, zap.Int("events", n))
-	}
-	return nil
+	return err
 }
 
 // errUnavailable means that a background statement was not run, since the database is unavailable.

@@ -56,9 +56,9 @@ func (d *Dispatcher) deliver(ctx context.Context, c *claimed) (next bool) {
 // the others once all the same.
 func (d *Dispatcher) attempt(ctx context.Context, c *claimed) Outcome {
 	out := c.outcome(Released)
-	if err := d.sender.Check(c.event.Endpoint.URL, c.event.Endpoint.Token); err != nil {
+	if problem := d.endpointProblem(c.event.Endpoint); problem != "" {
 		out.Verdict = Retry // also of an event that is delivered at most once: no POST was begun
-		out.Result = Result{Failure: FailureConfig, Received: ReceivedNo, Error: err.Error()}
+		out.Result = Result{Failure: FailureConfig, Received: ReceivedNo, Error: problem}
 		return out
 	}
 	body, err := render(c.event)
@@ -80,6 +80,17 @@ func (d *Dispatcher) attempt(ctx context.Context, c *claimed) Outcome {
 	out.Result = result
 	out.Verdict = verdict(c.event, out.Result)
 	return out
+}
+
+// endpointProblem is why an endpoint cannot be called as it is configured, or "".
+func (d *Dispatcher) endpointProblem(to Endpoint) string {
+	if to.Problem != "" {
+		return to.Problem
+	}
+	if err := d.sender.Check(to.URL, to.Token, to.Secrets); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // verdict applies the guarantee of an event to the result of its attempt.
@@ -115,12 +126,17 @@ func atLeastOnce(r Result) Verdict {
 //   - the worker dies before, during or after the POST: the lease expires and the row becomes failed,
 //     failure 'interrupted', received 'maybe'; it is never sent again by the program;
 //   - the data cannot be rendered, or the POST fails, whatever the reason: failed;
+//   - the egress proxy makes no connection, so that nothing was sent: pending again, as an event that is
+//     delivered at least once;
 //   - the record of a success is lost: it is repeated until the database accepts it, or until the
 //     expired lease has written 'maybe', which is true;
 //   - a second worker claims only pending rows.
 func atMostOnce(r Result) Verdict {
-	if r.Delivered() {
+	switch {
+	case r.Delivered():
 		return Sent
+	case r.Failure == FailureProxy && r.Received == ReceivedNo:
+		return Retry
 	}
 	return Failed
 }
@@ -139,41 +155,22 @@ func render(ev Event) ([]byte, error) {
 // request addresses an envelope.
 func request(ev Event, body []byte) Request {
 	return Request{
-		Channel:   ev.Channel,
-		URL:       ev.Endpoint.URL,
-		Token:     ev.Endpoint.Token,
-		WebhookID: webhookID(ev),
-		Body:      body,
-		Accept:    ev.Endpoint.AcceptStatus,
+		Channel:     ev.Channel,
+		URL:         ev.Endpoint.URL,
+		Token:       ev.Endpoint.Token,
+		Secrets:     ev.Endpoint.Secrets,
+		WebhookID:   webhookID(ev),
+		Traceparent: ev.Traceparent,
+		Body:        body,
+		Accept:      ev.Endpoint.AcceptStatus,
 	}
 }
 
-// report logs an outcome, the one place where an attempt is logged, and has it recorded.
+// report counts and logs an outcome, and has it recorded.
 func (d *Dispatcher) report(ctx context.Context, ev Event, out Outcome) {
-	level := zap.WarnLevel
-	switch out.Verdict {
-	case Sent:
-		level = zap.DebugLevel
-	case Released:
-		if level = zap.InfoLevel; out.Result.Shortage != "" {
-			level = zap.DebugLevel // the pause of the channel is logged
-		}
-	}
-	if entry := d.log.Check(level, logMessages[out.Verdict]); entry != nil {
-		fields := []zap.Field{zap.Int64("id", ev.ID), zap.String("event", ev.Name), zap.Int("attempt", ev.Attempts),
-			zap.Int("http_status", out.Result.Status), zap.Duration("took", out.Result.Took)}
-		if out.Result.Failure != "" {
-			fields = append(fields, zap.String("failure", string(out.Result.Failure)),
-				zap.String("received", string(out.Result.Received)), zap.String("error", out.Result.Error))
-		}
-		entry.Write(fields...)
+	d.failing.note(ev, out, d.now())
+	if d.log.Core().Enabled(zap.DebugLevel) {
+		d.logAttempt(ev, out)
 	}
 	d.recorder.add(ctx, out)
-}
-
-var logMessages = map[Verdict]string{
-	Sent:     "event sent",
-	Failed:   "event failed",
-	Retry:    "event not delivered, due again at the next ten-second mark",
-	Released: "event released, no POST was begun",
 }

@@ -30,6 +30,12 @@ func TestVerdict_FollowsTheGuarantee(t *testing.T) {
 		if got := verdict(tt.event, Result{Failure: FailureServerError, Received: ReceivedNo, Error: "HTTP 500"}); got != tt.notSoFar {
 			t.Errorf("%s, not delivered: %s", tt.name, got)
 		}
+		if got := verdict(tt.event, Result{Failure: FailureProxy, Received: ReceivedNo, Error: "proxy"}); got != Retry {
+			t.Errorf("%s, the proxy failed before anything was sent: %s", tt.name, got)
+		}
+		if got := verdict(tt.event, Result{Failure: FailureProxy, Received: ReceivedMaybe, Error: "proxy"}); got != tt.notSoFar {
+			t.Errorf("%s, something was sent: %s", tt.name, got)
+		}
 	}
 	for _, c := range Channels() { // the claimed row says it, no name does
 		for atLeastOnce, want := range map[bool]Verdict{false: Failed, true: Retry} {

@@ -13,11 +13,13 @@ import (
 // Options are the dispatcher's settings. Its times are measured on this process's monotonic clock; the
 // database's clock decides what is due.
 type Options struct {
-	PollInterval time.Duration // how often an idle worker polls
+	PollInterval time.Duration // how often a worker polls whose probes fail, see pace
 	Timeout      time.Duration // the longest attempt
 	Lease        time.Duration // how long a claim lasts; the Store has the same value
 	Memory       int64         // how many bytes the events in flight may hold, see budget; 0: no limit
+	MemoryNow    func() int64  // the same, asked before each claim, where it changes; nil: Memory
 	Posts        int           // how many POSTs at once this process has files for; 0: no limit
+	Observer     Observer      // nil: none
 }
 
 // Dispatcher delivers events: it claims what its queue has capacity for, sends each event from one of
@@ -32,10 +34,15 @@ type Dispatcher struct {
 	beginWithin time.Duration // how long after its claim a POST may begin
 	queue       *queue
 	recorder    *recorder
+	observer    Observer
 	health      *health
 	claims      openClaims
+	pace        pace
+	prober      prober
 	expired     expiredClaims
 	problems    problemLog
+	failing     failingLog
+	skipped     repeatedCount
 	claimFailed repeatedError
 
 	idle    chan claimed   // where a delivery goroutine without an event waits for one
@@ -52,23 +59,49 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 		beginWithin: min(beginLimit, opts.Lease-2*opts.Timeout),
 		queue:       newQueue(Channels(), opts.Memory),
 		idle:        make(chan claimed),
+		prober:      newProber(),
 	}
 	d.queue.setPosts(opts.Posts)
 	d.health = &health{log: log, now: d.now, slow: min(opts.Lease/6, 15*time.Second)}
 	d.store = watched{store, d.health}
 	d.problems = problemLog{log: log}
+	d.failing.log = log
+	if d.observer = opts.Observer; d.observer == nil {
+		d.observer = unobserved{}
+	}
 	d.recorder = newRecorder(d.store, log, d.settled)
+	d.recorder.recorded = d.observer.Recorded
 	return d
 }
 
 // Run polls until stop is done, then finishes what is in flight and records it. It returns nil if
 // everything was recorded, and an error at once when ctx ends or the drain takes too long; then the
 // leases resolve the rest. No goroutine outlives it.
-func (d *Dispatcher) Run(ctx, stop context.Context) error { return d.run(ctx, stop, d.poll) }
+func (d *Dispatcher) Run(ctx, stop context.Context) error {
+	defer d.End()
+	return d.run(ctx, stop, d.poll)
+}
+
+// Turn is Run for a dispatcher that rests in between: after nil it may be called again. rest, which ends
+// no later than stop, ends the polling alone; what is in flight has all the time that its record takes.
+func (d *Dispatcher) Turn(ctx, stop, rest context.Context) error {
+	d.queue.restartScans() // they stand where the turn before it left them
+	d.pace, d.prober = pace{}, d.prober.anew()
+	return d.run(ctx, stop, func(ctx, stop context.Context) {
+		d.poll(ctx, rest)
+		d.prober.finish(ctx, stop)
+	})
+}
+
+// End logs what turns have counted and not logged yet.
+func (d *Dispatcher) End() { d.failing.end(d.now()) }
 
 // Once delivers what is due now and what becomes due while it does so, and returns when all of it is
 // recorded. Leases that are over are left to a worker that stays. Errors and goroutines: as Run.
-func (d *Dispatcher) Once(ctx, stop context.Context) error { return d.run(ctx, stop, d.pollUntilDone) }
+func (d *Dispatcher) Once(ctx, stop context.Context) error {
+	defer d.End()
+	return d.run(ctx, stop, d.pollUntilDone)
+}
 
 // drainBeyond is how much longer than one attempt a worker that was asked to stop may take: 35 seconds
 // in all with the default timeout.
@@ -98,6 +131,7 @@ func (d *Dispatcher) run(ctx, stop context.Context, loop func(ctx, stop context.
 	err := d.leftOpen(ctx)
 	cancel(nil)
 	d.running.Wait()
+	d.recorder.rest()
 	return err
 }
 

@@ -146,7 +146,7 @@ func TestRun_FreeSlotIsFilledAtOnce(t *testing.T) {
 			if n > 100 {
 				return nil, nil
 			}
-			return []Event{contact(int64(n))}, nil
+			return []Event{due(int64(n), "2026-03-22 08:30:00+00", 1)}, nil
 		}}
 		post := &fakeSender{}
 		d, _ := newTestDispatcher(s, post)
@@ -300,7 +300,7 @@ type hangingStore struct {
 	hang func(ctx context.Context)
 }
 
-func (s *hangingStore) Record(ctx context.Context, outcomes []Outcome) ([]Outcome, error) {
+func (s *hangingStore) Record(ctx context.Context, outcomes []Outcome) (Unrecorded, error) {
 	s.hang(ctx)
-	return nil, ctx.Err()
+	return Unrecorded{}, ctx.Err()
 }

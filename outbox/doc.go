@@ -3,8 +3,10 @@
 //
 // An event is a row of webhook.outbox. Pass begins its path, which has one file per step:
 //
-//	            ┌──▶ claim.go    what there is capacity for is leased
-//	            │       │
+//	 probe.go, pace.go, announced.go: when a claim is due
+//	    │
+//	    │       ┌──▶ claim.go    what there is capacity for is leased
+//	    ▼       │       │
 //	poll.go ────┤       ▼
 //	 (Pass)     ├──▶ queue.go    each event gets a slot, or waits for one ◀──┐
 //	            │       │                                                    │ queue.done: the slot is
@@ -21,6 +23,14 @@
 // passed and expires leases (expiry.go), never those of claims that this worker holds (claims.go), and
 // only after a whole lease in which the database accepted writes (health.go, watched.go). A receiver's
 // Retry-After pauses its lane (pause.go).
+//
+// # When a claim is due
+//
+// A worker polls, and between two polls it probes (probe.go): a statement waits until the identity
+// sequence has moved, then the worker claims. An id is assigned before its transaction commits, so
+// claims follow it with pauses that grow (announced.go). How many claims there may be is decided in
+// pace.go: where events come one by one, one for each; where they come fast, no more than by polling
+// alone. What no new id announces (retries, resends, a channel that was turned on) is found by a poll.
 //
 // # Life cycles
 //
@@ -50,9 +60,9 @@
 //	                                 └───────▶ │ failed │
 //	    the lease expired: 'interrupted'       └────────┘
 //
-// Two more arrows lead from both leased states to pending, both before any POST: an event that is
-// released (its due_at is unchanged), and one whose channel cannot be called (due at the next ten-second
-// mark). Test events are delivered at most once on every channel.
+// More arrows lead from both leased states to pending, all before any POST: an event that is released
+// (its due_at is unchanged), one whose channel cannot be called, and one for which the egress proxy made
+// no connection (both due at the next ten-second mark). Test events are delivered at most once on every channel.
 //
 // # Where each guarantee is enforced
 //
@@ -66,20 +76,22 @@
 //   - the recorder (record.go) repeats a write until the database accepts it, or rejects it even without
 //     its texts; then the lease expires;
 //   - ExpireLeases (store/background.go) makes the row due again;
-//   - the constraint outbox_at_least_once_stays_pending allows it neither
+//   - the rule outbox_at_least_once_stays_pending (webhook.state_is_possible) allows it neither
 //     'sending', 'failed' nor 'skipped'.
 //
 // At most once:
 //   - claimSQL commits 'sending' before the POST, and claims pending rows only;
-//   - atMostOnce (deliver.go) turns every failure of rendering or sending into Failed;
+//   - atMostOnce (deliver.go) turns every failure of rendering or sending into Failed, except that of
+//     the egress proxy, before anything was sent;
 //   - lookUp (claim.go) sends the events of a claim with a lost reply only if it finds them, once, and
 //     attempt (deliver.go) begins no POST later than beginLimit after its claim;
+//   - a claim counts once a synchronous standby has it, also where the wait of its commit was ended
+//     (LookUpClaim in store/lookup.go);
 //   - recordSQL writes only under the claim that holds the row;
 //   - ExpireLeases makes the row failed;
-//   - only recordSQL and recordSkippingLockedSQL (a release, or a retry after a failed Check) and
-//     ReleaseClaims lead from 'sending'
-//     back to pending, always before a POST;
-//   - the constraint outbox_lease_is_of_a_claim lets no worker hold such a row as pending,
+//   - only recordSQL and recordSkippingLockedSQL (a release, or a retry after a failed Check
+//     or a failed proxy) and ReleaseClaims lead from 'sending' back to pending, always before a POST;
+//   - the rule outbox_lease_is_of_a_claim lets no worker hold such a row as pending,
 //     outbox_sending_is_leased leaves none 'sending' without a lease, where nothing would end it, and
 //     the trigger finished_rows_never_change keeps what is 'sent' or 'failed', except from an operator's
 //     retry, retry_failed or mark_delivered.

@@ -14,11 +14,13 @@ type Event struct {
 	Data        json.RawMessage // the application's data, exactly as written
 	Validated   bool            // Data comes from a column of type json: it is valid JSON
 	DueAt       string          // PostgreSQL's ISO text, in UTC
+	DueFor      time.Duration   // since DueAt, by the database's clock, when the claim or its look-up read it
 	OccurredAt  string          // RFC 3339 or PostgreSQL's ISO text; envelope.Render checks it
 	Attempts    int             // claims committed, this one included
 	IsTest      bool
 	AtLeastOnce bool   // the guarantee: true, attempted until a counted success; false, attempted once
 	Superseded  bool   // by this claim: a later export of the document exists, nothing is left to do
+	Traceparent string // the header of that name; empty: none is sent, see webhook.sent_traceparent
 	ClaimID     string // a UUID; the outcome is recorded only while this claim holds the row
 
 	held int64 // bytes of this process's memory, see budget
@@ -34,6 +36,8 @@ func (e Event) claimedBefore() bool { return e.Attempts > 1 || e.Superseded && e
 type Endpoint struct {
 	URL             string
 	Token           string // bearer token; empty sends no Authorization header
+	Secrets         string // signing secrets, with one space between them; empty sends no signature
+	Problem         string // why it cannot be called, in words; empty: nothing is known against it
 	AcceptStatus    []int  // the HTTP statuses that count as delivered
 	MaxInFlight     int    // slots of the channel's lane, in each worker
 	MaxPerSecond    int    // POSTs that all workers together may begin in a second; 0: no limit
@@ -64,16 +68,21 @@ type Outcome struct {
 	DueAt     string
 	ClaimedAt time.Time // on this worker's clock
 	Document  bool      // exports of one document wait for each other
+
+	DueSince time.Time // since when it was due, on this worker's clock
+	First    bool      // its first attempt, and no test
 }
 
 // claimed is an event together with the instant before its claim was sent.
 type claimed struct {
-	event Event
-	at    time.Time
+	event    Event
+	at       time.Time
+	dueSince time.Time // on this worker's clock
 }
 
 // outcome is the outcome of an attempt without its result.
 func (c claimed) outcome(v Verdict) Outcome {
 	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, ClaimID: c.event.ClaimID, Verdict: v,
-		DueAt: c.event.DueAt, ClaimedAt: c.at, Document: c.event.AtLeastOnce}
+		DueAt: c.event.DueAt, ClaimedAt: c.at, Document: c.event.AtLeastOnce,
+		DueSince: c.dueSince, First: !c.event.claimedBefore() && !c.event.IsTest}
 }

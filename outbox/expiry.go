@@ -49,7 +49,16 @@ func (d *Dispatcher) expireLeases(ctx context.Context) {
 	if len(again) == 0 || !d.health.upFor(d.opts.Lease) {
 		return
 	}
-	if n, err := d.store.ExpireLeases(ctx, again); err == nil && n > 0 {
+	leases, err := d.store.ExpireLeases(ctx, again)
+	d.observer.Expired(leases)
+	if n := eventsOf(leases); err == nil && n > 0 {
 		d.log.Info("leases expired, their worker has ended or hangs", zap.Int("events", n))
 	}
+}
+
+func eventsOf(leases []ExpiredLeases) (n int) {
+	for _, l := range leases {
+		n += l.Events
+	}
+	return n
 }

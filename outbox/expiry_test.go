@@ -124,7 +124,7 @@ func TestExpiry_AfterALeaseOfUnbrokenHealth(t *testing.T) {
 		d.Cycle(t.Context())
 		mustWaitALease("an outage")
 
-		s.expire = func() (int, error) { return 0, errors.New("EOF") }
+		s.expire = func() ([]ExpiredLeases, error) { return nil, errors.New("EOF") }
 		d.Cycle(t.Context())
 		s.expire = nil
 		d.Cycle(t.Context())

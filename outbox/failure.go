@@ -11,6 +11,7 @@ const (
 	FailureRender         Failure = "render"          // the data cannot be rendered
 	FailureBlockedAddress Failure = "blocked_address" // loopback, private or reserved, and not allowed
 	FailureDNS            Failure = "dns"             // the host name does not resolve
+	FailureProxy          Failure = "proxy"           // the egress proxy made no connection
 	FailureRefused        Failure = "refused"         // no process listens at that address
 	FailureUnreachable    Failure = "unreachable"     // no route, or no connection for another reason
 	FailureTLS            Failure = "tls"             // certificate or handshake
@@ -24,6 +25,13 @@ const (
 	FailureServerError    Failure = "server_error"    // 5xx and above
 	FailureInterrupted    Failure = "interrupted"     // the worker ended during the attempt
 )
+
+// Failures returns the classes.
+func Failures() []Failure {
+	return []Failure{FailureConfig, FailureRender, FailureBlockedAddress, FailureDNS, FailureProxy, FailureRefused,
+		FailureUnreachable, FailureTLS, FailureTimeout, FailureConnectionLost, FailureBadAnswer, FailureRedirect,
+		FailureNotCounted, FailureRejected, FailureRateLimited, FailureServerError, FailureInterrupted}
+}
 
 // Received says whether the receiver has the event, as far as one attempt can
 // tell; it stands in webhook.outbox.received.

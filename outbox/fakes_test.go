@@ -35,7 +35,8 @@ type fakeStore struct {
 	record  func(n int, outcomes []Outcome) error
 	release func() (int, error)
 	expired func() ([]string, error)
-	expire  func() (int, error)
+	newest  func(known int64) (int64, error) // as long as it returns the known one the probe goes on; nil: denied
+	expire  func() ([]ExpiredLeases, error)
 	probe   func() error
 	skip    func(ctx context.Context) (int, error)
 }
@@ -64,18 +65,21 @@ func (s *fakeStore) LookUpClaim(_ context.Context, claimID string) ([]Event, boo
 	return under(events, claimID), over, err
 }
 
-func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) (locked []Outcome, err error) {
+func (s *fakeStore) Record(_ context.Context, outcomes []Outcome) (rest Unrecorded, err error) {
 	s.mu.Lock()
 	s.written = append(s.written, append([]Outcome(nil), outcomes...))
 	n := len(s.written)
 	s.mu.Unlock()
 	if s.record == nil {
-		return nil, nil
+		return Unrecorded{}, nil
 	}
-	if err = s.record(n, outcomes); errors.Is(err, errLocked) {
-		return outcomes[:1], nil
+	switch err = s.record(n, outcomes); {
+	case errors.Is(err, errLocked):
+		return Unrecorded{Locked: outcomes[:1]}, nil
+	case errors.Is(err, errLeaseLost):
+		return Unrecorded{LeaseLost: outcomes[:1]}, nil
 	}
-	return nil, err
+	return Unrecorded{}, err
 }
 
 func (s *fakeStore) ReleaseClaims(_ context.Context, claimIDs []string) (int, error) {
@@ -105,13 +109,31 @@ func (s *fakeStore) Probe(context.Context) error {
 	return s.probe()
 }
 
-func (s *fakeStore) ExpireLeases(_ context.Context, claimIDs []string) (int, error) {
+func (s *fakeStore) Newest(ctx context.Context, known int64, every time.Duration, times int) (int64, error) {
+	for range times {
+		s.mu.Lock()
+		compare := s.newest
+		s.mu.Unlock()
+		if compare == nil {
+			return known, ErrDenied
+		}
+		if newest, err := compare(known); err != nil || newest != known {
+			return newest, err
+		}
+		if !sleep(ctx, every) {
+			return known, ctx.Err()
+		}
+	}
+	return known, nil
+}
+
+func (s *fakeStore) ExpireLeases(_ context.Context, claimIDs []string) ([]ExpiredLeases, error) {
 	s.mu.Lock()
 	s.expiries++
 	s.expiring = append(s.expiring, claimIDs)
 	s.mu.Unlock()
 	if s.expire == nil {
-		return 0, nil
+		return nil, nil
 	}
 	return s.expire()
 }
@@ -170,7 +192,7 @@ type fakeSender struct {
 	send  func(ctx context.Context, r Request) Result
 }
 
-func (s *fakeSender) Check(url, token string) error {
+func (s *fakeSender) Check(url, token, secrets string) error {
 	if s.check == nil {
 		return nil
 	}
@@ -194,10 +216,11 @@ func (s *fakeSender) count() int {
 }
 
 var (
-	errDown   = errors.New("connection refused")
-	errLost   = fmt.Errorf("%w: EOF", ErrReplyLost)
-	errLocked = errors.New("the first of these is locked")
-	errValue  = fmt.Errorf("%w: 22021", ErrRejected)
+	errDown      = errors.New("connection refused")
+	errLost      = fmt.Errorf("%w: EOF", ErrReplyLost)
+	errLocked    = errors.New("the first of these is locked")
+	errLeaseLost = errors.New("the first of these has lost its lease")
+	errValue     = fmt.Errorf("%w: 22021", ErrRejected)
 )
 
 const testLease, testTimeout = 90 * time.Second, 30 * time.Second

@@ -32,6 +32,21 @@ func (r *repeatedError) due(now time.Time, err error) bool {
 	return true
 }
 
+// repeatedCount adds up what happens again and again, to be logged at its start and then every minute.
+type repeatedCount struct {
+	at    time.Time
+	count int
+}
+
+// add returns the sum since it was last logged, or 0 where it is not to be logged now.
+func (r *repeatedCount) add(n int, now time.Time) (sum int) {
+	if r.count += n; r.count == 0 || now.Sub(r.at) < logErrorEvery {
+		return 0
+	}
+	sum, r.count, r.at = r.count, 0, now
+	return sum
+}
+
 func withoutDigits(text string) string {
 	return strings.Map(func(r rune) rune {
 		if '0' <= r && r <= '9' {
@@ -56,6 +71,7 @@ type health struct {
 	underWay map[*statement]bool
 	answered time.Time // when a statement last succeeded
 	outage   repeatedError
+	failures map[string]*repeatedError // of background statements, by what they do
 }
 
 // statement is one that is under way.
@@ -124,7 +140,16 @@ func (h *health) down(doing string, err error) {
 func (h *health) failed(doing string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.isUp {
+	if !h.isUp {
+		return
+	}
+	if h.failures == nil {
+		h.failures = map[string]*repeatedError{}
+	}
+	if h.failures[doing] == nil {
+		h.failures[doing] = &repeatedError{}
+	}
+	if h.failures[doing].due(h.now(), err) {
 		h.log.Warn("background statement failed, retrying on the next cycle", zap.String("doing", doing), zap.Error(err))
 	}
 }

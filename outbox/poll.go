@@ -11,6 +11,8 @@ const slotWaitLimit = 200 * time.Millisecond
 
 // poll is the loop of Run: pass after pass until the worker is stopped.
 func (d *Dispatcher) poll(ctx, stop context.Context) {
+	d.pace.interval = d.opts.PollInterval
+	d.running.Go(func() { d.probe(ctx) })
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		if _, err := d.Pass(ctx); err != nil {
 			failures++
@@ -18,7 +20,41 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 			continue
 		}
 		failures = 0
-		pause(ctx, stop, d.opts.PollInterval, d.queue.wake)
+		d.untilNextClaim(ctx, stop)
+	}
+}
+
+// untilNextClaim waits until the next claim is due or worth its cost, or the worker is stopped, and probes
+// for new events meanwhile.
+func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		select { // before a wake that has come as well
+		case a := <-d.prober.answers:
+			d.endProbe(ctx, a)
+		default:
+		}
+		now := d.now()
+		wait := d.pace.next().Sub(now)
+		if wait <= 0 {
+			return
+		}
+		if from := d.beginProbe(now); from > 0 {
+			wait = min(wait, from)
+		}
+		t.Reset(wait)
+		select {
+		case <-t.C:
+		case <-d.queue.wake:
+			return
+		case <-stop.Done():
+			return
+		case <-ctx.Done():
+			return
+		case a := <-d.prober.answers:
+			d.endProbe(ctx, a)
+		}
 	}
 }
 
@@ -52,14 +88,20 @@ func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 // send. It is logged already, except when ctx has ended.
 func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	d.release(ctx, d.queue.overdue(d.now().Add(-slotWaitLimit)))
+	if d.opts.MemoryNow != nil {
+		d.queue.setMemory(d.opts.MemoryNow())
+	}
 	capacity := d.queue.beginClaim()
+	began := d.now()
 	batch, err := d.claim(ctx, capacity)
 	if err != nil {
 		return 0, err
 	}
-	for _, c := range d.queue.add(capacity, batch) {
+	ready, limited := d.queue.add(capacity, batch)
+	for _, c := range ready {
 		d.dispatch(ctx, c)
 	}
+	d.pace.claim(batch, limited, began, d.now())
 	return len(batch), nil
 }
 

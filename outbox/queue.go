@@ -34,6 +34,7 @@ type lane struct {
 	breaker    breaker
 	retries    scan // of the events that were claimed before
 	fresh      scan
+	limited    bool // the newest claim may have left events that are due
 
 	pausedUntil time.Time // its receiver asked for a pause
 	pauseShared bool      // and the database knows, which decides from then on
@@ -88,8 +89,9 @@ func (q *queue) setPosts(most int) {
 }
 
 // add puts the events of a claim into their lanes and returns those that have a slot: they may be
-// posted now, the others when a slot becomes free. asked is the capacity that the claim was given.
-func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
+// posted now, the others when a slot becomes free. asked is the capacity that the claim was given. limited:
+// it may be the reason that events which are due were not claimed.
+func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed, limited bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
@@ -112,11 +114,12 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed) {
 			}
 		}
 		l.advance(q.asked, asked[i], retries, fresh)
+		limited = limited || l.limited
 		for c, ok := l.slots.next(); ok; c, ok = l.slots.next() {
 			ready = append(ready, c)
 		}
 	}
-	return ready
+	return ready, limited
 }
 
 // advance moves both scans on behind what a claim returned. A scan that was limited, by the slots, the
@@ -129,11 +132,13 @@ func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
 	for _, ev := range slices.Concat(retries, fresh) {
 		bytes += int64(len(ev.Data))
 	}
-	full := l.slots.perSecond > 0 || asked.Occupied+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
+	most := asked.Occupied+len(retries)+len(fresh) >= limit || asked.ByteBudget != 0 && bytes >= asked.ByteBudget
+	full := l.slots.perSecond > 0 || most
 	share := asked.RetriesPaused || asked.Retrying+len(retries) >= max(1, limit/2)
 	l.retries.advance(at, retries, share || full && len(fresh) == 0)
 	l.fresh.advance(at, fresh, full)
 	l.slots.alternate(at, asked.Occupied < limit, len(retries), len(fresh))
+	l.limited = most || share || l.slots.paced(at) > 0
 }
 
 // done frees the slot of an event whose attempt is over and returns the event that may use it now, if
@@ -151,7 +156,7 @@ func (q *queue) done(ev Event, out Outcome) (next claimed, ok bool) {
 		l.shortage.end()
 	}
 	next, ok = l.slots.next()
-	if l.slots.wantsMore() {
+	if l.limited && l.slots.wantsMore() {
 		signal(q.wake)
 	}
 	return next, ok

@@ -210,7 +210,8 @@ func (q *queue) take(asked []Capacity, events []Event) (ready []claimed) {
 	for i, ev := range events {
 		batch[i] = claimed{event: ev}
 	}
-	return q.add(asked, batch)
+	ready, _ = q.add(asked, batch)
+	return ready
 }
 
 // of is the capacity of one channel.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,14 +25,26 @@ const (
 type recorder struct {
 	store    Store
 	log      *zap.Logger
-	waiting  chan Outcome
+	opened   *sync.Once
+	queue    chan Outcome    // see waiting
 	deferred []Outcome       // locked or denied: written again every second, by rounds that begin no write after deferredTime
 	settled  func([]Outcome) // called with outcomes that are recorded, or that the database rejects for good
+	recorded func([]Outcome) // called with those that are recorded, not with those whose lease was lost
 }
 
 func newRecorder(store Store, log *zap.Logger, settled func([]Outcome)) *recorder {
-	return &recorder{store: store, log: log, waiting: make(chan Outcome, maxWaiting), settled: settled}
+	return &recorder{store: store, log: log, opened: &sync.Once{}, settled: settled, recorded: unobserved{}.Recorded}
 }
+
+// waiting are the outcomes that wait for a batch. It is made when the first one comes: a quarter of a
+// megabyte, which a dispatcher that rests does not need.
+func (r *recorder) waiting() chan Outcome {
+	r.opened.Do(func() { r.queue = make(chan Outcome, maxWaiting) })
+	return r.queue
+}
+
+// rest drops it. Not to be called while anything runs.
+func (r *recorder) rest() { r.opened, r.queue = &sync.Once{}, nil }
 
 // add has an outcome recorded. After ctx has ended it is dropped, and its lease expires.
 func (r *recorder) add(ctx context.Context, out Outcome) {
@@ -39,7 +52,7 @@ func (r *recorder) add(ctx context.Context, out Outcome) {
 		return
 	}
 	select {
-	case r.waiting <- out:
+	case r.waiting() <- out:
 	case <-ctx.Done():
 	}
 }
@@ -54,7 +67,7 @@ func (r *recorder) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case first := <-r.waiting:
+		case first := <-r.waiting():
 			r.record(ctx, r.gather(ctx, first))
 		case <-retry:
 			retry = nil
@@ -69,7 +82,7 @@ func (r *recorder) gather(ctx context.Context, first Outcome) []Outcome {
 	defer enough.Stop()
 	for len(batch) < maxBatch {
 		select {
-		case o := <-r.waiting:
+		case o := <-r.waiting():
 			batch = append(batch, o)
 		case <-enough.C:
 			return batch
@@ -93,18 +106,17 @@ func (r *recorder) record(ctx context.Context, batch []Outcome) {
 
 // recordOne writes one outcome, without its texts if the database rejects them.
 func (r *recorder) recordOne(ctx context.Context, o Outcome) {
-	id := zap.Int64("id", o.EventID)
 	err := r.write(ctx, []Outcome{o})
 	if errors.Is(err, ErrRejected) {
-		r.log.Error("outcome rejected, recording it without its texts", id, zap.Error(err))
+		r.log.Error("outcome rejected, recording it without its texts", zap.Int64("id", o.EventID), zap.Error(err))
 		err = r.write(ctx, []Outcome{withoutTexts(o)})
 	}
 	switch {
 	case errors.Is(err, ErrRejected):
-		r.log.Error("outcome rejected without its texts, its lease will expire", id, zap.Error(err))
+		r.log.Error("outcome rejected without its texts, its lease will expire", zap.Int64("id", o.EventID), zap.Error(err))
 		r.settled([]Outcome{o})
 	case errors.Is(err, ErrDenied):
-		r.log.Error("outcome denied, retrying every second", id, zap.Error(err))
+		r.log.Error("outcome denied, retrying every second", zap.Int64("id", o.EventID), zap.Error(err))
 		r.deferred = append(r.deferred, o)
 	}
 }
@@ -134,13 +146,18 @@ func (r *recorder) recordDeferred(ctx context.Context) {
 // deferred.
 func (r *recorder) write(ctx context.Context, batch []Outcome) error {
 	for failures := 1; ctx.Err() == nil; failures++ {
-		locked, err := r.store.Record(ctx, batch)
+		rest, err := r.store.Record(ctx, batch)
 		if errors.Is(err, ErrRejected) || errors.Is(err, ErrDenied) {
 			return err
 		}
 		if err == nil {
-			r.postpone(locked)
-			r.settled(without(batch, locked))
+			r.postpone(rest.Locked)
+			done := without(batch, rest.Locked)
+			r.settled(done)
+			if failures == 1 { // else an earlier try may have written what this one finds without a lease
+				done = without(done, rest.LeaseLost)
+			}
+			r.recorded(done)
 			return nil
 		}
 		sleep(ctx, Backoff(failures))
@@ -165,11 +182,11 @@ func withoutTexts(o Outcome) Outcome {
 	return o
 }
 
-func without(batch, locked []Outcome) []Outcome {
-	if len(locked) == 0 {
+func without(batch, some []Outcome) []Outcome {
+	if len(some) == 0 {
 		return batch
 	}
 	return slices.DeleteFunc(slices.Clone(batch), func(o Outcome) bool {
-		return slices.ContainsFunc(locked, func(l Outcome) bool { return l.EventID == o.EventID && l.ClaimID == o.ClaimID })
+		return slices.ContainsFunc(some, func(l Outcome) bool { return l.EventID == o.EventID && l.ClaimID == o.ClaimID })
 	})
 }

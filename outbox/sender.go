@@ -7,9 +7,9 @@ import (
 
 // Sender makes one HTTP attempt. It never panics and makes no second attempt.
 type Sender interface {
-	// Check returns nil if a request to this URL with this token can be made at all, else an error
-	// that says what to correct in the channel's settings and shows neither the path nor the token.
-	Check(url, token string) error
+	// Check returns nil if a request to this URL with this token and these signing secrets can be made
+	// at all, else an error that says what to correct in the settings and shows neither the path nor a secret.
+	Check(url, token, secrets string) error
 
 	// Send makes the attempt. It returns within its own time limit, and soon after ctx ends. The
 	// Result holds everything, errors included.
@@ -18,12 +18,14 @@ type Sender interface {
 
 // Request is one rendered attempt, ready to be sent.
 type Request struct {
-	URL       string
-	Token     string // bearer token; empty sends no Authorization header
-	WebhookID string // the same on every attempt of one event
-	Channel   string // named in the error that says how to count a 2xx that does not count
-	Body      []byte // the envelope
-	Accept    []int  // the HTTP statuses that count as delivered
+	URL         string
+	Token       string // bearer token; empty sends no Authorization header
+	Secrets     string // signing secrets, with one space between them; empty sends no signature
+	WebhookID   string // the same on every attempt of one event
+	Traceparent string // the header of W3C Trace Context; empty sends none
+	Channel     string // named in the error that says how to count a 2xx that does not count
+	Body        []byte // the envelope, as it is signed and sent
+	Accept      []int  // the HTTP statuses that count as delivered
 }
 
 // Result is the result of one attempt. It can be stored and shown: it holds no token, no userinfo

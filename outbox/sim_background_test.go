@@ -27,8 +27,19 @@ func (db *simDB) expire(c *simCall) {
 			next.status, next.due = "pending", db.clock()
 		}
 		db.put(r, next)
-		c.n++
+		c.expired(ExpiredLeases{Channel: channels[r.channel].Name, AtLeastOnce: r.atLeastOnce, Events: 1})
 	}
+}
+
+// expired adds to the leases that were ended.
+func (c *simCall) expired(one ExpiredLeases) {
+	for i := range c.leases {
+		if l := &c.leases[i]; l.Channel == one.Channel && l.AtLeastOnce == one.AtLeastOnce {
+			l.Events += one.Events
+			return
+		}
+	}
+	c.leases = append(c.leases, one)
 }
 
 // skip is the statement of store.Skip.

@@ -19,12 +19,13 @@ const (
 	simExpire
 	simProbe
 	simSkip
+	simNewest
 	simCheck // no call at all: the instant between a claim and its POST
 	simSend
 )
 
 func (k simKind) String() string {
-	return [...]string{"Claim", "LookUpClaim", "Record", "ReleaseClaims", "Expired", "ExpireLeases", "Probe", "Skip", "Check", "Send"}[k]
+	return [...]string{"Claim", "LookUpClaim", "Record", "ReleaseClaims", "Expired", "ExpireLeases", "Probe", "Skip", "Newest", "Check", "Send"}[k]
 }
 
 // simCall is a call between the instants of its way.
@@ -34,14 +35,16 @@ type simCall struct {
 	at     time.Duration
 	done   chan struct{}
 
-	claimID  string     // Claim, LookUpClaim
-	capacity []Capacity // Claim
-	claimIDs []string   // ReleaseClaims, Expired, ExpireLeases
-	outcomes []Outcome
-	locked   []Outcome // Record: their rows are locked
-	token    string    // Check, Send
-	request  Request
-	held     *simHolding
+	claimID   string     // Claim, LookUpClaim
+	capacity  []Capacity // Claim
+	claimIDs  []string   // ReleaseClaims, Expired, ExpireLeases
+	leases    []ExpiredLeases
+	outcomes  []Outcome
+	locked    []Outcome // Record: their rows are locked
+	leaseLost []Outcome // Record: no lease under their claim
+	token     string    // Check, Send
+	request   Request
+	held      *simHolding
 
 	tx       *simTx // a claim that has its snapshot, and perhaps its locks
 	picked   bool   // it has its locks
@@ -51,6 +54,8 @@ type simCall struct {
 	events []Event
 	over   bool // LookUpClaim
 	n      int
+	known  int64 // Newest
+	newest int64
 	result Result
 	err    error
 }
@@ -140,6 +145,8 @@ func (s *simSchedule) about(c *simCall) []int64 {
 			b = append(b, s.claimNo(id))
 		}
 		slices.Sort(b)
+	case simNewest:
+		b = append(b, c.known, c.newest)
 	case simCheck, simSend:
 		b = append(b, c.held.event.ID, c.held.claimNo)
 	}
@@ -158,6 +165,9 @@ func (s *simSchedule) claimNo(id string) int64 {
 
 // canGoOn says whether the next instant of a call may come now.
 func (s *simSchedule) canGoOn(c *simCall) bool {
+	if c.kind == simNewest && !c.orphan && !c.executed && !s.db.down && s.db.newest == c.known {
+		return false // it waits
+	}
 	if c.orphan || !c.worker.frozen() {
 		return true
 	}
@@ -204,6 +214,8 @@ func (s *simSchedule) execute(c *simCall) {
 		s.db.expire(c)
 	case c.kind == simSkip:
 		s.db.skip(c)
+	case c.kind == simNewest:
+		c.newest = s.db.newest
 	}
 	if c.executed {
 		s.note("executed: "+c.kind.String(), c.worker, s.about(c)...)
@@ -366,9 +378,14 @@ func (s *simSchedule) deadline(c *simCall) time.Duration {
 		return c.at + s.timeout
 	case c.orphan:
 		return simNever
+	case c.kind == simNewest && !s.db.down:
+		return c.at + simNewestFor
 	}
 	return c.at + s.network
 }
+
+// simNewestFor is how long a probe waits. It is longer than the real one, which would make most of the calls.
+const simNewestFor = time.Second
 
 const simNever = time.Duration(1 << 62)
 
@@ -383,6 +400,9 @@ func (s *simSchedule) timeOut(c *simCall) {
 		c.held.post.result = noAnswer
 		c.held.post.counted = false
 		c.executed = true
+		s.reply(c)
+	case c.kind == simNewest && !s.db.down:
+		c.executed, c.newest = true, s.db.newest
 		s.reply(c)
 	default:
 		s.loseReply(c)

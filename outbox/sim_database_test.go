@@ -6,11 +6,13 @@ import "time"
 // methods are the statements of package store, each executed in one instant, except the claim, whose
 // snapshot, locks and commit are three.
 type simDB struct {
-	s     *simSchedule
-	flaw  simFlaw
-	clock func() time.Duration // clock_timestamp()
-	rows  []*simRow            // in the order of their ids, which begin with 1
-	down  bool                 // connections are refused
+	s      *simSchedule
+	flaw   simFlaw
+	clock  func() time.Duration // clock_timestamp()
+	rows   []*simRow            // in the order of their ids, which begin with 1
+	newest int64                // the sequence; ahead of the rows by the ids that were drawn and rolled back
+	drawn  int64                // by transactions that are open
+	down   bool                 // connections are refused
 
 	offline  bool
 	channels []simChannel // as in Channels()
@@ -88,6 +90,11 @@ func (db *simDB) nextMark() time.Duration {
 // insert is webhook.publish, committed.
 func (db *simDB) insert(r simRow) *simRow {
 	r.id, r.status, r.due = int64(len(db.rows)+1), "pending", db.clock()
+	if db.drawn > 0 {
+		db.drawn--
+	} else {
+		db.newest++
+	}
 	if !r.isDocument() {
 		r.document = 0
 	}
@@ -96,21 +103,21 @@ func (db *simDB) insert(r simRow) *simRow {
 	return &r
 }
 
-// put changes a row, as far as the trigger and the CHECKs of schema.sql allow it.
+// put changes a row, as far as the triggers of schema.sql allow it.
 func (db *simDB) put(r *simRow, next simRow) {
 	if r.finished() { // the trigger finished_rows_never_change
 		db.s.fail("row %d is %s and was to become %s: a finished row never changes", r.id, r.status, next.status)
 	}
 	next.lockedBy = r.lockedBy
 	*r = next
-	if broken := r.brokenCheck(); broken != "" {
-		db.s.fail("row %d, now %s, breaks the CHECK %s", r.id, r.status, broken)
+	if broken := r.brokenRule(); broken != "" {
+		db.s.fail("row %d, now %s, breaks the rule %s", r.id, r.status, broken)
 	}
 	db.s.maySayReceived(r)
 }
 
-// brokenCheck names the CHECK of webhook.outbox that a row breaks.
-func (r *simRow) brokenCheck() string {
+// brokenRule names the rule of webhook.outbox that a row breaks.
+func (r *simRow) brokenRule() string {
 	var finished, sending bool
 	switch r.status {
 	case "sent", "failed", "skipped", "superseded", "cancelled":

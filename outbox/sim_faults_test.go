@@ -30,6 +30,7 @@ var simAlways = []simFault{
 	(*simSchedule).startOne,
 	(*simSchedule).runCycle,
 	(*simSchedule).quiet,
+	(*simSchedule).drawID,
 }
 
 func someFaults(rng *rand.Rand) []simFault {
@@ -213,5 +214,17 @@ func (s *simSchedule) cancel() {
 		next := *r
 		next.status, next.finishedAt = "cancelled", s.db.clock()
 		s.db.put(r, next)
+	}
+}
+
+// drawID is a transaction that has drawn the id of its event, and commits it later; or it is rolled back.
+func (s *simSchedule) drawID() {
+	if s.db.drawn == 0 {
+		s.note("an id is drawn", nil)
+		s.db.drawn++
+		s.db.newest++
+	} else {
+		s.note("an id is rolled back", nil)
+		s.db.drawn--
 	}
 }

@@ -45,7 +45,9 @@ func mustBeFound(t *testing.T, seed uint64, within int, flaw simFlaw) {
 // The hole that the simulation found, and that the trigger of this name closes:
 // the server process of one claim stands still between its locks and its commit
 // while others claim a later export, POST it and record it. See also
-// TestClaim_FrozenClaimNeverSendsAnOlderExportAfterANewer.
+// TestClaim_FrozenClaimNeverSendsAnOlderExportAfterANewer. It takes a rare order of events: seed
+// 13,921 has it. The search begins shortly before that, so that it is short as long
+// as the schedules of the seeds are the same, and as long as it was after they have changed.
 func TestSim_OlderExportNeverFollowsANewer(t *testing.T) {
-	mustBeFound(t, 1, 50_000, overtakenExportsSent)
+	mustBeFound(t, 13_850, 50_000, overtakenExportsSent)
 }

@@ -19,7 +19,10 @@ func (db *simDB) record(c *simCall) bool {
 		return false
 	}
 	for _, o := range c.outcomes {
-		if r := db.rows[o.EventID-1]; db.leasedUnder(r, o) && r.lockedBy == nil {
+		switch r := db.rows[o.EventID-1]; {
+		case !db.leasedUnder(r, o):
+			c.leaseLost = append(c.leaseLost, o)
+		case r.lockedBy == nil:
 			db.write(r, o)
 		}
 	}

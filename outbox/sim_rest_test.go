@@ -71,6 +71,7 @@ func (s *simSchedule) rest() {
 	if s.failure != "" {
 		return
 	}
+	s.claimsSoon()
 	for _, w := range s.workers {
 		if w.alive() && w.stoppedAt == 0 {
 			s.stopWorker(w)
@@ -111,3 +112,26 @@ func (s *simSchedule) sleepThrough(until time.Duration) {
 		s.letPass(d)
 	}
 }
+
+// claimsSoon: where the worker probes, an event is claimed soon after its commit, whatever it polls at: within a
+// quarter of the time that its transaction took, and the round trips.
+func (s *simSchedule) claimsSoon() {
+	if s.denied {
+		return
+	}
+	s.serveUntil(s.now()+10*time.Second, func() bool { return false }) // a probe that has failed is repeated
+	s.db.drawn, s.db.newest = 1, s.db.newest+1
+	took := time.Duration(s.rng.Int64N(int64(2 * time.Second)))
+	s.note("an id is drawn", nil)
+	s.serveUntil(s.now()+took, func() bool { return false })
+	row := s.db.insert(simRow{channel: 1 + s.rng.IntN(6)})
+	s.note("written: row, channel, document", nil, row.id, int64(row.channel), int64(row.document))
+	s.serveUntil(s.now()+took/4+simSoon, func() bool { return row.attempts > 0 })
+	if row.attempts == 0 {
+		s.fail("row %d was committed %s after its id was drawn, and is not claimed %s later", row.id, took, took/4+simSoon)
+	}
+	s.serveUntil(s.now()+s.lease, s.allFinished)
+}
+
+// simSoon is more than what the round trips between two claims may take.
+const simSoon = 50 * time.Millisecond

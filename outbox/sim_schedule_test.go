@@ -23,6 +23,7 @@ type simSchedule struct {
 	successPercent       int           // of all answers
 	poisoned             bool          // some texts are rejected by the database
 	uncallable           bool          // now and then a channel cannot be called
+	denied               bool          // the workers may not probe
 	unfair               bool          // one worker goes on as long as it can, the others wait
 	documents            int           // how many there are
 	faults               []simFault    // those of this schedule
@@ -93,6 +94,7 @@ func newSchedule(seed uint64, flaw simFlaw, lines *strings.Builder) *simSchedule
 	s.poisoned = rng.IntN(4) == 0
 	s.uncallable = rng.IntN(8) == 0
 	s.unfair = rng.IntN(2) == 0
+	s.denied = rng.IntN(4) == 0
 	s.documents = 1 + rng.IntN(2)
 	s.memory = [...]int64{0, 0, 0, 20, 50}[rng.IntN(5)]
 	s.faults = someFaults(rng)

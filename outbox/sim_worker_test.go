@@ -140,9 +140,9 @@ func (w *simWorker) LookUpClaim(ctx context.Context, claimID string) ([]Event, b
 	return c.events, c.over, c.err
 }
 
-func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) ([]Outcome, error) {
+func (w *simWorker) Record(ctx context.Context, outcomes []Outcome) (Unrecorded, error) {
 	c := w.do(ctx, &simCall{kind: simRecord, outcomes: outcomes})
-	return c.locked, c.err
+	return Unrecorded{Locked: c.locked, LeaseLost: c.leaseLost}, c.err
 }
 
 func (w *simWorker) ReleaseClaims(ctx context.Context, claimIDs []string) (int, error) {
@@ -155,13 +155,21 @@ func (w *simWorker) Expired(ctx context.Context) ([]string, error) {
 	return c.claimIDs, c.err
 }
 
-func (w *simWorker) ExpireLeases(ctx context.Context, claimIDs []string) (int, error) {
+func (w *simWorker) ExpireLeases(ctx context.Context, claimIDs []string) ([]ExpiredLeases, error) {
 	c := w.do(ctx, &simCall{kind: simExpire, claimIDs: claimIDs})
-	return c.n, c.err
+	return c.leases, c.err
 }
 
 func (w *simWorker) Probe(ctx context.Context) error {
 	return w.do(ctx, &simCall{kind: simProbe}).err
+}
+
+func (w *simWorker) Newest(ctx context.Context, known int64, _ time.Duration, _ int) (int64, error) {
+	if w.s.denied {
+		return known, ErrDenied
+	}
+	c := w.do(ctx, &simCall{kind: simNewest, known: known, newest: known})
+	return c.newest, c.err
 }
 
 func (w *simWorker) Skip(ctx context.Context) (int, error) {
@@ -181,7 +189,7 @@ func (w *simWorker) Pause(context.Context, string, time.Duration) error         
 func (w *simWorker) Prune(context.Context, time.Duration) (int, error)          { return 0, nil }
 func (w *simWorker) ChannelProblems(context.Context) (map[string]string, error) { return nil, nil }
 
-func (w *simWorker) Check(_, token string) error {
+func (w *simWorker) Check(_, token, _ string) error {
 	return w.do(context.Background(), &simCall{kind: simCheck, token: token}).err
 }
 

@@ -14,10 +14,10 @@ var ErrReplyLost = errors.New("the database's reply was lost")
 // Repeating it unchanged cannot succeed.
 var ErrRejected = errors.New("the database rejected the values")
 
-// ErrDenied means that the database denied a write for a reason that lies neither in its values nor in the
+// ErrDenied means that the database denied a statement for a reason that lies neither in its values nor in the
 // connection: a missing privilege, or a trigger of the database's owner. Nothing was written, and
 // another row may be accepted.
-var ErrDenied = errors.New("the database denied the write")
+var ErrDenied = errors.New("the database denied it")
 
 // ErrConflict means that other transactions were quicker each time a claim was tried. Nothing was
 // written, and the next claim may succeed.
@@ -40,16 +40,16 @@ type Store interface {
 	Claim(ctx context.Context, claimID string, capacity []Capacity) ([]Event, error)
 
 	// LookUpClaim returns the events that are leased under claimID, the newest claim, read on a fresh
-	// connection. over: the session of that claim has ended, so that what was not found never will be
-	// committed. No event, and not over: it may still be.
+	// connection; where replication is synchronous, a standby has that claim. over: the session of that
+	// claim has ended, so that what was not found never will be committed. No event, and not over: it
+	// may still be.
 	LookUpClaim(ctx context.Context, claimID string) (events []Event, over bool, err error)
 
-	// Record writes outcomes, those that are not locked together or not at all, and returns those
-	// whose rows are locked by another transaction. An
-	// outcome whose event is no longer leased under its claim changes nothing and is no error: it was
-	// recorded before, or the lease was lost. So it may be repeated. ErrRejected and ErrDenied: no
-	// outcome was written. Any other error: perhaps written.
-	Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error)
+	// Record writes outcomes, those that are not locked together or not at all, and returns what it has
+	// not written. An outcome whose event is no longer leased under its claim changes nothing and is no
+	// error. So it may be repeated. ErrRejected and ErrDenied: no outcome was written. Any other error:
+	// perhaps written.
+	Record(ctx context.Context, outcomes []Outcome) (Unrecorded, error)
 
 	// ReleaseClaims returns to pending the events that are leased under these claims. The caller gave
 	// these claims up before it sent any of their events.
@@ -60,17 +60,23 @@ type Store interface {
 
 	// ExpireLeases ends the leases of these claims that are over: events that are delivered at least
 	// once are due again, the others become failed. It runs in batches, each atomic: an error leaves
-	// the earlier ones committed, and events counts them.
-	ExpireLeases(ctx context.Context, claimIDs []string) (events int, err error)
+	// the earlier ones committed, and they are returned with it.
+	ExpireLeases(ctx context.Context, claimIDs []string) ([]ExpiredLeases, error)
 
 	// Probe commits a write that changes no row.
 	Probe(ctx context.Context) error
 
+	// Newest returns the newest id that was assigned to an event, committed or not. While that is the one that
+	// is known it waits, and compares so many times, so far apart; then it returns the known one. ErrDenied:
+	// the role may not read it.
+	Newest(ctx context.Context, known int64, every time.Duration, times int) (int64, error)
+
 	// Skip finishes the pending events of channels that are off, except those that are delivered at
-	// least once. In batches, as ExpireLeases.
+	// least once. It runs in batches, each atomic: an error leaves the earlier ones committed, and
+	// events counts them.
 	Skip(ctx context.Context) (events int, err error)
 
-	// Prune deletes finished events that are older than this. In batches, as ExpireLeases.
+	// Prune deletes finished events that are older than this. In batches, as Skip.
 	Prune(ctx context.Context, olderThan time.Duration) (events int, err error)
 
 	// Overlooked returns the first event of each lane and priority that is due and stands before the
@@ -82,6 +88,12 @@ type Store interface {
 
 	// ChannelProblems returns, by channel, why a channel that is on cannot be called as it is configured.
 	ChannelProblems(ctx context.Context) (map[string]string, error)
+}
+
+// Unrecorded are outcomes that were not written.
+type Unrecorded struct {
+	Locked    []Outcome // another transaction locks their rows; they are to be written again
+	LeaseLost []Outcome // their lease ended before. Empty where an earlier try may have written them
 }
 
 // Capacity is what one lane of this worker may claim.

@@ -36,11 +36,11 @@ func (w watched) LookUpClaim(ctx context.Context, claimID string) (events []Even
 }
 
 // Record: a row that the database rejects or denies says nothing about its health.
-func (w watched) Record(ctx context.Context, outcomes []Outcome) (locked []Outcome, err error) {
+func (w watched) Record(ctx context.Context, outcomes []Outcome) (rest Unrecorded, err error) {
 	s := w.health.begin("record outcomes")
-	locked, err = w.Store.Record(ctx, outcomes)
-	s.end(ctx, unlessAnswered(err), err == nil && len(locked) < len(outcomes))
-	return locked, err
+	rest, err = w.Store.Record(ctx, outcomes)
+	s.end(ctx, unlessAnswered(err), err == nil && len(rest.Locked) < len(outcomes))
+	return rest, err
 }
 
 func (w watched) ReleaseClaims(ctx context.Context, claimIDs []string) (int, error) {
@@ -57,11 +57,11 @@ func (w watched) Expired(ctx context.Context) ([]string, error) {
 	return ids, err
 }
 
-func (w watched) ExpireLeases(ctx context.Context, claimIDs []string) (int, error) {
+func (w watched) ExpireLeases(ctx context.Context, claimIDs []string) ([]ExpiredLeases, error) {
 	s := w.health.begin("expire leases")
-	n, err := w.Store.ExpireLeases(ctx, claimIDs)
-	s.end(ctx, err, n > 0)
-	return n, err
+	leases, err := w.Store.ExpireLeases(ctx, claimIDs)
+	s.end(ctx, err, len(leases) > 0)
+	return leases, err
 }
 
 // Probe: a database that denies it cannot be asked.

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"bufio"
 	"io"
+
+	"github.com/recordengine/webhooks/signature"
 )
 
 // BenchmarkSend is one attempt on a loopback receiver that does next to nothing.
@@ -38,6 +41,28 @@ func BenchmarkSend(b *testing.B) {
 					return
 				}
 				b.RunParallel(func(pb *testing.PB) { work(pb.Next) })
+			})
+		}
+	}
+}
+
+// BenchmarkSignature is what signatures add to the work of an attempt: BenchmarkSend is the whole of it.
+func BenchmarkSignature(b *testing.B) {
+	for _, kinds := range [][]signature.Kind{{signature.HMAC}, {signature.HMAC, signature.HMAC}, {signature.Ed25519}} {
+		for _, size := range []int{200, 2000, 1 << 20} {
+			b.Run(fmt.Sprintf("%v_%d_bytes", kinds, size), func(b *testing.B) {
+				var secrets []string
+				for _, kind := range kinds {
+					secrets = append(secrets, signature.NewSecret(kind))
+				}
+				to := newEndpoint("https://h.example", "", strings.Join(secrets, " "))
+				req := newRequest("https://h.example")
+				req.Body = bytes.Repeat([]byte("x"), size)
+				head := make([]byte, 0, 1024)
+				b.ReportAllocs()
+				for b.Loop() {
+					to.finish(head, req, time.Now())
+				}
 			})
 		}
 	}

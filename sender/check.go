@@ -23,8 +23,21 @@ func Check(rawURL, token string) error {
 	return err
 }
 
-// Check is the package's Check, remembered for each URL and token.
-func (s *Sender) Check(rawURL, token string) error { return s.endpoint(rawURL, token).err }
+// CheckURL is Check of a URL that belongs to no channel. The error shows nothing of it.
+func CheckURL(rawURL string) error {
+	raw := trimmed(rawURL)
+	u, err := parseURL(raw)
+	if err != nil {
+		return err
+	}
+	_, err = newTarget(u, raw, "")
+	return err
+}
+
+// Check is the package's Check, also of the signing secrets, remembered for each setting.
+func (s *Sender) Check(rawURL, token, secrets string) error {
+	return s.endpoint(rawURL, token, secrets).err
+}
 
 // checkEndpoint is Check that also returns what will be called.
 func checkEndpoint(rawURL, token string) (*target, error) {

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -30,9 +31,10 @@ const (
 // its request was written. Written bytes are counted above TLS: a record that
 // was not written in full cannot be decrypted and counts nothing.
 type conn struct {
-	net.Conn          // TLS, or the socket itself
-	socket   net.Conn // without TLS
-	records  *records // what of TLS was read from it; nil without TLS
+	net.Conn                  // TLS, or the socket itself
+	socket   net.Conn         // without TLS
+	records  *records         // what of TLS was read from it; nil without TLS
+	offered  *tls.Certificate // the client certificate of its handshake; nil if none
 
 	in      *bufio.Reader
 	room    int          // bytes that may still be read, while an answer's head is read

@@ -19,6 +19,7 @@ type failure struct {
 	err     error
 	cause   error // of the attempt's context; nil while it lasted
 	origin  string
+	proxy   *Proxy // that was to connect; nil if none
 	timeout time.Duration
 	trail   *trail
 	hidden  secrets
@@ -40,10 +41,10 @@ func (f failure) result() outbox.Result {
 
 // judge tries the classes one after the other. The order matters where one error
 // fits two of them: our own end before all others, the guard before the dialler
-// that reports it, a look-up before the sockets that it used.
+// that reports it, the proxy before the network to it, a look-up before the sockets that it used.
 func (f failure) judge() reason {
 	for _, kind := range []func() *reason{
-		f.stopped, f.blocked, f.dns, f.unasked, f.tls, f.refused, f.timedOut, f.lost, f.unreachable, f.tooLarge,
+		f.proxied, f.stopped, f.blocked, f.dns, f.unasked, f.tls, f.refused, f.timedOut, f.lost, f.unreachable, f.tooLarge,
 	} {
 		if r := kind(); r != nil {
 			return *r

@@ -25,6 +25,7 @@ type networkError struct {
 }
 
 func TestSend_EveryNetworkErrorHasItsFailureAndReceived(t *testing.T) {
+	t.Parallel()
 	for _, e := range networkErrors(t) {
 		t.Run(e.name, func(t *testing.T) {
 			got, origin := e.attempt(t)

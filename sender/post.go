@@ -56,7 +56,7 @@ func (s *Sender) try(ctx context.Context, to *endpoint, req outbox.Request, head
 		return outbox.Result{}, causeOr(ctx, err)
 	}
 	release := context.AfterFunc(ctx, c.abort)
-	answer, up, err := c.exchange(head, req.Body, went) //nolint:bodyclose // Send reads the body and decides about the connection
+	answer, up, err := c.exchange(to.finish(head, req, s.now()), req.Body, went) //nolint:bodyclose // Send reads the body and decides about the connection
 	if err != nil {
 		release()
 		_ = c.Close()
@@ -84,9 +84,12 @@ func causeOr(ctx context.Context, err error) error {
 // connect returns a kept connection, or a new one on which the receiver has not
 // said anything yet.
 func (s *Sender) connect(ctx context.Context, to *target, went *trail) (*conn, error) {
-	if c := s.pool.get(ctx, to.key); c != nil {
-		went.got(c, true)
-		return c, nil
+	for c := s.pool.get(ctx, to.key); c != nil; c = s.pool.get(ctx, to.key) {
+		if !s.dialer.identity.stale(c.offered) {
+			went.got(c, true)
+			return c, nil
+		}
+		_ = c.Close()
 	}
 	c, err := s.dialer.dial(ctx, to, went)
 	if err != nil {

@@ -125,6 +125,7 @@ func TestTransport_NeverSpeaksHTTP2(t *testing.T) {
 // The environment is read once in a process, by net/http, and never for a
 // loopback address: hence a process of its own and a name that has no address.
 func TestTransport_IgnoresTheEnvironmentsProxy(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("SENDER_PROXY_CHILD") != "" {
 		s := New(Options{Timeout: 5 * time.Second, AllowNetworks: loopback})
 		fmt.Println("child:", s.Send(context.Background(), newRequest("http://receiver.invalid/")).Error)

@@ -2,7 +2,6 @@ package sender
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -114,12 +113,9 @@ func CheckCAFile(path string) error { return addFile(x509.NewCertPool(), path) }
 
 func addFile(pool *x509.CertPool, path string) error {
 	pem, err := os.ReadFile(path)
-	var of *os.PathError
 	switch {
-	case errors.As(err, &of):
-		return fmt.Errorf("%s: %w", path, of.Err)
 	case err != nil:
-		return err
+		return unread(path, err)
 	case !pool.AppendCertsFromPEM(pem):
 		return fmt.Errorf("%s: no certificate in PEM form", path)
 	}

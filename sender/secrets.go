@@ -2,6 +2,7 @@ package sender
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"net/url"
 	"strings"
 )
@@ -35,11 +36,30 @@ func secretsOf(target *url.URL, token string) secrets {
 			add(found, part)
 		}
 	}
-	list := make(secrets, 0, len(found))
-	for form := range found {
-		list = append(list, form)
+	return list(found)
+}
+
+// signingSecrets are the forms of signing secrets: whole, and without the prefix.
+func signingSecrets(signing string) secrets {
+	found := map[string]bool{}
+	for _, secret := range strings.Fields(signing) {
+		add(found, secret)
+		_, encoded, _ := strings.Cut(secret, "_")
+		add(found, encoded)
+		if raw, err := base64.StdEncoding.DecodeString(encoded); err == nil {
+			add(found, base64.RawURLEncoding.EncodeToString(raw))
+			add(found, hex.EncodeToString(raw))
+		}
 	}
-	return list
+	return list(found)
+}
+
+func list(found map[string]bool) secrets {
+	all := make(secrets, 0, len(found))
+	for form := range found {
+		all = append(all, form)
+	}
+	return all
 }
 
 func add(found map[string]bool, part string) {

@@ -8,6 +8,7 @@
 //	check.go       can this URL and this token be called at all?
 //	text.go        what cannot be seen in a URL or a token
 //	target.go      a URL as it is called: address, Host, request target
+//	sign.go        the headers that end a request: when it is written, and its signatures
 //	endpoint.go    a channel's URL and token, checked and parsed once
 //	post.go        on which connection, and when on another one
 //	conn.go        one connection: a request is written, then its answer is read
@@ -17,7 +18,9 @@
 //	peek_*.go      has the other side closed it, or sent anything?
 //	records.go     has a part of a TLS record come?
 //	dial.go        how connections are made
+//	proxy.go       connections that an egress proxy makes
 //	roots.go       the authorities to trust
+//	identity.go    the worker's own certificate
 //	guard.go       which addresses may be called
 //	networks.go    the list of addresses that the operator allows
 //	trail.go       how far an attempt came, above all: was anything written?
@@ -28,7 +31,7 @@
 //	readable.go    what may be stored of a foreign text
 //	secrets.go     what must not be shown of token and URL
 //	masked.go      where a foreign text shows it, in the forms of error pages
-//	probe.go       a connection without a request, for `webhooks check`
+//	look.go        a connection without a request: can the endpoint be reached, and until when?
 package sender
 
 import (
@@ -56,6 +59,11 @@ type Options struct {
 	Version       string         // sent as User-Agent: RecordEngine-Webhooks/<version>; "" means devel
 	RootCAs       *x509.CertPool // authorities to trust; nil means the system's
 	CAFile        string         // authorities to trust besides; read again when it changes
+	Proxy         *Proxy         // makes all connections; nil means none, whatever the environment says
+
+	// The client certificate and its key in PEM form, both or neither; read again when one of them
+	// changes. It is offered to a server that requests one.
+	ClientCertFile, ClientKeyFile string
 }
 
 // Sender makes attempts. It is safe for concurrent use; connections are shared
@@ -66,6 +74,7 @@ type Sender struct {
 	dialer    *dialer
 	pool      *pool
 	endpoints sync.Map // setting to *endpoint; one entry for each setting a channel had
+	now       func() time.Time
 }
 
 // New returns a Sender. It opens nothing before the first Send.
@@ -81,6 +90,7 @@ func New(o Options) *Sender {
 		agent:   "RecordEngine-Webhooks/" + o.Version,
 		dialer:  newDialer(o),
 		pool:    newPool(),
+		now:     time.Now,
 	}
 }
 
@@ -103,7 +113,7 @@ func (s *Sender) Send(ctx context.Context, req outbox.Request) outbox.Result {
 
 // attempt is Send without the measurement of its time.
 func (s *Sender) attempt(ctx context.Context, req outbox.Request) outbox.Result {
-	to := s.endpoint(req.URL, req.Token)
+	to := s.endpoint(req.URL, req.Token, req.Secrets)
 	if to.err != nil {
 		return outbox.Result{Failure: outbox.FailureConfig, Received: outbox.ReceivedNo, Error: message(to.err.Error())}
 	}
@@ -119,5 +129,5 @@ func (s *Sender) attempt(ctx context.Context, req outbox.Request) outbox.Result 
 
 // failed is an attempt that ended without a status.
 func (s *Sender) failed(ctx context.Context, to *endpoint, went *trail, err error) failure {
-	return failure{err: err, cause: context.Cause(ctx), origin: to.target.origin, timeout: s.timeout, trail: went, hidden: to.hidden}
+	return failure{err: err, cause: context.Cause(ctx), origin: to.target.origin, proxy: s.dialer.proxy, timeout: s.timeout, trail: went, hidden: to.hidden}
 }

@@ -60,7 +60,7 @@ func statusResult(t *testing.T, s *Sender, origin string, code int) outbox.Resul
 	if code >= 200 {
 		return send(t, s, req)
 	}
-	to := s.endpoint(req.URL, req.Token)
+	to := s.endpoint(req.URL, req.Token, req.Secrets)
 	return verdict(req, to, &http.Response{StatusCode: code, Body: http.NoBody}, body{})
 }
 

@@ -143,11 +143,18 @@ func authorization(user *url.Userinfo, token string) string {
 	return ""
 }
 
-// head is the POST of docs/contract.md, "The request", up to its body.
+func hasControl(value string) bool {
+	return strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// head is the POST of docs/contract.md, "The request", up to the headers of its signature, see finish.
 // webhook-id is sent in lower case, as written.
 func (t *target) head(agent string, req outbox.Request) ([]byte, error) {
-	if strings.ContainsFunc(req.WebhookID, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	switch {
+	case hasControl(req.WebhookID):
 		return nil, errors.New("the webhook-id contains a control character, so it is no header value")
+	case hasControl(req.Traceparent):
+		return nil, errors.New("the traceparent contains a control character, so it is no header value")
 	}
 	b := make([]byte, 0, 512)
 	b = append(b, "POST "+t.path+" HTTP/1.1\r\nHost: "+t.host+"\r\nUser-Agent: "+agent+"\r\nContent-Length: "...)
@@ -155,5 +162,9 @@ func (t *target) head(agent string, req outbox.Request) ([]byte, error) {
 	if t.auth != "" {
 		b = append(b, "\r\nAuthorization: "+t.auth...)
 	}
-	return append(b, "\r\nContent-Type: application/json\r\nwebhook-id: "+req.WebhookID+"\r\n\r\n"...), nil
+	b = append(b, "\r\nContent-Type: application/json\r\nwebhook-id: "+req.WebhookID+"\r\n"...)
+	if req.Traceparent != "" {
+		b = append(b, "traceparent: "+req.Traceparent+"\r\n"...)
+	}
+	return b, nil
 }

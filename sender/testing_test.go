@@ -3,12 +3,16 @@ package sender
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +21,14 @@ import (
 
 	"github.com/recordengine/webhooks/outbox"
 )
+
+// TestMain raises the default of -parallel: the tests that run beside others wait most of the time,
+// for timeouts.
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0))) // a flag of the command line overrides it
+	flag.Parse()
+	os.Exit(m.Run())
+}
 
 const testToken = "tok_5ecret/with+signs=é"
 

@@ -94,16 +94,35 @@ func (f failure) handshake() string {
 	case errors.Is(f.err, errOnlyRSA):
 		return f.disagree("it offers only RSA key exchange; its owner must enable cipher suites with ECDHE")
 	case errors.As(f.err, &alert) && alert.Op == "remote error" && f.trail.certRequested.Load():
-		return f.disagree("it requires a client certificate, and a worker has none (" + f.detail(alert.Err.Error()) +
-			"); give the worker an address there that accepts its bearer token instead")
+		return f.disagree(f.unidentified(f.detail(alert.Err.Error())))
 	case isAlert(f.err, protocolVersion):
-		return f.disagree("it supports no TLS version from 1.2 (" + f.detail(alert.Err.Error()) + "); its owner must enable TLS 1.2 or 1.3")
+		return f.tooOld(alert.Err.Error())
+	case strings.HasPrefix(f.err.Error(), choseAnOldVersion):
+		return f.tooOld(f.err.Error())
 	case errors.As(f.err, &alert) && (alert.Op == "remote error" || alert.Op == "local error"):
 		return f.disagree(alert.Op + ": " + f.detail(alert.Err.Error()))
 	case f.trail.at() == handshaking && strings.HasPrefix(f.err.Error(), "tls: "):
 		return f.disagree(f.detail(f.err.Error()))
 	}
 	return ""
+}
+
+// tooOld is a server that refuses TLS 1.2, or answers in the version before it as if that had been offered.
+func (f failure) tooOld(how string) string {
+	return f.disagree("it supports no TLS version from 1.2 (" + f.detail(how) + "); its owner must enable TLS 1.2 or 1.3")
+}
+
+// choseAnOldVersion begins the error of crypto/tls for such an answer, which has no type of its own.
+const choseAnOldVersion = "tls: server selected unsupported protocol version"
+
+// unidentified is the rejection by a server that requested a client certificate.
+func (f failure) unidentified(alert string) string {
+	if f.trail.offered != nil {
+		return "it rejects the client certificate of WEBHOOK_CLIENT_CERT_FILE (" + alert +
+			"); check when that ends, else its owner must accept it or the authority that signed it"
+	}
+	return "it requires a client certificate, and the worker has none (" + alert +
+		"); set WEBHOOK_CLIENT_CERT_FILE and WEBHOOK_CLIENT_KEY_FILE, or give the worker an address there that accepts its bearer token instead"
 }
 
 func (f failure) disagree(why string) string {

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"crypto/tls"
 	"sync/atomic"
 
 	"github.com/recordengine/webhooks/outbox"
@@ -12,6 +13,7 @@ type stage int32
 const (
 	lookingUp stage = iota
 	connecting
+	tunnelling
 	handshaking
 	sending
 	waiting
@@ -22,6 +24,7 @@ func (s stage) String() string {
 	return [...]string{
 		"looking up the name of",
 		"connecting to",
+		"waiting for the egress proxy's connection to",
 		"in the TLS handshake with",
 		"sending to",
 		"waiting for the answer of",
@@ -48,7 +51,8 @@ type trail struct {
 	before int64 // bytes that conn had carried for others
 	reused bool
 
-	certRequested atomic.Bool // the server wants a client certificate
+	certRequested atomic.Bool      // the server wants a client certificate
+	offered       *tls.Certificate // that it was offered; nil if none
 }
 
 // reach notes a stage; the stage never goes backwards.

@@ -237,6 +237,7 @@ func TestSend_ShortageIsNoFailureOfTheReceiver(t *testing.T) {
 		fmt.Println(s.Send(context.Background(), newRequest(target)).Delivered())
 		return
 	}
+	t.Parallel()
 	srv := answering(t, keepAliveOK)
 	for _, host := range []string{"127.0.0.1", "localhost", "receiver.test"} {
 		t.Run(host, func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,7 +168,7 @@ func TestSend_HostAndSNIAsCurlSendsThem(t *testing.T) {
 		"http://[fe80::1%25eth0]:8080/":      {"[fe80::1]:8080", "fe80::1%eth0", "[fe80::1%eth0]:8080"},
 		"HTTPS://user:pass@Example.com:0443": {"example.com", "example.com", "example.com:443"},
 	} {
-		to := newEndpoint(in, "")
+		to := newEndpoint(in, "", "")
 		if to.err != nil {
 			t.Errorf("%s: %v", in, to.err)
 			continue
@@ -262,6 +263,18 @@ func TestPool_TLSConnectionIsUsedAgain(t *testing.T) {
 	}
 }
 
+// saidTwice answers twice. tardy: the machine was so busy that the second answer came when the connection had rested;
+// nothing can tell it from the answer of the next request then.
+func saidTwice(c *rawConn, pause time.Duration, tardy *atomic.Bool) {
+	began := time.Now()
+	c.say(keepAliveOK)
+	time.Sleep(pause)
+	c.say(keepAliveOK)
+	if time.Since(began) > rest/2 {
+		tardy.Store(true)
+	}
+}
+
 // A second answer may be in the same record as the first, in one of its own, or come later.
 func TestSend_AnswerOfAnotherRequestNeverCountsInTLS(t *testing.T) {
 	cert := selfSigned(t, ecKey(t), "localhost")
@@ -270,6 +283,7 @@ func TestSend_AnswerOfAnotherRequestNeverCountsInTLS(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"one record": -1, "two records": 0, "later": time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			var answered ledger
+			var tardy atomic.Bool
 			srv := serveRaw(t, func(r *raw, conn *rawConn) {
 				secure := tls.Server(conn.Conn, &tls.Config{Certificates: []tls.Certificate{cert}})
 				conn = &rawConn{Conn: secure, in: bufio.NewReader(secure)}
@@ -287,9 +301,7 @@ func TestSend_AnswerOfAnotherRequestNeverCountsInTLS(t *testing.T) {
 							conn.say(keepAliveOK + keepAliveOK)
 							continue
 						}
-						conn.say(keepAliveOK)
-						time.Sleep(pause)
-						conn.say(keepAliveOK)
+						saidTwice(conn, pause, &tardy)
 					}
 				}
 			})
@@ -298,7 +310,7 @@ func TestSend_AnswerOfAnotherRequestNeverCountsInTLS(t *testing.T) {
 			storm(t, s, srv.origin("https"), 10, func(id string, delivered bool) {
 				answered.mu.Lock()
 				defer answered.mu.Unlock()
-				if delivered && answered.seen[id] != 200 {
+				if delivered && answered.seen[id] != 200 && !tardy.Load() {
 					t.Errorf("%s is delivered, the receiver answered %d", id, answered.seen[id])
 				}
 			})

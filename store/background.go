@@ -7,6 +7,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"github.com/recordengine/webhooks/outbox"
 )
 
 // backgroundBatch bounds what one statement locks.
@@ -51,65 +53,95 @@ func (s *Store) Expired(ctx context.Context) (claimIDs []string, err error) {
 // ExpireLeases ends the leases of these claims that are over. An event that is delivered at least once
 // is due again at once; of the others it is unknown whether their POST arrived, so they fail. The runs
 // are kept as in recordSQL.
-func (s *Store) ExpireLeases(ctx context.Context, claimIDs []string) (int, error) {
-	return s.repeat(ctx, "expire leases", 0, `
-		-- $1 rows at most, $2 claim ids, $3 environment (null: none)
-		with expired as (
-		  update webhook.outbox o
-		     set status       = case when o.at_least_once then 'pending' else 'failed' end,
-		         finished_at  = case when o.at_least_once then null else clock_timestamp() end,
-		         due_at       = case when o.at_least_once then clock_timestamp() else o.due_at end,
-		         leased_until = null,
-		         http_status  = null,
-		         failure      = 'interrupted',
-		         received     = 'maybe',
-		         error        = 'interrupted: outcome unknown',
-		         response     = null
-		    from (select ctid from webhook.outbox
-		           where claim_id = any ($2) and leased_until < clock_timestamp() and leased_until is not null
-		             and exists (select from webhook.settings s where s.environment is not distinct from $3)
-		           limit $1 for update skip locked) over
-		   where o.ctid = over.ctid
-		  returning o.id, o.at_least_once, o.failure, o.received, o.error
-		), newest as (
-		  select e.*, a.run, a.failure = e.failure and a.http_status is null and a.error is not distinct from e.error as same
-		    from expired e
-		    left join lateral (select run, failure, http_status, error from webhook.attempts
-		                        where outbox_id = e.id order by run desc limit 1) a on true
-		   where e.at_least_once
-		), longer as (
-		  update webhook.attempts a
-		     set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received
-		    from newest n
-		   where a.outbox_id = any (array[n.id]) and a.run = n.run and n.same
-		), dropped as (
-		  delete from webhook.attempts a
-		   using newest n
-		   where a.outbox_id = any (array[n.id]) and not n.same and a.run > 1 and a.run <= n.run - 99
-		), begun as (
-		  insert into webhook.attempts (outbox_id, run, failure, received, error, first_at, last_at)
-		  select id, coalesce(run, 0) + 1, failure, received, error, clock_timestamp(), clock_timestamp()
-		    from newest
-		   where same is not true
-		)
-		select count(*) from expired`, pq.Array(claimIDs), s.self.Environment)
+func (s *Store) ExpireLeases(ctx context.Context, claimIDs []string) (all []outbox.ExpiredLeases, err error) {
+	for {
+		var batch []outbox.ExpiredLeases
+		err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+			return tx.SelectContext(ctx, &batch, expireSQL, backgroundBatch, pq.Array(claimIDs), s.self.Environment, s.self.schema())
+		})
+		if err != nil {
+			return all, s.failed("expire leases", err)
+		}
+		n := 0
+		for _, leases := range batch {
+			n += leases.Events
+		}
+		all = append(all, batch...)
+		if n < backgroundBatch {
+			return all, nil
+		}
+	}
 }
 
-// Probe commits a write that changes no row: a message in the log. While commits hang each would leave a
-// session that hangs, so a probe holds a lock until it has committed, and the next one fails.
+const expireSQL = `
+-- $1 rows at most, $2 claim ids, $3 environment (null: none), $4 the version of the worker's schema (null: any)
+with expired as (
+  update webhook.outbox o
+     set status       = case when o.at_least_once then 'pending' else 'failed' end,
+         finished_at  = case when o.at_least_once then null else clock_timestamp() end,
+         due_at       = case when o.at_least_once then clock_timestamp() else o.due_at end,
+         leased_until = null,
+         http_status  = null,
+         failure      = 'interrupted',
+         received     = 'maybe',
+         error        = 'interrupted: outcome unknown',
+         response     = null
+    from (select ctid from webhook.outbox
+           where claim_id = any ($2) and leased_until < clock_timestamp() and leased_until is not null
+             and exists (select from webhook.settings s where s.environment is not distinct from $3)
+             and not exists (select from webhook.schema_versions v where v.min_worker > $4)
+           limit $1 for update skip locked) over
+   where o.ctid = over.ctid
+  returning o.id, o.event, o.at_least_once, o.failure, o.received, o.error
+), newest as (
+  select e.*, a.run, a.failure = e.failure and a.http_status is null and a.error is not distinct from e.error as same
+    from expired e
+    left join lateral (select run, failure, http_status, error from webhook.attempts
+                        where outbox_id = e.id order by run desc limit 1) a on true
+   where e.at_least_once
+), longer as (
+  update webhook.attempts a
+     set attempts = a.attempts + 1, last_at = clock_timestamp(), received = n.received
+    from newest n
+   where a.outbox_id = any (array[n.id]) and a.run = n.run and n.same
+), dropped as (
+  delete from webhook.attempts a
+   using newest n
+   where a.outbox_id = any (array[n.id]) and not n.same and a.run > 1 and a.run <= n.run - 99
+), begun as (
+  insert into webhook.attempts (outbox_id, run, failure, received, error, first_at, last_at)
+  select id, coalesce(run, 0) + 1, failure, received, error, clock_timestamp(), clock_timestamp()
+    from newest
+   where same is not true
+)
+select c.name as channel, e.at_least_once as atleastonce, count(*) as events
+  from expired e
+  join webhook.channels c on c.event = e.event
+ group by 1, 2`
+
+// Probe commits a write that changes no row.
 func (s *Store) Probe(ctx context.Context) error {
-	defer s.network.endWith(ctx)()
-	var free bool
-	err := s.db.GetContext(ctx, &free, `
-		-- $1 the lock
-		select case when pg_try_advisory_xact_lock($1) then pg_logical_emit_message(true, 'webhooks', 'probe') is not null else false end`, s.probeLock)
-	if err == nil && !free {
-		err = errors.New("the commit of an earlier probe hangs: a standby that does not acknowledge, or a disk that does not answer")
-	}
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error { return s.probe(ctx, tx) })
 	if err != nil {
 		return s.failed("probe", err)
 	}
 	return nil
+}
+
+var errProbeHangs = errors.New("the commit of an earlier probe hangs: a standby that does not acknowledge, or a disk that does not answer")
+
+// probe writes a message into the log, so that the commit of the transaction waits for what every commit before it
+// waits for: disk and standby. While commits hang each would leave a session that hangs, so a probe holds a
+// lock until it has committed, and the next one fails.
+func (s *Store) probe(ctx context.Context, tx *sqlx.Tx) error {
+	var free bool
+	err := tx.GetContext(ctx, &free, `
+		-- $1 the lock
+		select case when pg_try_advisory_xact_lock($1) then pg_logical_emit_message(true, 'webhooks', 'probe') is not null else false end`, s.probeLock)
+	if err == nil && !free {
+		err = errProbeHangs
+	}
+	return err
 }
 
 // Skip finishes the pending events of channels that are off, except where they are delivered at least
@@ -117,7 +149,7 @@ func (s *Store) Probe(ctx context.Context) error {
 // after its channel was turned on; see claimSQL.
 func (s *Store) Skip(ctx context.Context) (int, error) {
 	return s.repeat(ctx, "skip events", unhurried, `
-		-- $1 rows of each channel at most, $2 environment (null: none)
+		-- $1 rows of each channel at most, $2 environment (null: none), $3 the version of the worker's schema (null: any)
 		with off as (
 		  select p.ctid
 		    from webhook.channels c
@@ -129,6 +161,7 @@ func (s *Store) Skip(ctx context.Context) (int, error) {
 		          order by case when o.is_test then 0 when o.attempts > 0 then 1 else 2 end, o.due_at, o.id
 		          limit $1 for update skip locked) p
 		   where not c.enabled and not c.at_least_once and not s.offline_mode and s.environment is not distinct from $2
+		     and not exists (select from webhook.schema_versions v where v.min_worker > $3)
 		     for share of s, c skip locked
 		), skipped as (
 		  update webhook.outbox o
@@ -137,7 +170,7 @@ func (s *Store) Skip(ctx context.Context) (int, error) {
 		   where o.ctid = off.ctid
 		  returning o.id
 		)
-		select count(*) from skipped`, s.self.Environment)
+		select count(*) from skipped`, s.self.Environment, s.self.schema())
 }
 
 // Prune deletes finished events that are older than this, without haste.
@@ -182,8 +215,10 @@ func (s *Store) inTx(ctx context.Context, do func(*sqlx.Tx) error) error {
 		return err
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, plannerSettings(true)); err != nil {
-		return err
+	if !s.network.instance {
+		if _, err := tx.ExecContext(ctx, plannerSettings(true)); err != nil {
+			return err
+		}
 	}
 	if err := do(tx); err != nil {
 		return err

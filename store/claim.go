@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -47,31 +49,46 @@ func (s *Store) claimOnce(ctx context.Context, claimID string, capacity []outbox
 		return nil, false, err
 	}
 	s.newest.claimID, s.newest.lock = claimID, s.claimConn.lock
-	rows, err := stmt.QueryxContext(ctx, append(append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...), s.self.Environment)...)
+	rows, err := stmt.QueryxContext(ctx, append(append([]any{claimID, s.worker, s.lease.Milliseconds()}, capacityArrays(capacity)...), s.self.Environment, pq.Array(s.opener.keys.IDs()), s.self.schema())...)
 	if err != nil {
 		return nil, true, err
 	}
-	events, err = scanEvents(rows, claimID)
+	events, err = s.scanEvents(rows, claimID)
+	if err == nil && s.claimConn.waitEnded() {
+		err = errWaitEnded
+	}
 	return events, true, err
 }
 
 // scanEvents reads to the very end: a claim has committed only once the server has reported it. The rows
-// of a channel have the same accept_status, which is parsed once.
-func scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
+// of a channel have the same accept_status, which is parsed once, and all rows the same token and signing
+// secrets. One that cannot be decrypted is the problem of the endpoint.
+func (s *Store) scanEvents(rows *sqlx.Rows, claimID string) ([]outbox.Event, error) {
 	defer rows.Close()
 	var events []outbox.Event
 	var accept acceptStatus
+	token, secrets := openedText{read: s.opener.token}, openedText{read: s.opener.secrets}
 	for rows.Next() {
 		ev := outbox.Event{ClaimID: claimID, Validated: true}
-		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce, &ev.Superseded,
-			&ev.Endpoint.URL, &ev.Endpoint.Token, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.MaxPerSecond, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
+		var dueFor float64
+		err := rows.Scan(&ev.ID, &ev.Name, &ev.Channel, (*[]byte)(&ev.Data), &ev.OccurredAt, &ev.DueAt, &dueFor, &ev.Attempts, &ev.IsTest, &ev.AtLeastOnce, &ev.Superseded, &ev.Traceparent,
+			&ev.Endpoint.URL, &token, &secrets, &accept, &ev.Endpoint.MaxInFlight, &ev.Endpoint.MaxPerSecond, &ev.Endpoint.DocumentBaseURL, &ev.Endpoint.InstanceID)
 		if err != nil {
 			return nil, fmt.Errorf("scan: %w", err)
 		}
-		ev.Endpoint.AcceptStatus = accept.parsed
+		ev.DueFor = asDuration(dueFor)
+		ev.Endpoint.AcceptStatus, ev.Endpoint.Token, ev.Endpoint.Secrets = accept.parsed, token.plain, secrets.plain
+		if problem := cmp.Or(token.problem, secrets.problem); problem != "" {
+			ev.Endpoint.Problem = "cannot call: " + problem + "; nothing was sent"
+		}
 		events = append(events, ev)
 	}
 	return events, rows.Err()
+}
+
+// asDuration is of seconds, at most a century: due_at may be '-infinity'.
+func asDuration(s float64) time.Duration {
+	return time.Duration(min(s, 100*365*24*3600) * float64(time.Second))
 }
 
 // acceptStatus scans an int[] and keeps what the text before it was parsed to.
@@ -160,21 +177,28 @@ func capacityArrays(capacity []outbox.Capacity) []any {
 // A paused channel is left out. A cursor that was taken while a switch or a pause may have kept the lane
 // from being read is not used.
 //
+// The signing secrets are those that have not ended when the statement begins, the newest first: one
+// subquery that refers to nothing outside, so that it is evaluated once, and only where an event is
+// claimed. A secret that is retired while the claim is under way may sign what it claims, and nothing after.
+// Where the token or one of the secrets is encrypted under a key that this worker does not have, nothing is
+// claimed: webhook.worker_problem says so. Nor is anything where an upgrade came that needs a newer worker.
+//
 // The times are returned as text: Go cannot hold an infinite one or a year of five digits, and one such
 // row must not fail a claim.
 const claimSQL = `
 -- $1 claim id, $2 worker, $3 lease in ms; by lane: $4 channel, $5 slots occupied, $6 retries held,
 -- $7 retries are paused, $8 bytes left (0: no limit, below 0: claim nothing); the cursor of what was claimed
 -- before: $9 due_at (null: what was due then), $10 id, $11 its age in ms; $12 to $14 that of fresh rows;
--- $15 environment (null: none)
+-- $15 environment (null: none), $16 the keys that this worker decrypts with, $17 the version of its schema (null: any)
 with capacity as (
   select * from unnest($4::text[], $5::int[], $6::int[], $7::boolean[], $8::bigint[],
                        $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::bigint[], $14::bigint[])
              as capacity (channel, occupied, retrying, retries_paused, bytes, retries_due, retries_id, retries_age, fresh_due, fresh_id, fresh_age)
 ), picked as (
-  select p.ctid, p.id, p.followed_by, c.name as channel, c.max_in_flight, c.max_per_second, c.accept_status, s.instance_id, p.place,
+  select p.ctid, p.id, p.followed_by, c.name as channel, c.max_in_flight, c.max_per_second, c.send_traceparent, c.accept_status, s.instance_id, p.place,
          coalesce(c.url, '') as url, coalesce(s.document_base_url, '') as document_base_url,
-         case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end as token
+         case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end as token,
+         (select coalesce(string_agg(k.id || ':' || k.secret, ' ' order by k.id desc), '') from webhook.secrets k where k.ends_at is null or k.ends_at > now()) as secrets
     from capacity
     join webhook.channels c on c.name = capacity.channel
    cross join webhook.settings s
@@ -233,6 +257,9 @@ with capacity as (
                                        case when c.max_per_second is not null then webhook.rate_left(c.name, c.max_per_second) end), 0)) due) p
    where (c.enabled or p.is_test) and not s.offline_mode and webhook.channel_problem(c, s) is null
      and s.environment is not distinct from $15
+     and (s.auth <> 'bearer' or s.token_encrypted_under is null or s.token_encrypted_under = any ($16))
+     and not exists (select from webhook.secrets k where (k.ends_at is null or k.ends_at > now()) and k.encrypted_under is not null and k.encrypted_under <> all ($16))
+     and not exists (select from webhook.schema_versions v where v.min_worker > $17)
      and (capacity.bytes = 0 or coalesce(p.bytes_before, 0) < capacity.bytes)
      for share of s, c skip locked
 ), granted as (
@@ -248,8 +275,8 @@ with capacity as (
                  || case when o.attempts = 0 then 'this one was never sent' else 'an attempt of this one may have arrived' end
     from picked p
    where o.ctid = p.ctid and p.followed_by is not null
-  returning o.id, o.event, p.channel, json '{}' as data, '' as occurred_at, o.due_at::text, o.attempts, o.is_test, o.at_least_once, true as superseded,
-            '' as url, '' as token, p.accept_status, p.max_in_flight, coalesce(p.max_per_second, 0) as max_per_second, '' as document_base_url, p.instance_id
+  returning o.id, o.event, p.channel, json '{}' as data, '' as occurred_at, o.due_at::text, 0::double precision as due_for, o.attempts, o.is_test, o.at_least_once, true as superseded,
+            '' as traceparent, '' as url, '' as token, '' as secrets, p.accept_status, p.max_in_flight, coalesce(p.max_per_second, 0) as max_per_second, '' as document_base_url, p.instance_id
 ), leased as (
   update webhook.outbox o
      set status       = case when o.at_least_once then 'pending' else 'sending' end,
@@ -261,7 +288,9 @@ with capacity as (
     from picked p
    where o.ctid = p.ctid and p.followed_by is null
      and (p.max_per_second is null or p.place <= (select g.rows from granted g where g.channel = p.channel))
-  returning o.id, o.event, p.channel, o.data, o.occurred_at::text, o.due_at::text, o.attempts, o.is_test, o.at_least_once, false as superseded,
-            p.url, p.token, p.accept_status, p.max_in_flight, coalesce(p.max_per_second, 0) as max_per_second, p.document_base_url, p.instance_id
+  returning o.id, o.event, p.channel, o.data, o.occurred_at::text, o.due_at::text,
+            date_part('epoch', clock_timestamp()) - date_part('epoch', o.due_at) as due_for, o.attempts, o.is_test, o.at_least_once, false as superseded,
+            case when p.send_traceparent and o.traceparent is not null then coalesce(webhook.sent_traceparent(o.traceparent), '') else '' end as traceparent,
+            p.url, p.token, p.secrets, p.accept_status, p.max_in_flight, coalesce(p.max_per_second, 0) as max_per_second, p.document_base_url, p.instance_id
 )
 select * from leased union all select * from superseded`

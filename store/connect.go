@@ -23,7 +23,10 @@ func Open(dsn string) (*sqlx.DB, error) {
 // OpenFor prepares a pool for a worker with that lease. The DSN is read for each new connection: a
 // password that is rotated in a file takes effect without a restart.
 func OpenFor(lease time.Duration, read func() (dsn string, err error)) (*sqlx.DB, error) {
-	s := &sessions{read: read, network: &network{limits: limitsOf(lease)}}
+	return open(&sessions{read: read, network: &network{limits: limitsOf(lease)}})
+}
+
+func open(s *sessions) (*sqlx.DB, error) {
 	if _, err := s.current(); err != nil {
 		return nil, err
 	}
@@ -91,7 +94,11 @@ func (s *sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	readOnly, err := lastColumn(ctx, conn, setUp(s.network.limits))
+	settings := setUp(s.network.limits)
+	if s.network.instance {
+		settings = plannerStatements() + settings
+	}
+	readOnly, err := lastColumn(ctx, conn, settings)
 	if err == nil && readOnly == "on" {
 		err = ErrReadOnly
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -181,4 +182,25 @@ func unusable(err error) error {
 		return file
 	}
 	return errors.New("it is neither a URL like postgres://user:password@host:5432/database?sslmode=disable nor a list of key=value pairs that lib/pq understands")
+}
+
+// SameDatabase reports whether two DSNs lead to the same database as the same role in the same way: at most
+// their passwords differ. One that cannot be read is the same as no other.
+func SameDatabase(a, b string) bool {
+	one, err := parse(a)
+	if err != nil {
+		return false
+	}
+	other, err := parse(b)
+	if err != nil {
+		return false
+	}
+	one.Password, other.Password = "", ""
+	return reflect.DeepEqual(one, other)
+}
+
+// CheckDSN returns why a DSN cannot be used, see parse.
+func CheckDSN(dsn string) error {
+	_, err := parse(dsn)
+	return err
 }

@@ -67,8 +67,28 @@ func lockMissed(err error) bool { return lockTimedOut(err) || code(err) == "40P0
 // lockTimedOut: a row was locked for longer than lock_timeout.
 func lockTimedOut(err error) bool { return code(err) == "55P03" }
 
+// refusedByState: a function of the schema refused, since the row is in another state or a worker holds it. Its
+// message says so in words.
+func refusedByState(err error) bool { return code(err) == "55000" || code(err) == "55006" }
+
+// missing: a function of the schema was given the id of a row that does not exist.
+func missing(err error) bool { return code(err) == "P0002" }
+
+// noSuchValue: a function of the schema was given a name that does not exist, or bytes that are no text.
+func noSuchValue(err error) bool { return code(err) == "22023" || code(err) == "22021" }
+
+// cancelled: the statement reached its time limit, or its client left.
+func cancelled(err error) bool { return code(err) == "57014" }
+
 // readOnly: the session is on a server that accepts no writes.
 func readOnly(err error) bool { return code(err) == "25006" }
+
+// waitEnded: a commit is done on this server alone, since its wait for a standby was ended; the server reports success
+// and this warning, whose text may be translated.
+func waitEnded(notice *pq.Error) bool { return notice.Routine == "SyncRepWaitForLSN" }
+
+// errWaitEnded: see waitEnded.
+var errWaitEnded = errors.New("its wait for a synchronous standby was ended")
 
 // connectionLost: the connection was closed, perhaps long ago; the server did not report why.
 func connectionLost(err error) bool {
@@ -128,7 +148,7 @@ func Transient(err error) bool {
 // dropIdle closes the pooled connections that are not in use.
 func (s *Store) dropIdle() {
 	s.db.SetMaxIdleConns(0)
-	s.db.SetMaxIdleConns(maxConnections)
+	s.db.SetMaxIdleConns(workerConnections)
 }
 
 // withoutDSN drops the address that url.Parse quotes, since it may hold a password.

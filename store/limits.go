@@ -5,8 +5,11 @@ import "time"
 // DefaultLease is the lease from which the limits of a session follow where no other is given.
 const DefaultLease = 90 * time.Second
 
-// maxConnections is the size of a pool.
-const maxConnections = 6
+// The sizes of the pools: a worker's, with three pinned connections, and any other's.
+const (
+	workerConnections = 7
+	maxConnections    = 6
+)
 
 // endWithin is what remains of each limit when the context of a call ends: enough for the server to
 // cancel the statement.

@@ -16,6 +16,10 @@ import (
 // ended, and what it has committed is visible to the next statement: the claim is over. A session that
 // hangs in its commit is left alone. One that waits for its client, which is this worker, is ended: it
 // may wait for hours on a dead connection, with the claim still on its way to it.
+//
+// What is found is not on a standby for certain: where an administrator, or the server's own shutdown, has
+// ended the wait of the claim's commit, it is committed on this server alone, and a failover loses it. So
+// the look-up is acknowledged like a write, by a commit that follows that of the claim.
 func (s *Store) LookUpClaim(ctx context.Context, claimID string) (events []outbox.Event, over bool, err error) {
 	lock := s.lockOf(claimID)
 	s.dropIdle()
@@ -25,8 +29,11 @@ func (s *Store) LookUpClaim(ctx context.Context, claimID string) (events []outbo
 		}
 		rows, err := tx.QueryxContext(ctx, `
 			-- $1 claim id
-			select o.id, o.event, c.name, o.data, o.occurred_at::text, o.due_at::text, o.attempts, o.is_test, o.at_least_once, false,
+			select o.id, o.event, c.name, o.data, o.occurred_at::text, o.due_at::text,
+			       date_part('epoch', clock_timestamp()) - date_part('epoch', o.due_at), o.attempts, o.is_test, o.at_least_once, false,
+			       case when c.send_traceparent then coalesce(webhook.sent_traceparent(o.traceparent), '') else '' end,
 			       coalesce(c.url, ''), case s.auth when 'bearer' then coalesce(btrim(s.bearer_token), '') else '' end,
+			       (select coalesce(string_agg(k.id || ':' || k.secret, ' ' order by k.id desc), '') from webhook.secrets k where k.ends_at is null or k.ends_at > now()),
 			       c.accept_status, c.max_in_flight, coalesce(c.max_per_second, 0), coalesce(s.document_base_url, ''), s.instance_id
 			  from webhook.outbox o
 			  join webhook.channels c on c.event = o.event
@@ -35,10 +42,13 @@ func (s *Store) LookUpClaim(ctx context.Context, claimID string) (events []outbo
 		if err != nil {
 			return err
 		}
-		events, err = scanEvents(rows, claimID)
-		return err
+		events, err = s.scanEvents(rows, claimID)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		return s.probe(ctx, tx)
 	})
-	if err != nil {
+	if err != nil && (!denied(err) || len(events) == 0) { // a role that may not write a message cannot know more
 		return nil, false, s.failed("look up a claim", err)
 	}
 	if len(events) == 0 && !over {
@@ -57,7 +67,7 @@ func (s *Store) lockOf(claimID string) int64 {
 		s.claimConn.drop() // a claim that is looked up has lost its connection
 		return s.newest.lock
 	}
-	return rand.Int64()
+	return rand.Int64() //nolint:gosec // the number of a lock is no secret
 }
 
 // endIdleSession ends the session that holds a lock and waits for its client. A role may end its own

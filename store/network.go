@@ -2,11 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 )
 
 // network makes the connections of a pool. Each read and write has a limit, and so has the wait for the
@@ -14,7 +17,8 @@ import (
 // waits for the connection by which it asks the server to cancel (measured). So when the context of a call
 // ends, the deadlines of all connections are brought forward.
 type network struct {
-	limits limits
+	limits   limits
+	instance bool // of OpenInstance: each session has the settings of plannerSettings
 
 	mu    sync.Mutex
 	open  map[*deadlineConn]bool
@@ -88,7 +92,7 @@ type made struct{ conn *deadlineConn }
 type madeKey struct{}
 
 // established notes that the session of a driver's connection is set up.
-func (n *network) established(m *made, conn any) {
+func (n *network) established(m *made, conn driver.Conn) {
 	if m.conn == nil {
 		return
 	}
@@ -96,18 +100,46 @@ func (n *network) established(m *made, conn any) {
 	defer m.conn.mu.Unlock()
 	m.conn.setUpBy = time.Time{}
 	m.conn.driverConn = conn
+	pq.SetNoticeHandler(conn, func(notice *pq.Error) {
+		if waitEnded(notice) {
+			m.conn.waitEnded.Store(true)
+		}
+	})
 }
 
 // quiet reports whether a driver's connection is open and has nothing to be read.
 func (n *network) quiet(conn any) bool {
+	c := n.of(conn)
+	return c != nil && socketQuiet(c.Conn)
+}
+
+// waitEnded reports whether the server has ever given that warning on a driver's connection.
+func (n *network) waitEnded(conn any) bool {
+	c := n.of(conn)
+	return c != nil && c.waitEnded.Load()
+}
+
+// of returns the open connection that a driver's is made of, or nil.
+func (n *network) of(conn any) *deadlineConn {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for c := range n.open {
 		if c.isOf(conn) {
-			return socketQuiet(c.Conn)
+			return c
 		}
 	}
-	return false
+	return nil
+}
+
+// end ends the reads and writes of a driver's connection at once.
+func (n *network) end(conn any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.open {
+		if c.isOf(conn) {
+			c.end(time.Now())
+		}
+	}
 }
 
 func (n *network) add(c *deadlineConn) {
@@ -138,6 +170,7 @@ type deadlineConn struct {
 	ends       time.Time // not zero: neither the dial nor a read or write lasts longer
 	setUpBy    time.Time // the same, until the session is set up
 	driverConn any       // the driver's connection, once its session is set up
+	waitEnded  atomic.Bool
 }
 
 func (c *deadlineConn) isOf(conn any) bool {

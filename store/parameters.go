@@ -41,7 +41,7 @@ var foreign = map[string]string{
 	"schema":           "remove it; the worker's tables are in the schema webhook",               // Prisma
 	"currentschema":    "remove it; the worker's tables are in the schema webhook",               // JDBC
 	"pgbouncer":        "remove it, and use the server's own port or the pooler in session mode", // Prisma
-	"connection_limit": "remove it; a worker has at most six connections",
+	"connection_limit": "remove it; a worker has at most seven connections",
 	"pool_timeout":     "remove it", "pool_size": "remove it", "max_overflow": "remove it", "pool": "remove it",
 	"socket_timeout": "remove it", "sslaccept": "write sslmode instead", "sslidentity": "write sslcert and sslkey instead",
 	"ssl":        "write sslmode=require or sslmode=verify-full instead", // JDBC, node-postgres

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,7 +62,7 @@ func (p *pinned) setUp(ctx context.Context) error {
 	if _, err := p.conn.ExecContext(ctx, plannerSettings(false)); err != nil || !p.locks {
 		return err
 	}
-	p.lock = rand.Int64()
+	p.lock = rand.Int64() //nolint:gosec // the number of a lock is no secret
 	_, err := p.conn.ExecContext(ctx, fmt.Sprintf(`select pg_advisory_lock(%d)`, p.lock))
 	return err
 }
@@ -76,6 +77,26 @@ func (p *pinned) open() (open bool) {
 	return err == nil && open
 }
 
+// endWith ends the statement that is under way as soon as ctx ends, by the end of this connection alone.
+func (p *pinned) endWith(ctx context.Context) (over func()) {
+	if p.conn == nil {
+		return func() {}
+	}
+	var conn any
+	_ = p.conn.Raw(func(c any) error { conn = c; return nil })
+	stop := context.AfterFunc(ctx, func() { p.network.end(conn) })
+	return func() { stop() }
+}
+
+// waitEnded reports whether a commit of this connection is not on its standby, see LookUpClaim.
+func (p *pinned) waitEnded() (ended bool) {
+	_ = p.conn.Raw(func(conn any) error {
+		ended = p.network.waitEnded(conn)
+		return nil
+	})
+	return ended
+}
+
 // drop closes the connection, whose settings the pool must not get; the next statement opens another.
 func (p *pinned) drop() {
 	if p.conn != nil {
@@ -88,8 +109,24 @@ func (p *pinned) drop() {
 // order. The planner cannot know that, since the limits come from columns and arrays: left alone it may
 // sort or hash a million rows to find ten. local: for the transaction, else for the session.
 func plannerSettings(local bool) string {
+	var values []string
+	for _, p := range planner {
+		values = append(values, fmt.Sprintf(`('%s', '%s')`, p.name, p.value))
+	}
 	return fmt.Sprintf(`
 		select set_config(name, value, %t)
-		  from (values ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_sort', 'off'), ('enable_hashjoin', 'off'),
-		               ('enable_mergejoin', 'off'), ('enable_material', 'off'), ('plan_cache_mode', 'force_generic_plan')) s (name, value)`, local)
+		  from (values %s) s (name, value)`, local, strings.Join(values, ", "))
+}
+
+// plannerStatements are the same for a session, as statements that return no row.
+func plannerStatements() (text string) {
+	for _, p := range planner {
+		text += fmt.Sprintf("set %s = %s; ", p.name, p.value)
+	}
+	return text
+}
+
+var planner = []struct{ name, value string }{
+	{"enable_seqscan", "off"}, {"enable_bitmapscan", "off"}, {"enable_sort", "off"}, {"enable_hashjoin", "off"},
+	{"enable_mergejoin", "off"}, {"enable_material", "off"}, {"plan_cache_mode", "force_generic_plan"},
 }

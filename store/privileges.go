@@ -34,6 +34,7 @@ type Privileges struct {
 	Reads    bool
 	Writes   bool // it publishes
 	SeesURLs bool `db:"sees_urls"` // and the token
+	Probes   bool // it may read the newest id, see Store.Newest
 }
 
 // ReadPrivileges reads those of the current user. The look-ups are by oid: by name they fail where the
@@ -46,7 +47,10 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		  values ('outbox', 'select', false), ('attempts', 'select', false), ('attempts', 'insert', true),
 		         ('attempts', 'update', true), ('attempts', 'delete', true), ('workers', 'select', false), ('workers', 'insert', true),
 		         ('workers', 'update', true), ('workers', 'delete', true), ('maintenance', 'select', false), ('maintenance', 'update', true),
-		         ('schema_versions', 'select', false), ('channels', 'select', false), ('settings', 'select', false), ('pacing', 'select', false)
+		         ('schema_versions', 'select', false), ('channels', 'select', false), ('settings', 'select', false), ('secrets', 'select', false), ('pacing', 'select', false),
+		         ('endpoints', 'select', false), ('endpoints', 'update', true), ('tally', 'select', false), ('tally', 'insert', true),
+		         ('tally', 'update', true), ('tally', 'delete', true),
+		         ('alerts', 'select', false), ('alerts', 'insert', false), ('alerts', 'update', false), ('alerts', 'delete', false)
 		), granted as (
 		  select format('%s on webhook.%s', n.privilege, n.name) as what, n.own, has_table_privilege(r.oid, n.privilege) as held
 		    from needed n join relation r using (name)
@@ -65,7 +69,7 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		   union all
 		  select format('execute on webhook.%s', p.proname), false, has_function_privilege(p.oid, 'execute')
 		    from pg_proc p where p.pronamespace = (select oid from pg_namespace where nspname = 'webhook')
-		     and p.proname in ('prune', 'channel_problem', 'worker_problem', 'rate_left', 'take_rate')
+		     and p.proname in ('prune', 'channel_problem', 'worker_problem', 'rate_left', 'take_rate', 'latency_bucket', 'sent_traceparent')
 		   union all
 		  select 'usage on schema webhook', false, has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'webhook'
 		)
@@ -78,6 +82,7 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		       coalesce((select bool_and(has_table_privilege(oid, 'select')) from relation where name in ('status', 'problems', 'schema_versions')), false)
 		         and coalesce((select has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'webhook'), false) as reads,
 		       coalesce((select bool_and(has_table_privilege(oid, 'select')) from relation where name in ('channels', 'settings')), false) as sees_urls,
+		       coalesce((select has_sequence_privilege(oid, 'select') from relation where name = 'outbox_id_seq'), false) as probes,
 		       exists (select from relation where name = 'schema_versions') as exists,
 		       exists (select from pg_roles r where r.rolname = 'webhook_worker' and pg_has_role(r.oid, 'member')) as member,
 		       coalesce((select bool_or(has_function_privilege(p.oid, 'execute')) from pg_proc p join pg_namespace n on n.oid = p.pronamespace

@@ -15,31 +15,36 @@ const skipLockedFor = 5 * time.Second
 // Record writes outcomes. A row that another transaction locks for longer than the session's
 // lock_timeout fails the statement. Then, and for some seconds, the rows that are free are written and
 // the others returned, without waiting.
-func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) (locked []outbox.Outcome, err error) {
+func (s *Store) Record(ctx context.Context, outcomes []outbox.Outcome) (rest outbox.Unrecorded, err error) {
 	s.recordConn.mu.Lock()
 	defer s.recordConn.mu.Unlock()
 	defer s.network.endWith(ctx)()
 	if time.Now().Before(s.skipLockedUntil) {
 		return s.recordSkippingLocked(ctx, outcomes)
 	}
-	err = s.recordOnce(ctx, outcomes)
+	rest.LeaseLost, err = s.recordOnce(ctx, outcomes)
 	if connectionLost(err) && ctx.Err() == nil { // it may have been lost long ago, and a repetition is harmless
 		s.recordConn.drop()
-		err = s.recordOnce(ctx, outcomes)
+		_, err = s.recordOnce(ctx, outcomes) // what has no lease may have been written by the first try
 	}
 	if lockTimedOut(err) {
 		s.skipLockedUntil = time.Now().Add(skipLockedFor)
 		return s.recordSkippingLocked(ctx, outcomes)
 	}
-	return nil, s.notRecorded(err)
+	return rest, s.notRecorded(err)
 }
 
-func (s *Store) recordOnce(ctx context.Context, outcomes []outbox.Outcome) error {
+// recordOnce returns the outcomes whose event was not leased under their claim.
+func (s *Store) recordOnce(ctx context.Context, outcomes []outbox.Outcome) (leaseLost []outbox.Outcome, err error) {
+	var places []int
 	stmt, err := s.recordConn.prepare(ctx, s.db, recordSQL) //nolint:sqlclosecheck // kept for the next record; closed with its connection
 	if err == nil {
-		_, err = stmt.ExecContext(ctx, outcomeArrays(outcomes)...)
+		err = stmt.SelectContext(ctx, &places, outcomeArrays(outcomes)...)
 	}
-	return err
+	for _, place := range places {
+		leaseLost = append(leaseLost, outcomes[place-1])
+	}
+	return leaseLost, err
 }
 
 // notRecorded wraps an error of the pinned connection, which is kept only if the values are at fault.
@@ -53,7 +58,8 @@ func (s *Store) notRecorded(err error) error {
 	return s.failed("record outcomes", err)
 }
 
-// recordSQL writes each outcome only where its event is still leased under its claim. So a repetition
+// recordSQL writes each outcome only where its event is still leased under its claim, and returns the
+// places of the others in the arrays. So a repetition
 // after a lost reply changes nothing, and a lease that was lost (expired, or claimed again since) leaves
 // the row as it is.
 //
@@ -87,7 +93,7 @@ with recorded as (
     from unnest($1::bigint[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[])
          as r (id, claim_id, verdict, http_status, failure, received, error, response)
    where o.id = any (array[r.id]) and case when o.leased_until is not null then o.claim_id end = r.claim_id
-  returning o.id, r.verdict, o.http_status, o.failure, o.received, o.error
+  returning o.id, o.claim_id, r.verdict, o.http_status, o.failure, o.received, o.error
 ), newest as (
   select f.*, a.run,
          a.failure = f.failure and a.http_status is not distinct from f.http_status and a.error is not distinct from f.error as same
@@ -110,7 +116,9 @@ with recorded as (
     from newest
    where same is not true
 )
-select count(*) from recorded`
+select r.place
+  from unnest($1::bigint[], $2::uuid[]) with ordinality as r (id, claim_id, place)
+ where (r.id, r.claim_id) not in (select id, claim_id from recorded)`
 
 // outcomeArrays are the parameters of recordSQL and recordSkippingLockedSQL.
 func outcomeArrays(outcomes []outbox.Outcome) []any {

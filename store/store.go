@@ -2,7 +2,7 @@
 // locks. What is atomic:
 //   - Claim, LookUpClaim, ReleaseClaims and Pause: each is done whole or not at all;
 //   - Record: the same, for the outcomes that it does not return as locked;
-//   - ExpireLeases, Skip and Prune: in batches, each done whole or not at all; an error leaves the
+//   - ExpireLeases, Skip, Prune and Tally: in batches, each done whole or not at all; an error leaves the
 //     earlier ones committed.
 //
 // Written times are the database's clock_timestamp(). A claim compares due_at with now(), see claimSQL.
@@ -27,11 +27,14 @@ type Store struct {
 	worker  string // host and process, for claimed_by
 	lease   time.Duration
 	self    Worker
+	opener  opener
 
 	claimConn       pinned // one claim at a time
 	recordConn      pinned
-	skipLockedUntil time.Time // see Record
-	probeLock       int64     // see Probe
+	newestConn      pinned
+	skipLockedUntil time.Time  // see Record
+	peek            *sqlx.Stmt // see Peek; nil: not prepared yet
+	probeLock       int64      // see Probe
 
 	newest struct { // the newest claim and the lock of its session, see LookUpClaim
 		claimID string
@@ -46,16 +49,20 @@ func New(db *sqlx.DB, lease time.Duration) *Store {
 		host = "unknown-host"
 	}
 	n := networkOf(db)
+	if !n.instance {
+		db.SetMaxOpenConns(workerConnections)
+		db.SetMaxIdleConns(workerConnections)
+	}
 	return &Store{
-		db: db, network: n, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, probeLock: rand.Int64(),
+		db: db, network: n, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, probeLock: rand.Int64(), //nolint:gosec // the number of a lock is no secret
 		self:      Worker{ID: uuid.NewString()},
-		claimConn: pinned{network: n, locks: true}, recordConn: pinned{network: n},
+		claimConn: pinned{network: n, locks: true}, recordConn: pinned{network: n}, newestConn: pinned{network: n},
 	}
 }
 
 // Close closes the pinned connections; the pool itself is the caller's.
 func (s *Store) Close() {
-	for _, p := range []*pinned{&s.claimConn, &s.recordConn} {
+	for _, p := range []*pinned{&s.claimConn, &s.recordConn, &s.newestConn} {
 		p.mu.Lock()
 		p.drop()
 		p.mu.Unlock()

@@ -75,6 +75,9 @@ func (t *target) requireOwnSessions(ctx context.Context) error {
 	for _, i := range [...]int{0, 1, 0, 0, 1} {
 		if conns[i] == nil {
 			conn, err := t.connect(ctx)
+			if err != nil && i == 0 && code(err) != "" {
+				return err // not the comparison, the server refuses the connection
+			}
 			if err != nil {
 				return unchecked(i, err)
 			}
@@ -101,7 +104,7 @@ func unchecked(connection int, err error) error {
 	case code(err) != "":
 		return fmt.Errorf("check for a pooler: %w", err)
 	case connection > 0:
-		return fmt.Errorf("check for a pooler: a second connection is not answered; a pooler in session mode needs a pool of %d sessions for each worker: %v", maxConnections, err) //nolint:errorlint // see above
+		return fmt.Errorf("check for a pooler: a second connection is not answered; a pooler in session mode needs a pool of %d sessions for each worker: %v", workerConnections, err) //nolint:errorlint // see above
 	case connectionLost(err):
 		return fmt.Errorf("check for a pooler: the server does not answer, or has closed the connection: %v", err) //nolint:errorlint // see above
 	}

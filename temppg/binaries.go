@@ -2,6 +2,7 @@ package temppg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,27 +16,24 @@ import (
 
 // binaries is a cluster in a temporary directory, served by the machine's own postgres.
 type binaries struct {
-	bin   string // where initdb and postgres are
-	dir   string // data, password file and log
-	owner *owner
-	fsync string
+	bin         string // where initdb and postgres are
+	dir         string // data, password file and log
+	owner       *owner
+	fsync       string
+	connections int
 }
 
-// newBinaries finds the binaries and makes an empty cluster with a password.
-func newBinaries(ctx context.Context, options Options, password string) (*binaries, error) {
-	bin, err := findBinaries(ctx, options.Version)
-	if err != nil {
-		return nil, err
-	}
+// newBinaries makes an empty cluster with a password.
+func newBinaries(ctx context.Context, bin string, options Options, password string) (*binaries, error) {
 	who, err := serverOwner()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := tempDir(who)
+	dir, err := tempDir(parentDir(options.InMemory), who)
 	if err != nil {
 		return nil, err
 	}
-	b := &binaries{bin: bin, dir: dir, owner: who, fsync: "off"}
+	b := &binaries{bin: bin, dir: dir, owner: who, fsync: "off", connections: cmp.Or(options.Connections, 200)}
 	if options.Durable {
 		b.fsync = "on"
 	}
@@ -47,8 +45,12 @@ func newBinaries(ctx context.Context, options Options, password string) (*binari
 
 // initdb makes the cluster: UTF-8, the C locale, one superuser who needs the password.
 func (b *binaries) initdb(ctx context.Context, password string) error {
+	verifier, err := Verifier(password)
+	if err != nil {
+		return err
+	}
 	secret := filepath.Join(b.dir, "password")
-	if err := b.owner.writeFile(secret, password); err != nil {
+	if err := b.owner.writeFile(secret, verifier); err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(b.bin, "initdb"), "--pgdata="+b.data(), "--username=postgres",
@@ -69,7 +71,7 @@ func (b *binaries) launch(_ context.Context, port int) (*child, error) {
 		"-c", "listen_addresses=127.0.0.1",
 		"-c", "port="+strconv.Itoa(port),
 		"-c", "unix_socket_directories=",
-		"-c", "max_connections=200",
+		"-c", "max_connections="+strconv.Itoa(b.connections),
 		"-c", "fsync="+b.fsync,
 		"-c", "synchronous_commit=on",
 		"-c", "logging_collector=off")
@@ -79,12 +81,16 @@ func (b *binaries) launch(_ context.Context, port int) (*child, error) {
 
 // copyOf makes a cluster that follows the server on this port: a copy of it, with the signal that makes it a standby.
 func (b *binaries) copyOf(ctx context.Context, port int, password string) (*binaries, error) {
-	dir, err := tempDir(b.owner)
+	program := b.besidePostgres("pg_basebackup")
+	if _, err := os.Stat(program); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoStandby, err)
+	}
+	dir, err := tempDir(filepath.Dir(b.dir), b.owner)
 	if err != nil {
 		return nil, err
 	}
-	standby := &binaries{bin: b.bin, dir: dir, owner: b.owner, fsync: b.fsync}
-	cmd := exec.CommandContext(ctx, b.besidePostgres("pg_basebackup"), "--pgdata="+standby.data(), "--host=127.0.0.1",
+	standby := &binaries{bin: b.bin, dir: dir, owner: b.owner, fsync: b.fsync, connections: b.connections}
+	cmd := exec.CommandContext(ctx, program, "--pgdata="+standby.data(), "--host=127.0.0.1",
 		"--port="+strconv.Itoa(port), "--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
 	standby.prepare(cmd)
 	cmd.Env = append(cmd.Env, "PGPASSWORD="+password)

@@ -2,6 +2,7 @@ package temppg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // DefaultImage is what StartDocker runs unless Options.Image says otherwise.
@@ -20,23 +22,39 @@ const DefaultImage = "postgres:17-alpine"
 var ErrNoDocker = errors.New("no Docker daemon answers the docker command")
 
 // StartDocker runs a new, empty server in a container of the official image, or of one that is started like it. Docker
-// pulls an image that is not there; ctx bounds that too. The error is ErrNoDocker where there is no Docker.
+// pulls an image that is not there, within five minutes. The error is ErrNoDocker where there is no Docker.
 func StartDocker(ctx context.Context, options Options) (*Server, error) {
 	if _, err := docker(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoDocker, err)
 	}
-	dir, err := tempDir(nil)
+	image := cmp.Or(options.Image, DefaultImage)
+	if err := pull(ctx, image, options); err != nil {
+		return nil, err
+	}
+	dir, err := tempDir(os.TempDir(), nil)
 	if err != nil {
 		return nil, err
 	}
-	e := &container{image: options.Image, dir: dir, fsync: "off", password: randomHex(16)}
-	if e.image == "" {
-		e.image = DefaultImage
-	}
+	e := &container{image: image, dir: dir, fsync: "off", password: randomHex(16)}
 	if options.Durable {
 		e.fsync = "on"
 	}
 	return startOn(ctx, e, e.password)
+}
+
+// pullWithin is how long an image may take.
+const pullWithin = 5 * time.Minute
+
+// pull gets an image that is not here.
+func pull(ctx context.Context, image string, options Options) error {
+	if _, err := docker(ctx, "image", "inspect", image); err == nil {
+		return nil
+	}
+	options.say("pulling the Docker image %s, once", image)
+	ctx, cancel := context.WithTimeout(ctx, pullWithin)
+	defer cancel()
+	_, err := docker(ctx, "pull", "--quiet", image)
+	return err
 }
 
 // container is a server in a Docker container, which lives as long as the `docker start` that is attached to it.
@@ -118,7 +136,7 @@ func docker(ctx context.Context, arguments ...string) (string, error) {
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("docker %s: %w: %s", arguments[0], err, strings.TrimSpace(complaint.String()))
+		return "", fmt.Errorf("docker %s: %w %s", arguments[0], err, strings.TrimSpace(complaint.String()))
 	}
 	return strings.TrimSpace(out.String()), nil
 }

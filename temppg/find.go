@@ -13,11 +13,9 @@ import (
 	"strings"
 )
 
-// ErrNoBinaries means that no directory with initdb and postgres was found. The text says how to get them.
+// ErrNoBinaries means that no directory with initdb and postgres was found. InstallCommand says how to get them.
 var ErrNoBinaries = errors.New("no PostgreSQL binaries (initdb and postgres) here: " +
-	"searched PATH and " + strings.Join(places, ", ") + ". " +
-	"Install them: `apt-get install postgresql`, `dnf install postgresql-server`, `apk add postgresql` or " +
-	"`brew install postgresql@17`")
+	"searched PATH and " + strings.Join(places, ", "))
 
 // places are where systems keep a server's binaries, which most leave out of PATH.
 var places = []string{
@@ -38,18 +36,22 @@ type installation struct {
 	major int
 }
 
-// findBinaries gives the directory of the newest installation, or of the wanted major version.
+// findBinaries gives the directory of the machine's newest installation, or of the wanted major version; where the
+// machine has none, of one that was downloaded.
 func findBinaries(ctx context.Context, version string) (string, error) {
-	found := installations(ctx, candidates())
-	if len(found) == 0 {
-		return "", ErrNoBinaries
+	installed := installations(ctx, candidates())
+	if len(installed) > 0 && version == "" {
+		return installed[0].dir, nil
 	}
-	for _, one := range found {
+	for _, one := range append(installed, installations(ctx, downloaded())...) {
 		if version == "" || version == strconv.Itoa(one.major) {
 			return one.dir, nil
 		}
 	}
-	return "", fmt.Errorf("PostgreSQL %s is not installed here; the newest that is: %d", version, found[0].major)
+	if len(installed) == 0 {
+		return "", ErrNoBinaries
+	}
+	return "", fmt.Errorf("PostgreSQL %s is not installed here; the newest that is: %d", version, installed[0].major)
 }
 
 // candidates are the directories to search: PATH, then the places.

@@ -13,30 +13,32 @@ type owner struct {
 	uid, gid uint32
 }
 
-// serverOwner is the postgres user if the current one is root, as which PostgreSQL refuses to run.
+// serverOwner is the postgres user if the current one is root, as which PostgreSQL refuses to run; nobody where there is
+// none, as with binaries that no package has brought.
 func serverOwner() (*owner, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil //nolint:nilnil // nil is a value here: the current user
 	}
 	account, err := user.Lookup("postgres")
 	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL refuses to run as root and there is no user postgres to run it as "+
-			"(PostgreSQL's packages make one): %w", err)
+		account, err = user.Lookup("nobody")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody to run it as: %w", err)
 	}
 	uid, err := strconv.ParseUint(account.Uid, 10, 32)
 	if err != nil {
-		return nil, fmt.Errorf("user postgres: %w", err)
+		return nil, fmt.Errorf("the server's user: %w", err)
 	}
 	gid, err := strconv.ParseUint(account.Gid, 10, 32)
 	if err != nil {
-		return nil, fmt.Errorf("user postgres: %w", err)
+		return nil, fmt.Errorf("the server's user: %w", err)
 	}
 	return &owner{uint32(uid), uint32(gid)}, nil
 }
 
-// tempDir makes a directory that belongs to the owner.
-func tempDir(who *owner) (string, error) {
-	parent := os.TempDir()
+// tempDir makes a directory in this one that belongs to the owner.
+func tempDir(parent string, who *owner) (string, error) {
 	if who != nil && !open(parent) {
 		parent = "/tmp"
 	}
@@ -72,7 +74,7 @@ func (o *owner) own(path string) error {
 		return nil
 	}
 	if err := os.Chown(path, int(o.uid), int(o.gid)); err != nil {
-		return fmt.Errorf("give %s to the user postgres: %w", path, err)
+		return fmt.Errorf("give %s to the server's user: %w", path, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 // Package temppg runs a temporary PostgreSQL: for `webhooks demo`, and for tests that stop or crash their server. It
-// uses the machine's own binaries (Start) or a container (StartDocker), listens on 127.0.0.1 only, behind a random
-// password, and leaves nothing behind: the server goes with Stop, and at the latest with the process that started it.
+// uses the machine's own binaries (Start), a container (StartDocker) or binaries that it downloads (StartDownloaded);
+// StartAny takes the first that works. The server listens on 127.0.0.1 only, behind a random password, and leaves
+// nothing behind: it goes with Stop, and at the latest with the process that started it. A download is kept.
 package temppg
 
 import (
@@ -10,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strconv"
@@ -23,10 +25,24 @@ import (
 type Options struct {
 	// Durable keeps fsync on. Without it a crash of the server loses nothing, a crash of the machine may.
 	Durable bool
+	// Connections is max_connections of Start's server; 0: 200.
+	Connections int
+	// InMemory keeps the data of Start's server in memory where there is room for them (see inMemory). A database
+	// there is made and dropped at a fraction of the cost.
+	InMemory bool
 	// Version is a major version such as "15"; empty means the newest one that is installed.
 	Version string
 	// Image is what StartDocker runs; empty means DefaultImage.
 	Image string
+	// Out gets a line before what takes long, and for each way to a server that StartAny tries in vain; nil: none.
+	Out io.Writer
+}
+
+// say prints a line.
+func (o Options) say(format string, values ...any) {
+	if o.Out != nil {
+		fmt.Fprintf(o.Out, format+"\n", values...)
+	}
 }
 
 // Server is a running PostgreSQL. Its methods, except DSN, are not for concurrent use.
@@ -57,8 +73,17 @@ const (
 
 // Start runs a new, empty server from PostgreSQL's own binaries. The error is ErrNoBinaries where there are none.
 func Start(ctx context.Context, options Options) (*Server, error) {
+	bin, err := findBinaries(ctx, options.Version)
+	if err != nil {
+		return nil, err
+	}
+	return startFrom(ctx, bin, options)
+}
+
+// startFrom runs a server from the binaries of a directory.
+func startFrom(ctx context.Context, bin string, options Options) (*Server, error) {
 	password := randomHex(16)
-	made, err := newBinaries(ctx, options, password)
+	made, err := newBinaries(ctx, bin, options, password)
 	if err != nil {
 		return nil, err
 	}
@@ -151,11 +176,12 @@ func (s *Server) Restart(ctx context.Context) error {
 	return s.begin(ctx)
 }
 
-// ErrNoStandby means that Standby was called for a server in a container.
-var ErrNoStandby = errors.New("a standby is only made of a server from PostgreSQL's own binaries")
+// ErrNoStandby means that Standby was called for a server in a container, or from binaries without pg_basebackup, as
+// those that are downloaded.
+var ErrNoStandby = errors.New("a standby is only made of a server from PostgreSQL's own binaries, pg_basebackup included")
 
 // Standby runs another server that follows this one by streaming replication, with the same password. It takes over
-// once `select pg_promote()` is run on it. Of a server in a container the error is ErrNoStandby.
+// once `select pg_promote()` is run on it. Where it cannot be made the error is ErrNoStandby.
 func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	primary, ok := s.engine.(*binaries)
 	if !ok {

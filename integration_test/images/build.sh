@@ -3,7 +3,8 @@
 # packages but no container registry. Where `docker pull postgres:17-alpine` works, this is not
 # needed.
 #
-#   build.sh [VERSION ...]      13, 15, 17 or 18; 15 if none is named
+#   build.sh [VERSION ...]      13, 15, 17 or 18; 15 if none is named. 13-17 is both, for pg_upgrade
+#   build.sh ha                 a node of `make ha`: PostgreSQL 15, Patroni, etcd, PgBouncer, HAProxy
 #
 # The result is webhooks-test-postgres:VERSION; an image that exists is not built again. The mirror
 # is the one that this machine's apt uses. Needs root, Docker, and mmdebstrap (installed through
@@ -15,10 +16,19 @@ cd "$(dirname "$0")"
 suite_of() {
   case "$1" in
     13) echo bullseye ;;
-    15) echo bookworm ;;
+    15 | ha) echo bookworm ;;
     17) echo trixie ;;
     18) echo forky ;;
-    *) echo "build.sh: no Debian release for PostgreSQL '$1'; there are 13, 15, 17 and 18" >&2; exit 2 ;;
+    13-17) ;; # no release has both: upgrade.Dockerfile
+    *) echo "build.sh: no Debian release for PostgreSQL '$1'; there are 13, 15, 17, 18 and 13-17" >&2; exit 2 ;;
+  esac
+}
+
+# What is installed. iptables is for the network of a node that is cut off.
+packages_of() {
+  case "$1" in
+    ha) echo postgresql-15,patroni,python3-etcd,python3-psycopg2,etcd-server,etcd-client,pgbouncer,haproxy,iptables,iproute2,procps ;;
+    *) echo "postgresql-$1" ;;
   esac
 }
 
@@ -56,7 +66,7 @@ install_mmdebstrap() {
 #    (forky) may have expired; its signature is checked all the same.
 root_file_system() {
   local version=$1 suite=$2 mirror=$3 tarball=$4
-  mmdebstrap --quiet --variant=essential --include="postgresql-$version" \
+  mmdebstrap --quiet --variant=essential --include="$(packages_of "$version")" \
     --aptopt='Acquire::Check-Valid-Until "false"' \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt='force-confold' \
@@ -78,7 +88,7 @@ root_file_system() {
 
 # The same interface as the official image: environment, entrypoint, port and volume.
 import() {
-  local version=$1 tarball=$2 tag=$3
+  local version=${1/ha/15} tarball=$2 tag=$3
   docker import \
     --change "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/$version/bin" \
     --change 'ENV PGDATA=/var/lib/postgresql/data' \
@@ -100,17 +110,34 @@ build() {
 }
 
 docker info >/dev/null 2>&1 || { echo "build.sh: no Docker daemon answers here" >&2; exit 1; }
-prefix=webhooks-test-postgres: missing=()
+prefix=webhooks-test-postgres: missing=() both=
 for version in "${@:-15}"; do
   suite_of "$version" >/dev/null
+  if [ "$version" = 13-17 ]; then
+    both=$version
+    continue
+  fi
   if docker image inspect "$prefix$version" >/dev/null 2>&1; then
     echo "build.sh: $prefix$version exists"
   else
     missing+=("$version")
   fi
 done
-[ ${#missing[@]} = 0 ] && exit
+# The image with two versions, once those of each are there.
+build_both() {
+  [ -z "$both" ] && return
+  if docker image inspect "$prefix$both" >/dev/null 2>&1; then
+    echo "build.sh: $prefix$both exists"
+    return
+  fi
+  docker build --quiet --tag "$prefix$both" - <upgrade.Dockerfile >/dev/null
+  echo "build.sh: built $prefix$both"
+}
 
+if [ ${#missing[@]} = 0 ]; then
+  build_both
+  exit
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 install_mmdebstrap
@@ -124,4 +151,5 @@ status=0
 for build in "${builds[@]}"; do
   wait "$build" || status=1
 done
+[ $status = 0 ] && build_both
 exit $status

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts PostgreSQL in a webhooks-test-postgres image; the first start creates the cluster. It uses
 # the variables that the tests and `webhooks demo` also set for the official image:
-# POSTGRES_PASSWORD (required), POSTGRES_USER and POSTGRES_DB (default postgres),
+# POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE (required), POSTGRES_USER and POSTGRES_DB (default postgres),
 # POSTGRES_INITDB_ARGS; arguments after "postgres" are the server's.
 set -eu
 : "${PGDATA:=/var/lib/postgresql/data}" "${POSTGRES_USER:=postgres}"
@@ -13,6 +13,12 @@ case "${1:-postgres}" in
   postgres) [ $# -gt 0 ] || set -- postgres ;;
   *) exec "$@" ;;
 esac
+
+if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then
+  POSTGRES_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
+  export POSTGRES_PASSWORD
+  unset POSTGRES_PASSWORD_FILE
+fi
 
 # The server refuses to run as root.
 if [ "$(id -u)" = 0 ]; then

@@ -1,0 +1,112 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// One statement compares the sequence probesAtOnce times, probeEvery apart; its snapshot is held for all
+// of them (81 ms). After a denial the next probe follows probeDenied later.
+const (
+	probeEvery   = 3 * time.Millisecond
+	probesAtOnce = 27
+	probeDenied  = time.Minute
+)
+
+// prober waits on the database for new events, while the goroutine that claims waits for it and for all else.
+type prober struct {
+	ask      chan int64 // the newest id that is known
+	answers  chan probed
+	underWay bool // asked, and not answered
+	failures int
+	notUntil time.Time // after a failure
+	denied   bool      // and logged
+}
+
+// probed is what a probe has found.
+type probed struct {
+	known, newest int64
+	at            time.Time
+	err           error
+}
+
+func newProber() prober {
+	return prober{ask: make(chan int64, 1), answers: make(chan probed, 1)}
+}
+
+// anew is a prober without the question, or the answer, that the turn before left.
+func (p *prober) anew() prober {
+	n := newProber()
+	n.failures, n.notUntil, n.denied = p.failures, p.notUntil, p.denied
+	return n
+}
+
+// finish waits for the answer of a probe that is under way, unless the worker stops: a call whose context ends
+// takes the connections of all others with it, and those go on in the next turn.
+func (p *prober) finish(ctx, stop context.Context) {
+	if !p.underWay {
+		return
+	}
+	select {
+	case <-p.answers:
+	case <-stop.Done():
+	case <-ctx.Done():
+	}
+}
+
+// probe runs one probe at a time, when it is asked to.
+func (d *Dispatcher) probe(ctx context.Context) {
+	for {
+		select {
+		case known := <-d.prober.ask:
+			newest, err := d.store.Newest(ctx, known, probeEvery, probesAtOnce)
+			d.prober.answers <- probed{known: known, newest: newest, at: d.now(), err: err}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// beginProbe begins a probe, unless one is under way, or has just failed, or a claim could not follow yet. It returns how
+// long it is until then.
+func (d *Dispatcher) beginProbe(now time.Time) (wait time.Duration) {
+	p := &d.prober
+	if from := later(p.notUntil, d.pace.paid); now.Before(from) {
+		return from.Sub(now)
+	}
+	if !p.underWay {
+		p.underWay = true
+		p.ask <- d.pace.announced.newest
+	}
+	return 0
+}
+
+// endProbe notes what a probe has found. While it fails the worker polls.
+func (d *Dispatcher) endProbe(ctx context.Context, a probed) {
+	p := &d.prober
+	p.underWay = false
+	if d.pace.probes = a.err == nil; d.pace.probes {
+		p.failures, p.denied = 0, false
+		if a.newest < a.known {
+			d.pace.announced.restart(a.newest, a.at)
+		} else {
+			d.pace.announced.note(a.newest, a.at)
+		}
+		return
+	}
+	p.failures++
+	p.notUntil = a.at.Add(Backoff(p.failures))
+	switch {
+	case ctx.Err() != nil:
+	case !errors.Is(a.err, ErrDenied):
+		d.health.failed("probe for new events", a.err)
+	default:
+		if p.notUntil = a.at.Add(probeDenied); !p.denied {
+			d.log.Warn("probe denied, polling more often instead", zap.Error(a.err))
+		}
+		p.denied = true
+	}
+}

@@ -59,7 +59,7 @@ func commitsSection(ctx context.Context, s *stage, r *report) error {
 	for i, v := range all {
 		wanted := ""
 		if i > 0 && i < 5 {
-			wanted = "≤ 1.30"
+			wanted = "≤ 1.40"
 		}
 		t = append(t, []string{v.name, number(median(rates[i])), ratio(base, median(rates[i])), wanted, fmt.Sprint(waits[i])})
 	}

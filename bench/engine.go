@@ -59,7 +59,7 @@ func engineRole(ctx context.Context, args []string) error {
 // instantSender answers 200 without a network.
 type instantSender struct{}
 
-func (instantSender) Check(string, string) error { return nil }
+func (instantSender) Check(string, string, string) error { return nil }
 
 func (instantSender) Send(context.Context, outbox.Request) outbox.Result {
 	return outbox.Result{Received: outbox.ReceivedYes, Status: 200}

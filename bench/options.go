@@ -17,8 +17,10 @@ type options struct {
 	events   int           // a drained backlog
 	finished []int         // rows that are finished already, in turn
 	blocked  int           // pending rows of a channel that delivers nothing
+	shown    int           // finished rows behind the page
 	steady   time.Duration // each measurement of something that goes on and on
 	hour     time.Duration // what the hour of steady load is squeezed into
+	traffic  time.Duration // steady traffic under each condition
 	root     string
 	out      string
 	document string
@@ -28,9 +30,9 @@ type options struct {
 // sizes are what the words of --size mean. The short one is for a first look,
 // the long one takes hours.
 var sizes = map[string]options{
-	"short":  {rounds: 1, events: 10_000, finished: []int{0, 100_000}, blocked: 50_000, steady: 5 * time.Second, hour: 20 * time.Second},
-	"normal": {rounds: 3, events: 100_000, finished: []int{0, 1_000_000}, blocked: 1_000_000, steady: 20 * time.Second, hour: 3 * time.Minute},
-	"long":   {rounds: 5, events: 100_000, finished: []int{0, 1_000_000, 10_000_000}, blocked: 1_000_000, steady: 30 * time.Second, hour: 6 * time.Minute},
+	"short":  {rounds: 1, events: 10_000, finished: []int{0, 100_000}, blocked: 50_000, shown: 100_000, steady: 5 * time.Second, hour: 20 * time.Second, traffic: 20 * time.Second},
+	"normal": {rounds: 3, events: 100_000, finished: []int{0, 1_000_000}, blocked: 1_000_000, shown: 10_000_000, steady: 20 * time.Second, hour: 3 * time.Minute, traffic: 2 * time.Minute},
+	"long":   {rounds: 5, events: 100_000, finished: []int{0, 1_000_000, 10_000_000}, blocked: 1_000_000, shown: 10_000_000, steady: 30 * time.Second, hour: 6 * time.Minute, traffic: 10 * time.Minute},
 }
 
 func parseOptions(args []string) (options, error) {
@@ -41,8 +43,10 @@ func parseOptions(args []string) (options, error) {
 	events := f.Int("events", 0, "a backlog to drain, in events")
 	finished := f.String("finished", "", "finished rows in the table, in turn, such as 0,1000000,10000000")
 	blocked := f.Int("blocked", 0, "pending rows of a channel that delivers nothing")
+	shown := f.Int("shown", 0, "finished rows behind the page")
 	steady := f.Duration("steady", 0, "how long each steady measurement lasts")
 	hour := f.Duration("hour", 0, "what the hour of steady load is squeezed into")
+	traffic := f.Duration("traffic", 0, "how long steady traffic lasts under each condition")
 	root := f.String("root", "..", "the repository: where the worker is built from")
 	out := f.String("out", "results.md", "the Markdown file to write")
 	document := f.String("document", "", "a document whose tables are replaced between their markers")
@@ -58,7 +62,7 @@ func parseOptions(args []string) (options, error) {
 	for _, given := range []struct {
 		value  int
 		option *int
-	}{{*rounds, &o.rounds}, {*events, &o.events}, {*blocked, &o.blocked}} {
+	}{{*rounds, &o.rounds}, {*events, &o.events}, {*blocked, &o.blocked}, {*shown, &o.shown}} {
 		if given.value > 0 {
 			*given.option = given.value
 		}
@@ -68,6 +72,9 @@ func parseOptions(args []string) (options, error) {
 	}
 	if *hour > 0 {
 		o.hour = *hour
+	}
+	if *traffic > 0 {
+		o.traffic = *traffic
 	}
 	var err error
 	if *finished != "" {

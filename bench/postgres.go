@@ -25,6 +25,9 @@ var settings = []string{
 	"checkpoint_timeout = '15min'",
 }
 
+// connections is what 200 instances need, and the bench beside them.
+const connections = 500
+
 // postgres is the server that a section runs on.
 type postgres struct {
 	server *temppg.Server
@@ -33,7 +36,7 @@ type postgres struct {
 
 // startPostgres runs a durable server with the settings, and perhaps with more.
 func startPostgres(ctx context.Context, more ...string) (*postgres, error) {
-	server, err := temppg.Start(ctx, temppg.Options{Durable: true})
+	server, err := temppg.Start(ctx, temppg.Options{Durable: true, Connections: connections})
 	if err != nil {
 		return nil, err
 	}

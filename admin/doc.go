@@ -6,7 +6,7 @@
 //	headers.go   headers: those of each answer, the Content-Security-Policy among them
 //	failure.go   recovered: a panic is a page
 //	paths.go     plainPaths: a path with detours has no page
-//	probes.go    probes: /livez and /readyz, without Host and login
+//	health.go    healthChecks: /livez and /readyz, without Host and login
 //	hosts.go     answeringHost: which Host is answered
 //	headers.go   sameOrigin: an action that another site sends is refused (CSRF)
 //	access.go    letIn: all on a loopback address, a password (login.go), or a proxy's header

@@ -16,8 +16,8 @@ import (
 	"github.com/recordengine/webhooks/metrics"
 )
 
-// TestMetrics_ClientsThatStayConnectedKeepNoProbeOut: /livez decides whether the worker is restarted.
-func TestMetrics_ClientsThatStayConnectedKeepNoProbeOut(t *testing.T) {
+// TestMetrics_ClientsThatStayConnectedKeepNoHealthCheckOut: /livez decides whether the worker is restarted.
+func TestMetrics_ClientsThatStayConnectedKeepNoHealthCheckOut(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +45,8 @@ func TestMetrics_ClientsThatStayConnectedKeepNoProbeOut(t *testing.T) {
 	}
 }
 
-// TestMetrics_SilentClientsKeepNoProbeOut: the oldest connection gives way to a new one.
-func TestMetrics_SilentClientsKeepNoProbeOut(t *testing.T) {
+// TestMetrics_SilentClientsKeepNoHealthCheckOut: the oldest connection gives way to a new one.
+func TestMetrics_SilentClientsKeepNoHealthCheckOut(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@
 //	               shows it; tools.go are the receiving tools that are recognised (tools_recognise.go)
 //	general.go     Offline Mode and its end, the document base URL
 //	secrets.go     the signing secrets; secret_handover.go shows a new one once
-//	overview.go    state.go is the state of a channel, for the settings as well; attention.go what needs a person,
+//	overview.go    state.go is the state of a channel, for the settings as well; attention.go what needs attention,
 //	               chart.go the last 24 hours, overview_figures.go what the script refreshes
 //	deliveries.go  the list; delivery_filter.go reads its filter
 //	delivery.go    one event: delivery_payload.go, delivery_timeline.go, delivery_actions.go

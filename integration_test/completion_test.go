@@ -71,7 +71,7 @@ func offers(t *testing.T, shell string, lines []string) map[string]string {
 		t.Fatal(err)
 	}
 	args := map[string][]string{"bash": {"--norc", "-c"}, "zsh": {"-f", "-c"}, "fish": {"--no-config", "-c"}}[shell]
-	c := exec.CommandContext(t.Context(), shell, append(args, completing[shell])...) //nolint:gosec // a shell of the list above
+	c := exec.CommandContext(t.Context(), shell, append(args, completing[shell])...)
 	home := t.TempDir()
 	c.Env = []string{"PATH=" + filepath.Dir(path) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home, "TERM=xterm", "LANG=C.UTF-8", "DATABASE_URL=" + nowhere}
 	c.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")

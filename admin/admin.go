@@ -66,7 +66,7 @@ func (s *site) around(pages http.Handler) http.Handler {
 	h = s.letIn(h)
 	h = s.sameOrigin(h)
 	h = s.answeringHost(h)
-	h = s.probes(h)
+	h = s.healthChecks(h)
 	h = s.plainPaths(h)
 	h = s.recovered(h)
 	h = s.headers(h)

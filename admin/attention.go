@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// attention is something that needs a person: what it is, what it means, what to do, and where.
+// attention is something that needs attention: what it is, what it means, what to do, and where.
 type attention struct {
 	Tone             string // bad: something is lost or not delivered; wait: it is held, or will be bad
 	Title, Means, Do string
@@ -31,7 +31,7 @@ const (
 	cleanUpAfterStart = time.Hour
 )
 
-// attentionOf is what needs a person, the worst first.
+// attentionOf is what needs attention, the worst first.
 func attentionOf(o Overview) (all []attention) {
 	for _, look := range []func(Overview) []attention{
 		noWorker, offline, foreignWorkers, absentWorkers, misconfigured, failing, lookProblems, paused, certificates, lost, unrenderable, cleanUp,

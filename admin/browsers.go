@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// knownCookie marks a browser from which someone has logged in. It opens nothing. Its wrong passwords are
-// counted apart, so that a flood of others' keeps no one out who uses the page
+// knownCookie marks a browser from which a login has succeeded. It opens nothing. Its wrong passwords are
+// counted apart, so that a flood of others' does not lock out those who use the page
 // (https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies).
 const (
 	knownCookie = "webhooks_known"
 	knownLife   = 365 * 24 * time.Hour
 )
 
-// guesser is whom a wrong password counts against.
+// guesser is what a wrong password counts against.
 type guesser struct {
 	name  string
-	known bool // a browser from which someone has logged in
+	known bool // a browser from which a login has succeeded
 }
 
 // guesserOf is the browser, if its mark is one of ours, else the address.

@@ -63,8 +63,8 @@ func chartOf(hours []OverviewHour, now time.Time) (c chart) {
 
 func (h OverviewHour) all() int64 { return h.Delivered + h.Failed + h.Skipped }
 
-// parts are stacked from the bottom. Rounding up may lift a bar a little above the highest: the chart has
-// room for that.
+// parts are stacked from the bottom. Rounding up may lift a bar a little above the highest: the chart is
+// high enough for that.
 func (h OverviewHour) parts(most int64) (parts []part) {
 	y := chartHeight
 	for _, p := range []struct {

@@ -6,7 +6,7 @@
 //	headers.go   headers: those of each answer, the Content-Security-Policy among them
 //	failure.go   recovered: a panic is a page
 //	paths.go     plainPaths: a path with detours has no page
-//	probes.go    probes: /livez and /readyz, without Host and login
+//	health.go    healthChecks: /livez and /readyz, without Host and login
 //	hosts.go     answeringHost: which Host is answered
 //	headers.go   sameOrigin: an action that another site sends is refused (CSRF)
 //	access.go    letIn: all on a loopback address, a password (login.go), or a proxy's header
@@ -26,7 +26,7 @@
 //	               shows it; tools.go are the receiving tools that are recognised (tools_recognise.go)
 //	general.go     Offline Mode and its end, the document base URL
 //	secrets.go     the signing secrets; secret_handover.go shows a new one once
-//	overview.go    state.go is the state of a channel, for the settings as well; attention.go what needs a person,
+//	overview.go    state.go is the state of a channel, for the settings as well; attention.go what needs attention,
 //	               chart.go the last 24 hours, overview_figures.go what the script refreshes
 //	deliveries.go  the list; delivery_filter.go reads its filter
 //	delivery.go    one event: delivery_payload.go, delivery_timeline.go, delivery_actions.go

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Every answer has them: pages, errors, redirects, static files, probes.
+// Every answer has them: pages, errors, redirects, static files, health checks.
 func TestHeaders_OfEveryAnswer(t *testing.T) {
 	for _, options := range []Options{onLoopback(), withPassword(), behindTrustedProxy()} {
 		s, _ := newTestSite(options)

@@ -53,7 +53,7 @@ func (f *operationsFake) AdvanceOperation(_ context.Context, id int64) (more boo
 	defer f.mu.Unlock()
 	if f.failing > 0 {
 		f.failing--
-		return false, errors.New("the database is away")
+		return false, errors.New("the database is unavailable")
 	}
 	f.done = append(f.done, id)
 	f.steps[id]--

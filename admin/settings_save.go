@@ -156,7 +156,7 @@ func (s *saving) unconfirmed(now Settings, change SettingsChange) (ask []endpoin
 			confirmed[key] = true
 		}
 	}
-	confirmed[""] = false // an address that cannot be told from another
+	confirmed[""] = false // an address that cannot be distinguished from another
 	for i, c := range after(now, change) {
 		key, host := endpointOf(c.URL)
 		asIs := c.URL == now.Channels[i].URL && (now.Auth == "bearer" || key == "")

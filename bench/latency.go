@@ -19,77 +19,101 @@ func latency(ctx context.Context, s *stage, r *report) error {
 	if err != nil {
 		return err
 	}
-	var rounds, polling []quiet
-	var busy, busyPolling []steadyCost
+	var probing, polling latencyRounds
 	for range s.rounds {
-		for _, one := range []struct {
-			env    []string
-			rounds *[]quiet
-			busy   *[]steadyCost
-		}{{nil, &rounds, &busy}, {alone, &polling, &busyPolling}} {
-			q, err := s.quiet(ctx, one.env)
-			if err != nil {
-				return err
-			}
-			*one.rounds = append(*one.rounds, q)
-			c, err := s.steadyLoad(ctx, one.env)
-			if err != nil {
-				return err
-			}
-			*one.busy = append(*one.busy, c)
+		if err := probing.add(ctx, s, nil); err != nil {
+			return err
+		}
+		if err := polling.add(ctx, s, alone); err != nil {
+			return err
 		}
 	}
 	river, err := s.riverLatencies(ctx)
 	if err != nil {
 		return err
 	}
-	t := table{{"commit to receipt, ten events a second of each", "p50", "p99", "wanted"}}
-	for _, channel := range []string{"audit_log", "documents"} {
-		t = append(t, []string{"webhooks, " + channel,
-			milliseconds(medianOf(rounds, func(q quiet) time.Duration { return percentile(q.busy[channel], 50) })),
-			milliseconds(medianOf(rounds, func(q quiet) time.Duration { return percentile(q.busy[channel], 99) })), "≤ 4 / ≤ 8 ms"})
-	}
-	for i, open := range openFor {
-		t = append(t, []string{fmt.Sprintf("webhooks, transactions that stay open for %s", open),
-			milliseconds(medianOf(rounds, func(q quiet) time.Duration { return percentile(q.long[i], 50) })),
-			milliseconds(medianOf(rounds, func(q quiet) time.Duration { return percentile(q.long[i], 99) })), fmt.Sprintf("≤ %s / –", milliseconds(min(open/4, 100*time.Millisecond)+4*time.Millisecond))})
-	}
-	t = append(t, []string{"webhooks that polls alone, audit_log",
-		milliseconds(medianOf(polling, func(q quiet) time.Duration { return percentile(q.busy["audit_log"], 50) })),
-		milliseconds(medianOf(polling, func(q quiet) time.Duration { return percentile(q.busy["audit_log"], 99) })), ""})
-	for _, one := range river {
-		t = append(t, []string{one.name,
-			milliseconds(medianOf(one.rounds, func(all []time.Duration) time.Duration { return percentile(all, 50) })),
-			milliseconds(medianOf(one.rounds, func(all []time.Duration) time.Duration { return percentile(all, 99) })), ""})
-	}
-	t = append(t, []string{fmt.Sprintf("webhooks, the first event after %s of silence", s.steady),
-		milliseconds(medianOf(rounds, func(q quiet) time.Duration { return q.first })), "–", "≤ 8 ms"})
-	r.table(t)
-	worker := medianOf(rounds, func(q quiet) float64 { return q.worker })
-	server := medianOf(rounds, func(q quiet) float64 { return q.postgres })
-	without := medianOf(rounds, func(q quiet) float64 { return q.alone })
-	r.table(table{
-		{"nothing happens: CPU in % of one core", "worker", "PostgreSQL", "together", "wanted"},
-		{"with a worker", percent(worker), percent(server), percent(worker + server), "≤ 3 %"},
-		{"with one that polls alone", percent(medianOf(polling, func(q quiet) float64 { return q.worker })), percent(medianOf(polling, func(q quiet) float64 { return q.postgres })),
-			percent(medianOf(polling, func(q quiet) float64 { return q.worker + q.postgres })), ""},
-		{"without", "–", percent(without), percent(without), ""},
-	})
-	base := medianOf(busyPolling, steadyCost.perEvent)
-	costs := table{{"500 events a second over four channels", "p50", "p99", "CPU per 1,000 events: worker", "PostgreSQL", "together, beside polling alone", "wanted"}}
-	for _, one := range []struct {
-		name, wanted string
-		rounds       []steadyCost
-	}{{"a worker that polls alone", "", busyPolling}, {"a worker", "≤ 1.10", busy}} {
-		costs = append(costs, []string{one.name, milliseconds(medianOf(one.rounds, func(c steadyCost) time.Duration { return c.p50 })),
-			milliseconds(medianOf(one.rounds, func(c steadyCost) time.Duration { return c.p99 })),
-			perThousand(medianOf(one.rounds, func(c steadyCost) time.Duration { return c.usage.worker }), one.rounds[0].events),
-			perThousand(medianOf(one.rounds, func(c steadyCost) time.Duration { return c.usage.postgres }), one.rounds[0].events),
-			ratio(medianOf(one.rounds, steadyCost.perEvent), base), one.wanted})
-	}
-	r.table(costs)
+	r.table(latencyTable(probing.quiet, polling.quiet, river, s.steady))
+	r.table(idleTable(probing.quiet, polling.quiet))
+	r.table(steadyTable(probing.steady, polling.steady))
 	r.notef("A worker polls alone where its role may not read the sequence of the ids. PostgreSQL's CPU time includes that of the application's inserts.")
 	return nil
+}
+
+// latencyRounds are the rounds of one kind of worker.
+type latencyRounds struct {
+	quiet  []quiet
+	steady []steadyCost
+}
+
+func (l *latencyRounds) add(ctx context.Context, s *stage, env []string) error {
+	q, err := s.quiet(ctx, env)
+	if err != nil {
+		return err
+	}
+	c, err := s.steadyLoad(ctx, env)
+	if err != nil {
+		return err
+	}
+	l.quiet, l.steady = append(l.quiet, q), append(l.steady, c)
+	return nil
+}
+
+// latencyTable is the time to the receipt on a quiet system, beside that of a worker that polls alone and of River.
+func latencyTable(rounds, polling []quiet, river []*peerLatency, silence time.Duration) table {
+	t := table{{"commit to receipt, ten events a second of each", "p50", "p99", "wanted"}}
+	for _, channel := range []string{"audit_log", "documents"} {
+		t = append(t, latencyRow("webhooks, "+channel, rounds, func(q quiet) []time.Duration { return q.busy[channel] }, "≤ 4 / ≤ 8 ms"))
+	}
+	for i, open := range openFor {
+		t = append(t, latencyRow(fmt.Sprintf("webhooks, transactions that stay open for %s", open), rounds, func(q quiet) []time.Duration { return q.long[i] },
+			fmt.Sprintf("≤ %s / –", milliseconds(min(open/4, 100*time.Millisecond)+4*time.Millisecond))))
+	}
+	t = append(t, latencyRow("webhooks that polls alone, audit_log", polling, func(q quiet) []time.Duration { return q.busy["audit_log"] }, ""))
+	for _, one := range river {
+		t = append(t, latencyRow(one.name, one.rounds, func(all []time.Duration) []time.Duration { return all }, ""))
+	}
+	return append(t, []string{fmt.Sprintf("webhooks, the first event after %s of silence", silence),
+		milliseconds(medianOf(rounds, func(q quiet) time.Duration { return q.first })), "–", "≤ 8 ms"})
+}
+
+// latencyRow has the medians of the percentiles of all rounds.
+func latencyRow[R any](name string, rounds []R, sorted func(R) []time.Duration, wanted string) []string {
+	at := func(p float64) string {
+		return milliseconds(medianOf(rounds, func(r R) time.Duration { return percentile(sorted(r), p) }))
+	}
+	return []string{name, at(50), at(99), wanted}
+}
+
+// idleTable is what it costs that nothing happens.
+func idleTable(rounds, polling []quiet) table {
+	row := func(name string, rounds []quiet, wanted string) []string {
+		worker := medianOf(rounds, func(q quiet) float64 { return q.worker })
+		server := medianOf(rounds, func(q quiet) float64 { return q.postgres })
+		return []string{name, percent(worker), percent(server), percent(worker + server), wanted}
+	}
+	without := medianOf(rounds, func(q quiet) float64 { return q.alone })
+	return table{
+		{"nothing happens: CPU in % of one core", "worker", "PostgreSQL", "together", "wanted"},
+		row("with a worker", rounds, "≤ 3 %"),
+		row("with one that polls alone", polling, ""),
+		{"without", "–", percent(without), percent(without), ""},
+	}
+}
+
+// steadyTable is what an event costs under steady traffic.
+func steadyTable(rounds, polling []steadyCost) table {
+	row := func(name string, rounds []steadyCost, wanted string) []string {
+		of := func(figure func(steadyCost) time.Duration) time.Duration { return medianOf(rounds, figure) }
+		return []string{name, milliseconds(of(func(c steadyCost) time.Duration { return c.p50 })), milliseconds(of(func(c steadyCost) time.Duration { return c.p99 })),
+			perThousand(of(func(c steadyCost) time.Duration { return c.usage.worker }), rounds[0].events),
+			perThousand(of(func(c steadyCost) time.Duration { return c.usage.postgres }), rounds[0].events),
+			ratio(medianOf(rounds, steadyCost.perEvent), medianOf(polling, steadyCost.perEvent)), wanted}
+	}
+	return table{
+		{"500 events a second over four channels", "p50", "p99", "CPU per 1,000 events: worker", "PostgreSQL", "together, beside polling alone", "wanted"},
+		row("a worker that polls alone", polling, ""),
+		row("a worker", rounds, "≤ 1.10"),
+	}
 }
 
 // quiet is one round on a quiet system.

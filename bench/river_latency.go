@@ -20,7 +20,7 @@ type peerLatency struct {
 }
 
 // riverLatencies inserts ten jobs a second while a River client works: with its
-// defaults, which are told of each insert by NOTIFY, and as it was tuned for a
+// defaults, which are notified of each insert by NOTIFY, and as it was tuned for a
 // backlog, by polling.
 func (s *stage) riverLatencies(ctx context.Context) ([]*peerLatency, error) {
 	if _, err := s.river(ctx); err != nil { // its database and schema

@@ -11,8 +11,8 @@ import (
 // alerts checks that they can be posted, by whom, and whether they are.
 func (d *doctor) alerts(ctx context.Context, cfg *workerConfig, running []workerRow, reads bool) {
 	if cfg.alerts.url != "" {
-		if err := cfg.sender(alert.Timeout).Probe(ctx, cfg.alerts.url, ""); err != nil {
-			d.bad("alerts", "WEBHOOK_ALERT_URL: %v", err)
+		if seen := cfg.sender(alert.Timeout).Look(ctx, cfg.alerts.url, ""); seen.Failure != "" {
+			d.bad("alerts", "WEBHOOK_ALERT_URL: %s", seen.Problem)
 		} else {
 			d.ok("alerts", "the endpoint of WEBHOOK_ALERT_URL can be reached")
 		}

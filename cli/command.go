@@ -161,6 +161,7 @@ func (c command) build(ctx, stop context.Context, root *cobra.Command, p Process
 	name := strings.TrimPrefix(path, "webhooks ")
 	f := &flags{FlagSet: built.Flags(), name: name, role: c.role, root: root, command: built, p: p}
 	run := c.flags(f)
+	f.refuseRepeated()
 	built.Args = func(cmd *cobra.Command, args []string) error {
 		if cmd.HasSubCommands() && len(args) > len(c.arguments) {
 			return unknownWord(cmd, args[0])

@@ -23,9 +23,6 @@ func (f *flags) filter() *filter {
 			if strings.TrimSpace(value) == "" { // a variable of a script that is not set must not mean all events
 				return errors.New("it is empty")
 			}
-			if *s != "" {
-				return errGivenTwice
-			}
 			*s = value
 			return nil
 		})

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,8 +17,34 @@ type flags struct {
 	root, command *cobra.Command
 	p             Process
 	errs          []error // what is malformed in the environment
-	list          string  // WEBHOOK_DATABASES_FILE; "": none
-	instance      string  // of the list; "": none
+	repeatable    []string
+	list          string // WEBHOOK_DATABASES_FILE; "": none
+	instance      string // of the list; "": none
+}
+
+// mayRepeat is for flags that may be given several times.
+func (f *flags) mayRepeat(name string) { f.repeatable = append(f.repeatable, name) }
+
+// refuseRepeated makes it an error to give one of the other flags twice.
+func (f *flags) refuseRepeated() {
+	f.VisitAll(func(defined *pflag.Flag) {
+		if !slices.Contains(f.repeatable, defined.Name) {
+			defined.Value = &givenOnce{Value: defined.Value}
+		}
+	})
+}
+
+type givenOnce struct {
+	pflag.Value
+	given bool
+}
+
+func (g *givenOnce) Set(text string) error {
+	if g.given { // of two values one would be ignored in silence, and perhaps the one that was meant
+		return errors.New("it is given twice, and one is possible")
+	}
+	g.given = true
+	return g.Value.Set(text)
 }
 
 // env is a setting of the environment; "" where it is not set or empty.

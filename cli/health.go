@@ -43,7 +43,7 @@ var healthCommand = command{
 			if *live {
 				path = "/livez"
 			}
-			text, err := probe(stop, "http://"+reachable(*address)+path)
+			text, err := answerOf(stop, "http://"+reachable(*address)+path)
 			if err != nil {
 				return fmt.Errorf("health: %w", err)
 			}
@@ -61,8 +61,8 @@ func reachable(listen string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// probe returns the text of an answer of 200; any other is an error.
-func probe(ctx context.Context, url string) (string, error) {
+// answerOf returns the text of an answer of 200; any other is an error.
+func answerOf(ctx context.Context, url string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

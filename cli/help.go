@@ -155,8 +155,8 @@ func (h helpText) table(title string, rows [][2]string) {
 	indent := strings.Repeat(" ", max(column, 6))
 	for _, r := range rows {
 		text := strings.Join(wrap(r[1], h.width-len(indent)), "\n"+indent)
-		if room := len(indent) - 2 - utf8.RuneCountInString(r[0]); room >= 2 {
-			fmt.Fprintf(h.w, "  %s%s%s\n", r[0], strings.Repeat(" ", room), text)
+		if gap := len(indent) - 2 - utf8.RuneCountInString(r[0]); gap >= 2 {
+			fmt.Fprintf(h.w, "  %s%s%s\n", r[0], strings.Repeat(" ", gap), text)
 		} else {
 			fmt.Fprintf(h.w, "  %s\n%s%s\n", r[0], indent, text)
 		}

@@ -71,7 +71,7 @@ func (t *telemetry) serve(l net.Listener) {
 		Handler: t.Handler(loopback), MaxHeaderBytes: 16 << 10,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, // a profile has as long as it is asked to take, too
 	}
-	srv.SetKeepAlivesEnabled(false) // clients that stay connected would keep a probe out
+	srv.SetKeepAlivesEnabled(false) // clients that stay connected would keep a health check out
 	t.log.Info("metrics started", zap.Stringer("address", l.Addr()), zap.Bool("pprof", loopback))
 	done := make(chan struct{})
 	go func() {

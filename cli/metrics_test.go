@@ -16,8 +16,9 @@ import (
 	"github.com/recordengine/webhooks/metrics"
 )
 
-// TestMetrics_ClientsThatStayConnectedKeepNoProbeOut: /livez decides whether the worker is restarted.
-func TestMetrics_ClientsThatStayConnectedKeepNoProbeOut(t *testing.T) {
+// serveMetrics returns the address at which the metrics of a worker are served.
+func serveMetrics(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -25,9 +26,14 @@ func TestMetrics_ClientsThatStayConnectedKeepNoProbeOut(t *testing.T) {
 	served := &telemetry{log: zap.NewNop(), Metrics: metrics.New(metrics.Options{})}
 	served.serve(l)
 	t.Cleanup(served.close)
+	return l.Addr().String()
+}
 
+// TestMetrics_ClientsThatStayConnectedKeepNoHealthCheckOut: /livez decides whether the worker is restarted.
+func TestMetrics_ClientsThatStayConnectedKeepNoHealthCheckOut(t *testing.T) {
+	address := serveMetrics(t)
 	for i := range metricsConnections + 1 {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,18 +51,12 @@ func TestMetrics_ClientsThatStayConnectedKeepNoProbeOut(t *testing.T) {
 	}
 }
 
-// TestMetrics_SilentClientsKeepNoProbeOut: the oldest connection gives way to a new one.
-func TestMetrics_SilentClientsKeepNoProbeOut(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := &telemetry{log: zap.NewNop(), Metrics: metrics.New(metrics.Options{})}
-	served.serve(l)
-	t.Cleanup(served.close)
+// TestMetrics_SilentClientsKeepNoHealthCheckOut: the oldest connection gives way to a new one.
+func TestMetrics_SilentClientsKeepNoHealthCheckOut(t *testing.T) {
+	address := serveMetrics(t)
 	var silent []net.Conn
 	for range 2 * metricsConnections {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}

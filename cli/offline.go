@@ -26,6 +26,7 @@ var offlineCommand = command{
 	flags: func(f *flags) action {
 		discard := f.StringSlice("discard", nil, "cancel what waits on these `channels` (with off)")
 		f.offer("discard", channelNames())
+		f.mayRepeat("discard")
 		yes := f.Bool("yes", false, "do not ask before events are cancelled")
 		do := f.admins()
 		return func(ctx, stop context.Context, args []string) error {

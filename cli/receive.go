@@ -35,6 +35,7 @@ func receiveFlags(f *flags) action {
 	token := f.String("token", "", "answer 401 to a request without this bearer `token`")
 	var keys secretFlags
 	f.setting("secret", "secret", "answer 401 to a request that is not signed with this secret (whsec_) or for this public key (whpk_), and say what differs; may be repeated", keys.set)
+	f.mayRepeat("secret")
 	bodies := f.Bool("bodies", false, "print each payload in full")
 	return func(_, stop context.Context, _ []string) error {
 		answers, err := parseStatuses(*statuses)

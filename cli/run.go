@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"go.uber.org/zap"
 
+	"github.com/recordengine/webhooks/outbox"
 	"github.com/recordengine/webhooks/sender"
 )
 
@@ -41,12 +43,11 @@ type runFlags struct {
 }
 
 func runWorker(ctx, stop context.Context, f *flags, r runFlags) error {
-	p, cfg := f.p, r.cfg
 	if err := r.read(f); err != nil {
 		return err
 	}
 	keepWithoutReader()
-	log, lines := newLoggerWithLines(p.Stderr, *cfg.logLevel, *cfg.logFormat)
+	log, lines := newLoggerWithLines(f.p.Stderr, *r.cfg.logLevel, *r.cfg.logFormat)
 	defer log.Sync() //nolint:errcheck // never fails
 	if unknown := f.unknownSettings(); len(unknown) > 0 {
 		log.Warn("unknown settings in the environment", zap.Strings("names", unknown))
@@ -54,47 +55,41 @@ func runWorker(ctx, stop context.Context, f *flags, r runFlags) error {
 	if f.ofMany(*r.database) {
 		return runMany(ctx, stop, f, r, log, lines)
 	}
-	shown, err := startTelemetry(cfg, log, lines.lost, nil)
+	shown, err := startTelemetry(r.cfg, log, lines.lost, nil)
 	if err != nil {
 		return err
 	}
 	defer shown.close()
-	switch err := waitForDatabase(stop, log, func() error { return f.ensureSchema(stop, *r.database, *r.migrate, log) }); {
+	return r.runOne(ctx, stop, f, log, shown)
+}
+
+// runOne is the worker of one database.
+func (r runFlags) runOne(ctx, stop context.Context, f *flags, log *zap.Logger, shown *telemetry) error {
+	version, err := f.p.Schema.Version()
+	if err != nil {
+		return err
+	}
+	db, role, err := r.connect(stop, f, log)
+	switch {
 	case err != nil && stop.Err() != nil:
 		return nil // stopped before anything was begun
 	case err != nil:
 		return err
 	}
-	db, err := f.openFor(*cfg.lease, *r.database)
-	if err != nil {
-		return err
-	}
 	defer db.Close()
-	limitMemory(f)
-	role, err := workerRole(stop, db, log)
-	switch {
-	case err != nil && stop.Err() != nil:
-		return nil
-	case err != nil:
-		return err
+	start := func(observer outbox.Observer) *worker {
+		w := newWorker(db, role, version, log, r.cfg, shown, observer)
+		shown.follow(stop, w, db, f.p.Schema)
+		return w
 	}
-	observer := shown.observer()
-	counted := onceCount{Observer: observer, undelivered: map[int64]bool{}}
 	if *r.once {
-		observer = &counted
-	}
-	version, err := p.Schema.Version()
-	if err != nil {
-		return err
-	}
-	w := newWorker(db, role, version, log, cfg, shown, observer)
-	shown.follow(stop, w, db, p.Schema)
-	if *r.once {
-		if err := w.once(ctx, stop); err != nil {
+		counted := &onceCount{Observer: shown.observer(), undelivered: map[int64]bool{}}
+		if err := start(counted).once(ctx, stop); err != nil {
 			return err
 		}
-		return counted.report(p.Stdout)
+		return counted.report(f.p.Stdout)
 	}
+	w := start(shown.observer())
 	if *r.page {
 		page, err := f.openPage(stop, r.pageConfig, f.adminDatabase(*r.database), log)
 		switch {
@@ -107,6 +102,23 @@ func runWorker(ctx, stop context.Context, f *flags, r runFlags) error {
 		defer page.beside(stop)()
 	}
 	return w.work(ctx, stop)
+}
+
+// connect waits until the database has the schema, and returns it with the worker's role there.
+func (r runFlags) connect(stop context.Context, f *flags, log *zap.Logger) (db *sqlx.DB, role string, err error) {
+	if err := waitForDatabase(stop, log, func() error { return f.ensureSchema(stop, *r.database, *r.migrate, log) }); err != nil {
+		return nil, "", err
+	}
+	db, err = f.openFor(*r.cfg.lease, *r.database)
+	if err != nil {
+		return nil, "", err
+	}
+	limitMemory(f)
+	role, err = workerRole(stop, db, log)
+	if err != nil {
+		_ = db.Close()
+	}
+	return db, role, err
 }
 
 // read reads what depends on several flags, and compares the settings with each other.

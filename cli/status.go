@@ -96,6 +96,9 @@ var statusCommand = command{
 	},
 }
 
+// readStatus counts exactly what is pending, as webhook.status does and the page does not: who waits for a
+// backlog to shrink needs the number, also in a script, and reads it once, where the page reads it every few seconds.
+// Two million pending events take 0.2 s in a parallel scan, 5 s through the index in a table that is mostly history.
 func readStatus(ctx context.Context, db *sqlx.DB) (s statusDocument, err error) {
 	if err := db.GetContext(ctx, &s, `
 		select clock_timestamp() as at, m.tallied_until as counteduntil from webhook.maintenance m`); err != nil {

@@ -54,16 +54,16 @@ func (t *table) write(w io.Writer, width int) error {
 				line.WriteString(strings.Repeat(" ", gap))
 				used += gap
 			}
-			room := strings.Repeat(" ", columns[i]-utf8.RuneCountInString(cell))
+			padding := strings.Repeat(" ", columns[i]-utf8.RuneCountInString(cell))
 			switch last := i == len(row)-1; {
 			case t.right[i]:
-				line.WriteString(room + t.painted(r, i, cell))
+				line.WriteString(padding + t.painted(r, i, cell))
 			case last && width > 0:
 				line.WriteString(t.painted(r, i, cut(cell, max(width-used, 1))))
 			case last:
 				line.WriteString(t.painted(r, i, cell))
 			default:
-				line.WriteString(t.painted(r, i, cell) + room)
+				line.WriteString(t.painted(r, i, cell) + padding)
 			}
 			used += columns[i]
 		}

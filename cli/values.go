@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -94,11 +93,8 @@ func (f *flags) channel(about string) *string {
 func (f *flags) word(name, kind, about string, words []string) *string {
 	s := new(string)
 	f.setting(name, kind, about, func(text string) error {
-		switch {
-		case !slices.Contains(words, text):
+		if !slices.Contains(words, text) {
 			return fmt.Errorf("unknown %s%s", name, expectedOr(text, words))
-		case *s != "":
-			return errGivenTwice
 		}
 		*s = text
 		return nil
@@ -107,16 +103,10 @@ func (f *flags) word(name, kind, about string, words []string) *string {
 	return s
 }
 
-// errGivenTwice: of two values the first would be ignored in silence, and more events be meant than was said.
-var errGivenTwice = errors.New("it is given twice, and one is possible")
-
 // time is a flag with an instant: a date, a time, or how long ago; zero: it is not set.
 func (f *flags) time(name, about string) *time.Time {
 	at := new(time.Time)
 	f.setting(name, "time", about+": a date, a time, or 2h, 7d back", func(text string) (err error) {
-		if !at.IsZero() {
-			return errGivenTwice
-		}
 		*at, err = admin.ReadTime(text, time.Now())
 		return err
 	})

@@ -1,5 +1,6 @@
 // Package deploy has what the program is installed by: container images, compose.yaml, the systemd unit, the
-// Debian and RPM packages, the Helm chart, alert rules and a dashboard. Its tests build and start them.
+// Debian and RPM packages, the Helm chart, alert rules and a dashboard. Its tests build and start them, and
+// compare them with what a release is made with: .goreleaser.yaml, Makefile and SECURITY.md.
 package deploy
 
 import (

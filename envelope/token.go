@@ -132,8 +132,8 @@ func (o object) object(key string) (object, error) {
 	return objectOf(key, value)
 }
 
-// elements hands out the values of a token that is an array, one by one. It
-// makes no list of them: a million cost nothing to whoever stops at the first.
+// elements returns the values of a token that is an array, one by one. It
+// makes no list of them: a million cost nothing to a caller that stops at the first.
 func (t token) elements() iter.Seq[token] {
 	return func(yield func(token) bool) {
 		for i := t.next(1); t[i] != ']'; {

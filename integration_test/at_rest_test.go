@@ -76,8 +76,8 @@ func only(t *testing.T, rcv *receiver, id int64) receipt {
 	return got[0]
 }
 
-// setToken sets the bearer token as the page does.
-func (db *database) setToken(key, token string) {
+// admin is the store of a page with that key.
+func (db *database) admin(key string) *store.Admin {
 	db.t.Helper()
 	keys, err := atrest.Parse(key)
 	if err != nil {
@@ -87,9 +87,15 @@ func (db *database) setToken(key, token string) {
 	if err != nil {
 		db.t.Fatal(err)
 	}
-	defer pool.Close()
+	db.t.Cleanup(func() { _ = pool.Close() })
+	return store.NewAdmin(pool, store.Schema{}).UseKeys(keys)
+}
+
+// setToken sets the bearer token as the page does.
+func (db *database) setToken(key, token string) {
+	db.t.Helper()
 	auth := "bearer"
-	_, err = store.NewAdmin(pool, store.Schema{}).UseKeys(keys).ChangeSettings(db.t.Context(), "jean", func(admin.Settings) (admin.SettingsChange, error) {
+	_, err := db.admin(key).ChangeSettings(db.t.Context(), "jean", func(admin.Settings) (admin.SettingsChange, error) {
 		return admin.SettingsChange{Auth: &auth, Token: &token}, nil
 	})
 	if err != nil {
@@ -100,16 +106,7 @@ func (db *database) setToken(key, token string) {
 // plainSecrets are what a page with that key names.
 func (db *database) plainSecrets(key string) string {
 	db.t.Helper()
-	keys, err := atrest.Parse(key)
-	if err != nil {
-		db.t.Fatal(err)
-	}
-	pool, err := store.Open(db.address)
-	if err != nil {
-		db.t.Fatal(err)
-	}
-	defer pool.Close()
-	names, err := store.NewAdmin(pool, store.Schema{}).UseKeys(keys).PlainSecrets(db.t.Context())
+	names, err := db.admin(key).PlainSecrets(db.t.Context())
 	if err != nil {
 		db.t.Error(err)
 	}

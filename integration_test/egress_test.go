@@ -66,7 +66,7 @@ func TestEgressProxy_EventsWaitUntilItWorks(t *testing.T) {
 	db := ready(t, rcv.URL)
 	proxy := newEgressProxy(t)
 	env := quick(db.address)
-	env["WEBHOOK_PROXY"] = "http://prober:pr0xy-5ecret@" + proxy.address
+	env["WEBHOOK_PROXY"] = "http://worker:pr0xy-5ecret@" + proxy.address
 	w := startWorker(t, env)
 	document, contact := db.document("42"), db.publish("contact.created", `{"contact_id": 7}`)
 	waits := func(words string) func() bool {
@@ -131,7 +131,7 @@ func TestCheck_GoesThroughTheProxy(t *testing.T) {
 	db := ready(t, rcv.URL)
 	proxy := newEgressProxy(t)
 	env := quick(db.address)
-	env["WEBHOOK_PROXY"] = "http://prober:pr0xy-5ecret@" + proxy.address
+	env["WEBHOOK_PROXY"] = "http://worker:pr0xy-5ecret@" + proxy.address
 	out, errs, status := runProgram(t, env, nil, "check")
 	if status != 3 || strings.Contains(out+errs, "5ecret") {
 		t.Errorf("exit status %d: %s%s", status, out, errs)

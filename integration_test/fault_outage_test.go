@@ -153,7 +153,7 @@ func TestOutage_ReadOnlyDatabaseIsWaitedFor(t *testing.T) {
 
 // TestOutage_SessionsThatBecomeReadOnlyAreDropped: after a failover the worker's open
 // sessions are on a server that was demoted, while new ones reach the new
-// primary. Nobody ends the old ones; the worker does.
+// primary. The worker ends the old ones.
 func TestOutage_SessionsThatBecomeReadOnlyAreDropped(t *testing.T) {
 	t.Parallel()
 	rcv := newReceiver(t, nil)

@@ -17,7 +17,7 @@ func TestMetrics_AScrapeAnswersWhileTheDatabaseIsAway(t *testing.T) {
 	p := newProxy(t, db.address)
 	p.setMode(cutting)
 	_, address := startMeasured(t, patient(p.address))
-	probe := func() string {
+	readyz := func() string {
 		alive, text := get(t, address+"/livez")
 		if alive != 200 || text != "ok\n" {
 			t.Errorf("/livez answers %d %s", alive, text)
@@ -25,7 +25,7 @@ func TestMetrics_AScrapeAnswersWhileTheDatabaseIsAway(t *testing.T) {
 		status, text := get(t, address+"/readyz")
 		return fmt.Sprint(status, " ", strings.TrimSpace(text))
 	}
-	if got := probe(); got != "503 not ready: waiting for the database and its schema" {
+	if got := readyz(); got != "503 not ready: waiting for the database and its schema" {
 		t.Errorf("before the database is there: %s", got)
 	}
 	health := func(args ...string) string {
@@ -44,7 +44,7 @@ func TestMetrics_AScrapeAnswersWhileTheDatabaseIsAway(t *testing.T) {
 		t.Error("a value of the database without a read")
 	}
 	p.heal()
-	eventually(t, "the worker is ready", func() bool { return probe() == "200 ok" })
+	eventually(t, "the worker is ready", func() bool { return readyz() == "200 ok" })
 	eventually(t, "the database was read", func() bool { return scraped(t, address)["webhook_database_read_timestamp_seconds"] > 0 })
 
 	if got := health(); got != "0 ok" {
@@ -67,7 +67,7 @@ func TestMetrics_AScrapeAnswersWhileTheDatabaseIsAway(t *testing.T) {
 	p.away()
 	p.heal()
 	finished(t, db)
-	if got := probe(); got != "200 ok" {
+	if got := readyz(); got != "200 ok" {
 		t.Errorf("afterwards: %s", got)
 	}
 }

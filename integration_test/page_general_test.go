@@ -108,7 +108,7 @@ func TestPageGeneral_DeliverAllEndsOfflineModeAtOnce(t *testing.T) {
 	db, site := settingsSite(t)
 	db.held(1, 1)
 	form := site.post(generalPath, turnedOff(site)).form(generalPath)
-	// What has come meanwhile, on a channel that nobody was asked about, is asked about.
+	// What has come meanwhile, on a channel that was not in the question, is in the next one.
 	db.exec(`insert into webhook.outbox (event, data) values ('folder.created', '{}')`)
 	again := site.post(generalPath, changed(form, "waiting.documents", "deliver", "waiting.contacts", "deliver"))
 	if again.status != 422 || !strings.Contains(again.text(), "Folders 1 event waits") {

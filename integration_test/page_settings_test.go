@@ -139,7 +139,7 @@ func TestPageSettings_ANewHostGetsTheTokenOnlyIfConfirmed(t *testing.T) {
 	if p := site.post(settingsPath, ticked); p.status != 303 {
 		t.Errorf("ticked: status %d, %s", p.status, p.text())
 	}
-	// None and back: nobody has confirmed these hosts for the token that was kept.
+	// None and back: these hosts were not confirmed for the token that was kept.
 	site.post(settingsPath, changed(site.get(settingsPath).form(settingsPath), "auth", "none")).follow()
 	if p := site.post(settingsPath, changed(site.get(settingsPath).form(settingsPath), "auth", "bearer")); p.status != 422 || !strings.Contains(p.text(), "Send the token to old.example too") {
 		t.Errorf("bearer again: status %d, %s", p.status, p.text())

@@ -149,7 +149,7 @@ var worldFigures = []string{
 	  where e.channel = l.name`,
 }
 
-// worldHistory is a week of deliveries that nobody looks at one by one, up to four hours ago: more in
+// worldHistory is a week of deliveries that are not read one by one, up to four hours ago: more in
 // the working hours, most of them delivered.
 const worldHistory = `
 insert into webhook.outbox (event, data, occurred_at, due_at, status, attempts, claim_id, claimed_by, claimed_at,

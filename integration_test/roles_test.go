@@ -384,7 +384,7 @@ func TestPublish_IgnoresTheSearchPathOfItsCaller(t *testing.T) {
 	}
 }
 
-// An owner without CREATEROLE, as many hosts have it, on a server that nobody has made the roles on.
+// An owner without CREATEROLE, as many hosts have it, on a server that lacks the roles.
 func TestRoles_WithoutCreateRoleTheStatementsArePrinted(t *testing.T) {
 	t.Parallel()
 	server, err := temppg.StartAny(t.Context(), temppg.Options{InMemory: true})

@@ -13,7 +13,7 @@ import (
 // maxScrapes are answered at once; further ones get a 503.
 const maxScrapes = 4
 
-// Handler serves /metrics and the probes; on a loopback address, /debug/pprof/ as well.
+// Handler serves /metrics and the health checks; on a loopback address, /debug/pprof/ as well.
 //
 //   - /livez answers as long as the process serves at all. A worker without its database is alive: a
 //     restart would not help.

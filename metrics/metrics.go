@@ -1,4 +1,4 @@
-// Package metrics is what Prometheus reads of a worker, and the probes of an orchestrator.
+// Package metrics is what Prometheus reads of a worker, and the health checks of an orchestrator.
 //
 // A value has one of three origins:
 //

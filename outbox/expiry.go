@@ -38,7 +38,7 @@ func (e *expiredClaims) see(ids []string, at time.Time) (again []string) {
 // the outcomes it holds.
 func (d *Dispatcher) expireLeases(ctx context.Context) {
 	began := d.now()
-	if !d.health.upFor(0) && d.store.Probe(ctx) != nil {
+	if !d.health.upFor(0) && d.store.CheckWrite(ctx) != nil {
 		return
 	}
 	ids, err := d.store.Expired(ctx)

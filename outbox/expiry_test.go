@@ -112,7 +112,7 @@ func TestExpiry_AfterALeaseOfUnbrokenHealth(t *testing.T) {
 		mustWaitALease("the first connection")
 
 		pass(errDown)
-		s.probe = func() error { return errDown }
+		s.checkWrite = func() error { return errDown }
 		before := s.expiries
 		cycles(t, d, 2*testLease)
 		pass(nil) // which has written nothing
@@ -120,7 +120,7 @@ func TestExpiry_AfterALeaseOfUnbrokenHealth(t *testing.T) {
 		if s.expiries != before {
 			t.Error("leases expired although no write has succeeded")
 		}
-		s.probe = nil
+		s.checkWrite = nil
 		d.Cycle(t.Context())
 		mustWaitALease("an outage")
 

@@ -26,19 +26,18 @@ type fakeStore struct {
 	released [][]string // by ReleaseClaims
 	expiries int
 	expiring [][]string // by ExpireLeases
-	probes   int
-	paused   []string // by Pause: channel and time
+	paused   []string   // by Pause: channel and time
 	pauseErr error
 
-	claim   func(n int, claimID string) ([]Event, error) // n counts from 1
-	claimed func(n int, claimID string) (events []Event, over bool, err error)
-	record  func(n int, outcomes []Outcome) error
-	release func() (int, error)
-	expired func() ([]string, error)
-	newest  func(known int64) (int64, error) // as long as it returns the known one the probe goes on; nil: denied
-	expire  func() ([]ExpiredLeases, error)
-	probe   func() error
-	skip    func(ctx context.Context) (int, error)
+	claim      func(n int, claimID string) ([]Event, error) // n counts from 1
+	claimed    func(n int, claimID string) (events []Event, over bool, err error)
+	record     func(n int, outcomes []Outcome) error
+	release    func() (int, error)
+	expired    func() ([]string, error)
+	newest     func(known int64) (int64, error) // as long as it returns the known one the probe goes on; nil: denied
+	expire     func() ([]ExpiredLeases, error)
+	checkWrite func() error
+	skip       func(ctx context.Context) (int, error)
 }
 
 func (s *fakeStore) Claim(_ context.Context, claimID string, capacity []Capacity) ([]Event, error) {
@@ -99,14 +98,11 @@ func (s *fakeStore) Expired(context.Context) ([]string, error) {
 	return s.expired()
 }
 
-func (s *fakeStore) Probe(context.Context) error {
-	s.mu.Lock()
-	s.probes++
-	s.mu.Unlock()
-	if s.probe == nil {
+func (s *fakeStore) CheckWrite(context.Context) error {
+	if s.checkWrite == nil {
 		return nil
 	}
-	return s.probe()
+	return s.checkWrite()
 }
 
 func (s *fakeStore) Newest(ctx context.Context, known int64, every time.Duration, times int) (int64, error) {

@@ -104,24 +104,27 @@ func TestRecorder_RejectedBatchIsSplit(t *testing.T) {
 	})
 }
 
+// recordedWithoutResponse is what is recorded of a result whose response the database rejects.
+func recordedWithoutResponse(t *testing.T, r Result) (last Outcome) {
+	t.Helper()
+	s := &fakeStore{record: func(_ int, batch []Outcome) error {
+		last = batch[0]
+		if last.Result.Response != "" {
+			return errValue
+		}
+		return nil
+	}, claim: firstOnly(contact(1))}
+	d, _ := newTestDispatcher(s, &fakeSender{send: func(context.Context, Request) Result { return r }})
+	if err := d.Once(t.Context(), t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
 // A success has no error text, with or without its response.
 func TestRecorder_RejectedSuccessStaysASuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var last Outcome
-		s := &fakeStore{record: func(_ int, batch []Outcome) error {
-			last = batch[0]
-			if last.Result.Response != "" {
-				return errValue
-			}
-			return nil
-		}, claim: firstOnly(contact(1))}
-		post := &fakeSender{send: func(context.Context, Request) Result {
-			return Result{Received: ReceivedYes, Status: 200, Response: "r"}
-		}}
-		d, _ := newTestDispatcher(s, post)
-		if err := d.Once(t.Context(), t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		last := recordedWithoutResponse(t, Result{Received: ReceivedYes, Status: 200, Response: "r"})
 		if last.Verdict != Sent || last.Result.Error != "" || last.Result.Status != 200 {
 			t.Errorf("recorded %+v", last)
 		}
@@ -169,21 +172,7 @@ func TestRecorder_LockedRowIsDeferred(t *testing.T) {
 // What a person or retry_failed decides by survives when the texts cannot be stored.
 func TestRecorder_RejectedTextsKeepFailureAndReceived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var last Outcome
-		s := &fakeStore{record: func(_ int, batch []Outcome) error {
-			last = batch[0]
-			if last.Result.Response != "" {
-				return errValue
-			}
-			return nil
-		}, claim: firstOnly(contact(1))}
-		post := &fakeSender{send: func(context.Context, Request) Result {
-			return Result{Failure: FailureBadAnswer, Received: ReceivedMaybe, Error: "e", Response: "r"}
-		}}
-		d, _ := newTestDispatcher(s, post)
-		if err := d.Once(t.Context(), t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		last := recordedWithoutResponse(t, Result{Failure: FailureBadAnswer, Received: ReceivedMaybe, Error: "e", Response: "r"})
 		if r := last.Result; last.Verdict != Failed || r.Failure != FailureBadAnswer || r.Received != ReceivedMaybe || r.Error == "e" {
 			t.Errorf("recorded %+v", last)
 		}

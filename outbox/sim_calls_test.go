@@ -17,7 +17,7 @@ const (
 	simRelease
 	simExpired
 	simExpire
-	simProbe
+	simCheckWrite
 	simSkip
 	simNewest
 	simCheck // no call at all: the instant between a claim and its POST
@@ -25,7 +25,7 @@ const (
 )
 
 func (k simKind) String() string {
-	return [...]string{"Claim", "LookUpClaim", "Record", "ReleaseClaims", "Expired", "ExpireLeases", "Probe", "Skip", "Newest", "Check", "Send"}[k]
+	return [...]string{"Claim", "LookUpClaim", "Record", "ReleaseClaims", "Expired", "ExpireLeases", "CheckWrite", "Skip", "Newest", "Check", "Send"}[k]
 }
 
 // simCall is a call between the instants of its way.

@@ -160,8 +160,8 @@ func (w *simWorker) ExpireLeases(ctx context.Context, claimIDs []string) ([]Expi
 	return c.leases, c.err
 }
 
-func (w *simWorker) Probe(ctx context.Context) error {
-	return w.do(ctx, &simCall{kind: simProbe}).err
+func (w *simWorker) CheckWrite(ctx context.Context) error {
+	return w.do(ctx, &simCall{kind: simCheckWrite}).err
 }
 
 func (w *simWorker) Newest(ctx context.Context, known int64, _ time.Duration, _ int) (int64, error) {

@@ -33,17 +33,17 @@ type slots struct {
 // set adopts the channel's limits, as the lane's newest event has them.
 func (s *slots) set(e Endpoint) { s.limit, s.perSecond = e.MaxInFlight, e.MaxPerSecond }
 
-// freshFirst: where there is room for one event at a time, by the slots or by the pace, there is no half
+// freshFirst: where one event at a time may be claimed, by the slots or by the pace, there is no half
 // for retries, so they alternate with fresh events.
 func (s *slots) freshFirst() bool { return (s.limit == 1 || s.perSecond > 0) && s.retriedLast }
 
 // alternate notes what a claim returned, and whether it had a slot for more. A paced claim that returns
 // nothing has found that nothing waits if enough time has passed since the one before it.
-func (s *slots) alternate(at time.Time, room bool, retries, fresh int) {
+func (s *slots) alternate(at time.Time, capacity bool, retries, fresh int) {
 	switch {
 	case retries+fresh > 0:
 		s.claimedAt, s.retriedLast = at, fresh == 0
-	case room && (s.perSecond == 0 || at.Sub(s.claimedAt) > 1100*time.Millisecond/time.Duration(s.perSecond)):
+	case capacity && (s.perSecond == 0 || at.Sub(s.claimedAt) > 1100*time.Millisecond/time.Duration(s.perSecond)):
 		s.retriedLast = false
 	}
 }

@@ -63,8 +63,8 @@ type Store interface {
 	// the earlier ones committed, and they are returned with it.
 	ExpireLeases(ctx context.Context, claimIDs []string) ([]ExpiredLeases, error)
 
-	// Probe commits a write that changes no row.
-	Probe(ctx context.Context) error
+	// CheckWrite commits a write that changes no row.
+	CheckWrite(ctx context.Context) error
 
 	// Newest returns the newest id that was assigned to an event, committed or not. While that is the one that
 	// is known it waits, and compares so many times, so far apart; then it returns the known one. ErrDenied:

@@ -64,10 +64,10 @@ func (w watched) ExpireLeases(ctx context.Context, claimIDs []string) ([]Expired
 	return leases, err
 }
 
-// Probe: a database that denies it cannot be asked.
-func (w watched) Probe(ctx context.Context) error {
-	s := w.health.begin("probe")
-	err := w.Store.Probe(ctx)
+// CheckWrite: a database that denies it cannot be asked.
+func (w watched) CheckWrite(ctx context.Context) error {
+	s := w.health.begin("check writes")
+	err := w.Store.CheckWrite(ctx)
 	if errors.Is(err, ErrDenied) {
 		err = nil
 	}

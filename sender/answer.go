@@ -17,11 +17,11 @@ var posted = &http.Request{Method: http.MethodPost}
 // answer reads the head of the final answer. Interim ones are skipped, as many as
 // fit into maxHeader; 101 is final, since nothing follows it.
 func (c *conn) answer() (*http.Response, error) {
-	c.room = maxHeader
-	defer func() { c.room = -1 }()
+	c.headRest = maxHeader
+	defer func() { c.headRest = -1 }()
 	for {
 		answer, err := http.ReadResponse(c.in, posted)
-		if err != nil && c.room == 0 {
+		if err != nil && c.headRest == 0 {
 			return nil, errHeadTooLarge
 		}
 		if err != nil {

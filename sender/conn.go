@@ -36,10 +36,10 @@ type conn struct {
 	records  *records         // what of TLS was read from it; nil without TLS
 	offered  *tls.Certificate // the client certificate of its handshake; nil if none
 
-	in      *bufio.Reader
-	room    int          // bytes that may still be read, while an answer's head is read
-	written atomic.Int64 // ever, by the attempt that owns it or its upload
-	ended   atomic.Bool  // reading came to an end: to net/http, headers that break off are merely malformed
+	in       *bufio.Reader
+	headRest int          // bytes that may still be read, while an answer's head is read
+	written  atomic.Int64 // ever, by the attempt that owns it or its upload
+	ended    atomic.Bool  // reading came to an end: to net/http, headers that break off are merely malformed
 
 	made   time.Time
 	rested time.Time     // since when it is idle
@@ -47,21 +47,21 @@ type conn struct {
 }
 
 func newConn(c, socket net.Conn) *conn {
-	made := &conn{Conn: c, socket: socket, made: time.Now(), room: -1}
+	made := &conn{Conn: c, socket: socket, made: time.Now(), headRest: -1}
 	made.in = bufio.NewReader(made)
 	return made
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	if c.room == 0 {
+	if c.headRest == 0 {
 		return 0, errHeadTooLarge
 	}
-	if c.room > 0 && len(p) > c.room {
-		p = p[:c.room]
+	if c.headRest > 0 && len(p) > c.headRest {
+		p = p[:c.headRest]
 	}
 	n, err := c.Conn.Read(p)
-	if c.room > 0 {
-		c.room -= n
+	if c.headRest > 0 {
+		c.headRest -= n
 	}
 	if err != nil {
 		c.ended.Store(true)

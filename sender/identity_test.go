@@ -107,8 +107,8 @@ func TestIdentity_IsOfferedWhereItIsRequested(t *testing.T) {
 			if got := came(); len(got) != 1 || got[0] != want {
 				t.Errorf("%d requests, not with the expected certificate", len(got))
 			}
-			if err := s.Probe(context.Background(), url, ""); err != nil {
-				t.Error(err)
+			if seen := s.Look(context.Background(), url, ""); seen.Failure != "" {
+				t.Errorf("Look has seen %+v", seen)
 			}
 		})
 	}
@@ -129,8 +129,8 @@ func TestIdentity_ThatIsRejectedIsNamed(t *testing.T) {
 			if got.Failure != outbox.FailureTLS || version == tls.VersionTLS12 && got.Received != outbox.ReceivedNo {
 				t.Errorf("got %+v", got)
 			}
-			if err := s.Probe(context.Background(), url, ""); err == nil || !strings.Contains(err.Error(), "rejects the client certificate") {
-				t.Errorf("Probe says %v", err)
+			if seen := s.Look(context.Background(), url, ""); !strings.Contains(seen.Problem, "rejects the client certificate") {
+				t.Errorf("Look has seen %+v", seen)
 			}
 			if got := came(); len(got) > 0 {
 				t.Errorf("%d requests", len(got))

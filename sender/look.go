@@ -51,15 +51,6 @@ func (s *Sender) Look(ctx context.Context, rawURL, token string) Look {
 	return seen
 }
 
-// Probe is Look for those who want to know only whether it fails. The error has
-// the text that an attempt's would have.
-func (s *Sender) Probe(ctx context.Context, rawURL, token string) error {
-	if seen := s.Look(ctx, rawURL, token); seen.Failure != "" {
-		return errors.New(seen.Problem)
-	}
-	return nil
-}
-
 func (d *dialer) look(ctx context.Context, to *endpoint, went *trail, seen *Look) error {
 	socket, err := d.socket(ctx, to.target, went)
 	if err != nil {

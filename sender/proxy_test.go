@@ -70,7 +70,7 @@ func (e *egress) targets() (all []string) {
 // through is a Sender that goes through a proxy at this address.
 func through(t *testing.T, address string, timeout time.Duration, more ...func(*Options)) *Sender {
 	t.Helper()
-	p, err := ParseProxy("http://prober:pr0xy-5ecret@" + address)
+	p, err := ParseProxy("http://worker:pr0xy-5ecret@" + address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestProxy_MakesAllConnections(t *testing.T) {
 			if got := proxy.targets(); !slices.Equal(got, []string{"CONNECT " + target, "CONNECT " + target}) { // the attempts share one
 				t.Errorf("asked for %q", got)
 			}
-			auth := "Basic " + base64.StdEncoding.EncodeToString([]byte("prober:pr0xy-5ecret"))
+			auth := "Basic " + base64.StdEncoding.EncodeToString([]byte("worker:pr0xy-5ecret"))
 			if got := proxy.asked[0].Header.Get("Proxy-Authorization"); got != auth {
 				t.Errorf("asked with %q", got)
 			}
@@ -267,8 +267,8 @@ func TestParseProxy(t *testing.T) {
 		"http://proxy.internal:3128":              "proxy.internal:3128 ",
 		"\ufeffhttp://Proxy.Internal:3128/\n":     "proxy.internal:3128 ",
 		"http://[fd00::1]:3128":                   "[fd00::1]:3128 ",
-		"http://prober:pr%40xy-5ecret@proxy:8080": "proxy:8080 prober:pr@xy-5ecret",
-		"http://prober@proxy:8080":                "proxy:8080 prober:",
+		"http://worker:pr%40xy-5ecret@proxy:8080": "proxy:8080 worker:pr@xy-5ecret",
+		"http://worker@proxy:8080":                "proxy:8080 worker:",
 	} {
 		p, err := ParseProxy(text)
 		if err != nil {

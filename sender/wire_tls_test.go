@@ -57,7 +57,7 @@ func ecKey(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // Check names what a delivery would fail with.
-func TestTLSFailure_IsNamedByDeliveryAndProbe(t *testing.T) {
+func TestTLSFailure_IsNamedByDeliveryAndLook(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -89,9 +89,9 @@ func TestTLSFailure_IsNamedByDeliveryAndProbe(t *testing.T) {
 			if got.Failure != outbox.FailureTLS {
 				t.Errorf("got %+v", got)
 			}
-			probe := s.Probe(context.Background(), url, "")
-			if probe == nil || !strings.HasPrefix(probe.Error(), "tls: ") || !strings.Contains(probe.Error(), c.says[0]) {
-				t.Errorf("Probe says %v", probe)
+			seen := s.Look(context.Background(), url, "")
+			if seen.Failure != outbox.FailureTLS || !strings.HasPrefix(seen.Problem, "tls: ") || !strings.Contains(seen.Problem, c.says[0]) {
+				t.Errorf("Look has seen %+v", seen)
 			}
 		})
 	}
@@ -100,8 +100,8 @@ func TestTLSFailure_IsNamedByDeliveryAndProbe(t *testing.T) {
 	if got := send(t, s, newRequest(optional)); !got.Delivered() {
 		t.Errorf("a client certificate is not required: %+v", got)
 	}
-	if err := s.Probe(context.Background(), optional, ""); err != nil {
-		t.Errorf("a client certificate is not required: %v", err)
+	if seen := s.Look(context.Background(), optional, ""); seen.Failure != "" {
+		t.Errorf("a client certificate is not required: %+v", seen)
 	}
 }
 

@@ -119,27 +119,27 @@ select c.name as channel, e.at_least_once as atleastonce, count(*) as events
   join webhook.channels c on c.event = e.event
  group by 1, 2`
 
-// Probe commits a write that changes no row.
-func (s *Store) Probe(ctx context.Context) error {
-	err := s.inTx(ctx, func(tx *sqlx.Tx) error { return s.probe(ctx, tx) })
+// CheckWrite commits a write that changes no row.
+func (s *Store) CheckWrite(ctx context.Context) error {
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error { return s.checkWrite(ctx, tx) })
 	if err != nil {
-		return s.failed("probe", err)
+		return s.failed("check writes", err)
 	}
 	return nil
 }
 
-var errProbeHangs = errors.New("the commit of an earlier probe hangs: a standby that does not acknowledge, or a disk that does not answer")
+var errWriteHangs = errors.New("the commit of an earlier check hangs: a standby that does not acknowledge, or a disk that does not answer")
 
-// probe writes a message into the log, so that the commit of the transaction waits for what every commit before it
-// waits for: disk and standby. While commits hang each would leave a session that hangs, so a probe holds a
+// checkWrite writes a message into the log, so that the commit of the transaction waits for what every commit before it
+// waits for: disk and standby. While commits hang each would leave a session that hangs, so a check holds a
 // lock until it has committed, and the next one fails.
-func (s *Store) probe(ctx context.Context, tx *sqlx.Tx) error {
+func (s *Store) checkWrite(ctx context.Context, tx *sqlx.Tx) error {
 	var free bool
 	err := tx.GetContext(ctx, &free, `
 		-- $1 the lock
-		select case when pg_try_advisory_xact_lock($1) then pg_logical_emit_message(true, 'webhooks', 'probe') is not null else false end`, s.probeLock)
+		select case when pg_try_advisory_xact_lock($1) then pg_logical_emit_message(true, 'webhooks', 'check') is not null else false end`, s.writeLock)
 	if err == nil && !free {
-		err = errProbeHangs
+		err = errWriteHangs
 	}
 	return err
 }

@@ -46,7 +46,7 @@ func (s *Store) LookUpClaim(ctx context.Context, claimID string) (events []outbo
 		if err != nil || len(events) == 0 {
 			return err
 		}
-		return s.probe(ctx, tx)
+		return s.checkWrite(ctx, tx)
 	})
 	if err != nil && (!denied(err) || len(events) == 0) { // a role that may not write a message cannot know more
 		return nil, false, s.failed("look up a claim", err)

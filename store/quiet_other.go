@@ -4,5 +4,5 @@ package store
 
 import "net"
 
-// socketQuiet cannot be told here: a statement on a connection that was closed is looked up.
+// socketQuiet cannot be determined here: a statement on a connection that was closed is looked up.
 func socketQuiet(net.Conn) bool { return true }

@@ -34,7 +34,7 @@ type Store struct {
 	newestConn      pinned
 	skipLockedUntil time.Time  // see Record
 	peek            *sqlx.Stmt // see Peek; nil: not prepared yet
-	probeLock       int64      // see Probe
+	writeLock       int64      // see checkWrite
 
 	newest struct { // the newest claim and the lock of its session, see LookUpClaim
 		claimID string
@@ -54,7 +54,7 @@ func New(db *sqlx.DB, lease time.Duration) *Store {
 		db.SetMaxIdleConns(workerConnections)
 	}
 	return &Store{
-		db: db, network: n, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, probeLock: rand.Int64(), //nolint:gosec // the number of a lock is no secret
+		db: db, network: n, worker: fmt.Sprintf("%s:%d", host, os.Getpid()), lease: lease, writeLock: rand.Int64(), //nolint:gosec // the number of a lock is no secret
 		self:      Worker{ID: uuid.NewString()},
 		claimConn: pinned{network: n, locks: true}, recordConn: pinned{network: n}, newestConn: pinned{network: n},
 	}

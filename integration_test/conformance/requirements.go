@@ -28,7 +28,7 @@ var requirements = []feature{
 var ownDatabase = feature{name: "a database of its own can be created, encoding UTF8", promise: "nothing but this test: it needs a role that may create databases"}
 
 // features are tried in the database that was created.
-var features = concat(locks, order, sessions, values, plans, schema)
+var features = concat(locks, order, sessions, values, triggers, plans, schema)
 
 func concat(groups ...[]feature) (all []feature) {
 	for _, group := range groups {

@@ -47,6 +47,6 @@ var sessions = []feature{
 		t.eventually("its lock is free", func() string { return b.get(`select pg_try_advisory_xact_lock(8589934599)`) })
 	}},
 	{"a message in the log that changes no row", "leases expire only once the database has accepted writes for a whole lease", func(t *trial) {
-		t.want("pg_logical_emit_message", t.session().get(`select pg_logical_emit_message(true, 'webhooks', 'probe') is not null`), "true")
+		t.want("pg_logical_emit_message", t.session().get(`select pg_logical_emit_message(true, 'webhooks', 'check') is not null`), "true")
 	}},
 }

@@ -11,7 +11,7 @@ var values = []feature{
 		s.do(`insert into data values ($1)`, data)
 		t.want("what was written", s.get(`select data::text from data`), data)
 	}},
-	{"generated columns from PL/pgSQL, computed only when their columns are written", "the order and the guarantee of an event; no update reads the data anew", func(t *trial) {
+	{"generated columns from PL/pgSQL, computed only when their columns are written", "what is wrong with a URL is computed once, when it is set", func(t *trial) {
 		s := t.session()
 		s.do(`create function document(data json) returns text language plpgsql immutable as $$
 			begin
@@ -31,7 +31,7 @@ var values = []feature{
 		s.do(`update events_of set status = 'sent'`)
 		s.refused("P0001", `update events_of set data = '{"id": 44}'`)
 	}},
-	{"a CHECK that calls a function, whose error names its constraint", "finished_at, synced_at and the life cycle cannot be wrong", func(t *trial) {
+	{"a CHECK that calls a function, whose error names its constraint", "the life cycle cannot be wrong, nor a signing secret; the error says why", func(t *trial) {
 		s := t.session()
 		s.do(`create function possible(status text) returns boolean language plpgsql immutable as $$
 			begin

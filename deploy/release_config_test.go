@@ -1,33 +1,12 @@
-// Package release has what a release is made with: see .goreleaser.yaml and SECURITY.md.
-package release
+package deploy
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
-
-func read(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// one returns what the group of an expression matches, which must be there once.
-func one(t *testing.T, name, expression string) string {
-	t.Helper()
-	found := regexp.MustCompile(expression).FindAllStringSubmatch(read(t, name), -1)
-	if len(found) != 1 {
-		t.Fatalf("%s has %d of %s", name, len(found), expression)
-	}
-	return found[0][1]
-}
 
 // The sums of a release's binaries are those of `make build VERSION=…`, which anyone can repeat.
 func TestRelease_BuildsAsMakeDoes(t *testing.T) {
@@ -36,9 +15,9 @@ func TestRelease_BuildsAsMakeDoes(t *testing.T) {
 		t.Errorf("the release sets %s, make %s", got, variable)
 	}
 	for _, flag := range []string{"-trimpath", "-buildvcs=false", "CGO_ENABLED=0"} {
-		for _, file := range []string{"Makefile", ".goreleaser.yaml"} {
-			if !strings.Contains(read(t, file), flag) {
-				t.Errorf("%s does not build with %s", file, flag)
+		for _, name := range []string{"Makefile", ".goreleaser.yaml"} {
+			if !strings.Contains(file(t, name), flag) {
+				t.Errorf("%s does not build with %s", name, flag)
 			}
 		}
 	}
@@ -59,7 +38,7 @@ func TestRelease_IsForEachSystem(t *testing.T) {
 
 // The texts of the licences go with each copy, as most of them require.
 func TestRelease_FilesExist(t *testing.T) {
-	files := regexp.MustCompile(`src: ([^,\s]+)`).FindAllStringSubmatch(read(t, ".goreleaser.yaml"), -1)
+	files := regexp.MustCompile(`src: ([^,\s]+)`).FindAllStringSubmatch(file(t, ".goreleaser.yaml"), -1)
 	var all []string
 	for _, f := range files {
 		found, err := filepath.Glob(filepath.Join("..", f[1]))
@@ -91,14 +70,14 @@ func TestRelease_ServiceIsBoundAndHardened(t *testing.T) {
 			t.Errorf("%s: %s=%s, want %s", unit, setting, got, want)
 		}
 	}
-	if strings.Contains(read(t, unit), "SystemCallFilter=~@resources") {
+	if strings.Contains(file(t, unit), "SystemCallFilter=~@resources") {
 		t.Error("the worker could not raise its limit of open files")
 	}
 }
 
 // The change log has what is not released yet, and groups that Keep a Changelog knows.
 func TestRelease_ChangelogHasItsForm(t *testing.T) {
-	log := read(t, "CHANGELOG.md")
+	log := file(t, "CHANGELOG.md")
 	if !strings.Contains(log, "\n## [Unreleased]\n") {
 		t.Error("CHANGELOG.md has no [Unreleased]")
 	}
@@ -134,7 +113,7 @@ func TestRelease_VersionsAgree(t *testing.T) {
 
 // A new dependency needs a reason.
 func TestDependencies_EachHasAReason(t *testing.T) {
-	_, table, _ := strings.Cut(read(t, "README.md"), "| dependency | why |")
+	_, table, _ := strings.Cut(file(t, "README.md"), "| dependency | why |")
 	required := one(t, "go.mod", `(?s)require \(\n([^)]*?)\n\)\n\nrequire`)
 	for line := range strings.Lines(required) {
 		path, _, _ := strings.Cut(strings.TrimSpace(line), " ")

@@ -9,20 +9,20 @@ import (
 	"go.uber.org/zap"
 )
 
-// probes answers whether the process lives, and whether it can serve: before the Host is looked at and without login,
-// since an orchestrator calls a bare address.
-func (s *site) probes(h http.Handler) http.Handler {
+// healthChecks answers whether the process lives, and whether it can serve: before the Host is checked and
+// without login, since an orchestrator calls a bare address.
+func (s *site) healthChecks(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path != "/livez" && r.URL.Path != "/readyz":
 			h.ServeHTTP(w, r)
 		case !reads(r):
 			w.Header().Set("Allow", "GET, HEAD")
-			answerProbe(w, http.StatusMethodNotAllowed, "GET and HEAD only")
+			answerHealth(w, http.StatusMethodNotAllowed, "GET and HEAD only")
 		case r.URL.Path == "/readyz" && s.ready.ask(s.isReady) != nil:
-			answerProbe(w, http.StatusServiceUnavailable, "not ready: the database does not answer, or lacks the schema")
+			answerHealth(w, http.StatusServiceUnavailable, "not ready: the database does not answer, or lacks the schema")
 		default:
-			answerProbe(w, http.StatusOK, "ok")
+			answerHealth(w, http.StatusOK, "ok")
 		}
 	})
 }
@@ -37,7 +37,7 @@ func (s *site) isReady() error {
 	return err
 }
 
-func answerProbe(w http.ResponseWriter, status int, text string) {
+func answerHealth(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))

@@ -13,7 +13,7 @@ import (
 )
 
 // An orchestrator calls a bare address, without a login and through whatever is between.
-func TestProbes_AnswerWithoutALogin(t *testing.T) {
+func TestHealth_AnswerWithoutALogin(t *testing.T) {
 	for _, options := range []Options{onLoopback(), withPassword(), behindTrustedProxy(), {Hosts: []string{"webhooks.example.com"}, PasswordHash: withPassword().PasswordHash}} {
 		s, _ := newTestSite(options)
 		h := s.around(s.routes())
@@ -29,7 +29,7 @@ func TestProbes_AnswerWithoutALogin(t *testing.T) {
 	}
 }
 
-func TestProbes_NotReadyWithoutTheDatabase(t *testing.T) {
+func TestHealth_NotReadyWithoutTheDatabase(t *testing.T) {
 	s, logs := newTestSite(onLoopback())
 	s.store = readyStore{ready: func(context.Context) error { return errors.New("geheim") }}
 	h := s.around(s.routes())
@@ -46,7 +46,7 @@ func TestProbes_NotReadyWithoutTheDatabase(t *testing.T) {
 }
 
 // Who asks a thousand times costs the database one question.
-func TestProbes_DatabaseIsAskedOnceAtATime(t *testing.T) {
+func TestHealth_DatabaseIsAskedOnceAtATime(t *testing.T) {
 	var asked atomic.Int64
 	s := newSite(readyStore{ready: func(context.Context) error { asked.Add(1); return nil }}, zap.NewNop(), onLoopback())
 	h := s.around(http.NotFoundHandler())

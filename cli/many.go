@@ -130,7 +130,7 @@ func runMany(ctx, stop context.Context, f *flags, r runFlags, log *zap.Logger, l
 	}
 	served, err := instances.New(instances.Options{
 		File: listFile(f.list), Open: m.open, Same: store.SameDatabase, IdlePoll: *r.cfg.many.idlePoll, Awake: r.cfg.many.awake,
-		Memory: memoryBudget(), Log: log,
+		Memory: memoryBudget(), Silent: store.ConnectsWithin(*r.cfg.lease), Log: log,
 	})
 	if err != nil {
 		return usagef("WEBHOOK_DATABASES_FILE: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"go.uber.org/zap"
@@ -167,6 +168,9 @@ func (i *instanceWorker) InFlight() (n int) {
 	}
 	return n
 }
+
+// Silent implements instances.Worker.
+func (i *instanceWorker) Silent() time.Duration { return store.Silent(i.db) }
 
 // Held implements instances.Worker.
 func (i *instanceWorker) Held() int64 {

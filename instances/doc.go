@@ -35,6 +35,7 @@
 //	fleet.go     what of the list is served here, and what all instances share
 //	instance.go  the life of one
 //	turn.go      when a turn is over
+//	starts.go    who may start
 //	places.go    who may be awake
 //	members.go   the processes that share the list
 //

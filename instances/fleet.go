@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,13 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recordengine/webhooks/outbox"
-)
-
-// How many instances at once make their first connections, which are three for a moment, and for how long one
-// that does not answer counts among them: it holds up the others no longer than that.
-const (
-	startsAtOnce = 8
-	startsFor    = time.Second
 )
 
 // Spec is what a worker is made of.
@@ -37,6 +31,7 @@ type Options struct {
 	IdlePoll time.Duration              // the longest pause between two looks at a database
 	Awake    int                        // how many instances at once
 	Memory   int64                      // bytes that all events in flight may hold
+	Silent   time.Duration              // a database that is silent for so long is unavailable, see Worker.Silent
 	Log      *zap.Logger
 }
 
@@ -45,7 +40,7 @@ type Fleet struct {
 	opts    Options
 	places  *places
 	members *members
-	starts  chan struct{} // has a token for each that makes its first connections
+	starts  *starts
 
 	mu     sync.Mutex
 	list   []Entry
@@ -68,7 +63,7 @@ type base struct {
 
 // New makes a fleet of the list as it is now. Its error is that of the file.
 func New(opts Options) (*Fleet, error) {
-	f := &Fleet{opts: opts, places: newPlaces(opts.Awake), members: newMembers(), starts: make(chan struct{}, startsAtOnce), bases: map[string]*base{}, served: map[string]*instance{}}
+	f := &Fleet{opts: opts, places: newPlaces(opts.Awake), members: newMembers(), starts: newStarts(startsAtOnce), bases: map[string]*base{}, served: map[string]*instance{}}
 	list, _, err := opts.File.Read()
 	if err != nil {
 		return nil, err
@@ -190,7 +185,8 @@ func (f *Fleet) apply(ctx, stop context.Context) error {
 			delete(f.bases, name)
 		}
 	}
-	for _, e := range f.list {
+	for _, n := range rand.Perm(len(f.list)) { // databases of one server, which stand together, start apart
+		e := f.list[n]
 		if _, ok := wanted[e.Name]; !ok || f.served[e.Name] != nil {
 			continue
 		}

@@ -184,11 +184,11 @@ func (i *instance) call(ask func() error) error {
 func (i *instance) turn(ctx, stop context.Context) error {
 	places, kind := i.fleet.places, i.kind
 	i.set(Waiting)
-	if !places.take(stop, kind) {
+	if !places.acquire(stop, kind) {
 		return nil
 	}
-	leave := sync.OnceFunc(func() { i.fleet.leave(i); places.leave(kind) })
-	defer leave()
+	release := sync.OnceFunc(func() { i.fleet.leave(i); places.release(kind) })
+	defer release()
 	i.fleet.enter(i)
 	i.activity.begin()
 	i.set(Awake)
@@ -200,23 +200,23 @@ func (i *instance) turn(ctx, stop context.Context) error {
 	go func() {
 		how := i.watch(rest, over, kind)
 		end()
-		if note(&ended); how == isUnavailable || i.lingers(stop, over) {
+		if note(&ended); how == isUnavailable || i.drains(stop, over) {
 			i.set(Unavailable)
-			leave() // what is to be recorded waits without a place
+			release() // what is to be recorded waits without a place
 		}
 	}()
 	err := i.worker.Turn(ctx, stop, rest)
 	close(over)
 	i.kind = quick
-	if ended.Load() != nil && since(&ended) > lingersFor {
+	if ended.Load() != nil && since(&ended) > drainsFor {
 		i.kind = slow
 	}
 	return err
 }
 
-// lingers waits for the end of a turn whose polling has ended. It reports whether the database is unavailable meanwhile.
-func (i *instance) lingers(stop context.Context, over <-chan struct{}) (unavailable bool) {
-	tick := time.NewTicker(lingersFor)
+// drains waits for the end of a turn whose polling has ended. It reports whether the database is unavailable meanwhile.
+func (i *instance) drains(stop context.Context, over <-chan struct{}) (unavailable bool) {
+	tick := time.NewTicker(drainsFor)
 	defer tick.Stop()
 	for {
 		select {

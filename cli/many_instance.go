@@ -55,6 +55,9 @@ func (i *instanceWorker) Prepare(ctx context.Context) error {
 	if err == nil {
 		err = lacking(role)
 	}
+	if err == nil {
+		err = i.claim(ctx)
+	}
 	var version int
 	if err == nil {
 		version, err = m.f.p.Schema.Version()
@@ -74,6 +77,18 @@ func (i *instanceWorker) Prepare(ctx context.Context) error {
 		MemoryNow: i.spec.Memory, Memory: i.spec.Memory(), Posts: m.posts, Observer: observer,
 	}))
 	return nil
+}
+
+// claim refuses a database that this process serves under another name.
+func (i *instanceWorker) claim(ctx context.Context) error {
+	if i.spec.Claim == nil {
+		return nil
+	}
+	database, err := store.Identify(ctx, i.db)
+	if err != nil {
+		return err
+	}
+	return i.spec.Claim(database)
 }
 
 // applySchema applies it while few others do. The sessions of a migration have the limits of a command.

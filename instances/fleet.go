@@ -21,6 +21,10 @@ type Spec struct {
 	URL      func() (string, error) // of the database, to be read for each new connection
 	Observer outbox.Observer        // learns what the dispatcher does
 	Memory   func() int64           // see outbox.Options.MemoryNow
+
+	// Claim is for Worker.Prepare, with what the server says which database it is; "": it does not. An error: this
+	// process serves it under another name.
+	Claim func(database string) error
 }
 
 // Options are what a fleet needs.
@@ -157,6 +161,7 @@ func (f *Fleet) base(e Entry) (*base, error) {
 	b.worker, err = f.opts.Open(Spec{
 		Name: e.Name, URL: func() (string, error) { return *b.url.Load(), nil },
 		Observer: b.activity, Memory: func() int64 { return f.memory(b.worker) },
+		Claim: func(database string) error { return f.claim(e.Name, database) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Name, err)
@@ -199,6 +204,26 @@ func (f *Fleet) apply(ctx, stop context.Context) error {
 	return nil
 }
 
+// sameDatabase is the error of an instance whose database is served under another name.
+type sameDatabase struct{ as string }
+
+func (s *sameDatabase) Error() string { return "its database is served as " + s.as }
+
+// claim notes which database an instance serves, unless another one does, and goes on to.
+func (f *Fleet) claim(name, database string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for other, i := range f.served {
+		if other != name && database != "" && i.database == database && !i.ending {
+			return &sameDatabase{other}
+		}
+	}
+	if i := f.served[name]; i != nil {
+		i.database = database
+	}
+	return nil
+}
+
 // endOthers ends what is not wanted any more, or leads elsewhere, and gives the others their newest password.
 func (f *Fleet) endOthers(wanted map[string]Entry) {
 	for name, i := range f.served {
@@ -207,6 +232,7 @@ func (f *Fleet) endOthers(wanted map[string]Entry) {
 		if url := *b.url.Load(); ok && url != e.URL && f.opts.Same(url, e.URL) {
 			b.url.Store(&e.URL)
 		} else if !ok || url != e.URL {
+			i.ending = true
 			i.end()
 		}
 	}

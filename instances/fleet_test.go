@@ -151,7 +151,11 @@ func (f *fakeWorker) Prepare(ctx context.Context) error {
 			return errHangs
 		}
 	}
-	return f.with(func(*database) {})
+	if err := f.with(func(*database) {}); err != nil {
+		return err
+	}
+	database, _, _ := strings.Cut(f.url(), "#")
+	return f.spec.Claim(database)
 }
 
 // answered waits for one answer of the server: for its share of the machine, and in vain where the database hangs.
@@ -494,6 +498,46 @@ func TestFleet_TheListIsFollowed(t *testing.T) {
 			t.Error("the new URLs are not used")
 		}
 		step("# none", "inst1 asleep, inst7 asleep") // as a file that is being written
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFleet_ADatabaseUnderTwoNamesIsServedOnce, until the other name is removed. A new name of a database is not held up by
+// the old one, which still has an event in flight.
+func TestFleet_ADatabaseUnderTwoNamesIsServedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0)
+		write(t, w.path, "a url\nb url#b\nc other")
+		f, stop := w.fleet(t, "a", 2)
+		served := func() (names string) {
+			var all []string
+			f.Each(func(s Status) { all = append(all, s.Name+" "+s.State.String()) })
+			slices.Sort(all)
+			return strings.Join(all, ", ")
+		}
+		time.Sleep(2 * time.Minute)
+		lines := w.log.FilterMessage("two names lead to the same database, serving it once").All()
+		if len(lines) != 1 || lines[0].Level != zapcore.ErrorLevel {
+			t.Fatalf("%d lines say so, want an error: %v", len(lines), lines)
+		}
+		twice, one := lines[0].ContextMap()["instance"].(string), lines[0].ContextMap()["served_as"].(string)
+		if got := served(); twice == one || !strings.Contains(got, twice+" starting") || !strings.Contains(got, one+" asleep") {
+			t.Errorf("%s, served as %s: %s", twice, one, got)
+		}
+		write(t, w.path, twice+" url#b\nc other")
+		time.Sleep(roundAsleep + 10*time.Second)
+		if got := served(); got != twice+" asleep, c asleep" {
+			t.Errorf("after the other one was removed: %s", got)
+		}
+		w.at("other", func(d *database) { d.due, d.takes = 1, 40*time.Second })
+		time.Sleep(2 * time.Second)
+		write(t, w.path, twice+" url#b\nd other#d")
+		time.Sleep(5 * time.Second)
+		if got := served(); !strings.Contains(got, "d asleep") || !strings.Contains(got, "c ") {
+			t.Errorf("the new name waits for the end of the old one: %s", got)
+		}
 		if err := stop(); err != nil {
 			t.Error(err)
 		}

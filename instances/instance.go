@@ -89,6 +89,10 @@ type instance struct {
 	busy   atomic.Bool // a round has something to do
 	kind   int         // of place, see places
 	failed problem
+	same   string // the name under which its database is served, once that was logged
+
+	database string // see Fleet.claim; with ending guarded by Fleet.mu
+	ending   bool
 
 	end context.CancelFunc
 }
@@ -154,9 +158,22 @@ func (i *instance) start(stop context.Context) (begun *start, ok bool) {
 		if stop.Err() != nil {
 			return nil, false
 		}
+		if same := new(sameDatabase); errors.As(err, &same) {
+			i.servedAs(same.as)
+			sleep(stop, roundAsleep)
+			continue
+		}
 		i.unavailable(err)
 		sleep(stop, outbox.Backoff(failures))
 	}
+}
+
+// servedAs notes that the database is served under another name.
+func (i *instance) servedAs(name string) {
+	if i.same != name {
+		i.log.Error("two names lead to the same database, serving it once", zap.String("served_as", name))
+	}
+	i.same = name
 }
 
 // errSilent is logged long before what waits for the answer fails.

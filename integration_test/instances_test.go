@@ -318,6 +318,28 @@ func TestInstances_CommandsNameOne(t *testing.T) {
 	with(t, "migrate", run(0, env, "migrate", "--check", "--instance", "inst0"), "up to date")
 }
 
+// TestInstances_ADatabaseUnderTwoNamesIsServedOnce: by another host name, as another role might.
+func TestInstances_ADatabaseUnderTwoNamesIsServedOnce(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	world := newInstances(t, 2, rcv.URL)
+	world.add("again", world.addresses["inst0"]+"&application_name=another")
+	world.write()
+	w := startWorker(t, world.env(nil))
+	eventually(t, "the log says so", func() bool {
+		return strings.Contains(w.log.String(), "two names lead to the same database, serving it once")
+	})
+	world.publish("inst0", "contact.created", `{}`)
+	world.publish("inst1", "contact.created", `{}`)
+	eventually(t, "both databases are served", func() bool { return len(rcv.all()) == 2 })
+	if n := strings.Count(w.log.String(), `"msg":"two names lead`); n != 1 {
+		t.Errorf("it is logged %d times", n)
+	}
+	if n := world.count("inst0", `select count(*) from webhook.workers`); n != 1 {
+		t.Errorf("%d workers serve it", n)
+	}
+}
+
 func TestInstances_RunMigratesEach(t *testing.T) {
 	t.Parallel()
 	world := newInstances(t, 1, "http://127.0.0.1:1")

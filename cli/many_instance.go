@@ -215,7 +215,7 @@ func (i *instanceWorker) Leave() {
 		w.alerts.Wait()
 	}
 	w.End()
-	w.presence.end()
+	i.many.leave(w.presence.end)
 	w.store.Close()
 	i.worker.Store(nil)
 }

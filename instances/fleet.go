@@ -90,9 +90,11 @@ func (f *Fleet) Run(ctx, stop context.Context) error {
 	f.ended.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, b := range f.bases {
-		b.worker.Close()
+	var closed sync.WaitGroup
+	for _, b := range f.bases { // hundreds of sessions one after the other take a second
+		closed.Go(b.worker.Close)
 	}
+	closed.Wait()
 	return errors.Join(f.errs...)
 }
 

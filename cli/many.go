@@ -90,6 +90,23 @@ type many struct {
 	sender    *sender.Sender
 	posts     int           // of each that is awake
 	migrate   chan struct{} // has a token for each schema that may be applied now; nil: none is
+	leaving   chan struct{} // has a token for each row of webhook.workers that may be removed now
+}
+
+// leavesAtOnce bounds how many rows of webhook.workers are removed at once, so that hundreds do not reach their limit by
+// waiting for one another, and leavesFor how long one waits for that: it is treated as absent a minute later anyway.
+const (
+	leavesAtOnce = 8
+	leavesFor    = 5 * time.Second
+)
+
+func (m *many) leave(remove func()) {
+	select {
+	case m.leaving <- struct{}{}:
+		defer func() { <-m.leaving }()
+		remove()
+	case <-time.After(leavesFor):
+	}
 }
 
 // migrationsAtOnce bounds how many schemas `run --migrate` applies at once.
@@ -116,7 +133,7 @@ func runMany(ctx, stop context.Context, f *flags, r runFlags, log *zap.Logger, l
 	}
 	defer shown.close()
 	limitMemory(f)
-	m := &many{f: f, cfg: r.cfg, log: log, telemetry: shown, sender: newSender(r.cfg)}
+	m := &many{f: f, cfg: r.cfg, log: log, telemetry: shown, sender: newSender(r.cfg), leaving: make(chan struct{}, leavesAtOnce)}
 	if *r.migrate {
 		m.migrate = make(chan struct{}, migrationsAtOnce)
 	}
@@ -130,7 +147,7 @@ func runMany(ctx, stop context.Context, f *flags, r runFlags, log *zap.Logger, l
 	}
 	served, err := instances.New(instances.Options{
 		File: listFile(f.list), Open: m.open, Same: store.SameDatabase, IdlePoll: *r.cfg.many.idlePoll, Awake: r.cfg.many.awake,
-		Memory: memoryBudget(), Log: log,
+		Memory: memoryBudget(), Silent: store.ConnectsWithin(*r.cfg.lease), Log: log,
 	})
 	if err != nil {
 		return usagef("WEBHOOK_DATABASES_FILE: %v", err)

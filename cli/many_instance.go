@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"go.uber.org/zap"
@@ -54,6 +55,9 @@ func (i *instanceWorker) Prepare(ctx context.Context) error {
 	if err == nil {
 		err = lacking(role)
 	}
+	if err == nil {
+		err = i.claim(ctx)
+	}
 	var version int
 	if err == nil {
 		version, err = m.f.p.Schema.Version()
@@ -73,6 +77,18 @@ func (i *instanceWorker) Prepare(ctx context.Context) error {
 		MemoryNow: i.spec.Memory, Memory: i.spec.Memory(), Posts: m.posts, Observer: observer,
 	}))
 	return nil
+}
+
+// claim refuses a database that this process serves under another name.
+func (i *instanceWorker) claim(ctx context.Context) error {
+	if i.spec.Claim == nil {
+		return nil
+	}
+	database, err := store.Identify(ctx, i.db)
+	if err != nil {
+		return err
+	}
+	return i.spec.Claim(database)
 }
 
 // applySchema applies it while few others do. The sessions of a migration have the limits of a command.
@@ -168,6 +184,9 @@ func (i *instanceWorker) InFlight() (n int) {
 	return n
 }
 
+// Silent implements instances.Worker.
+func (i *instanceWorker) Silent() time.Duration { return store.Silent(i.db) }
+
 // Held implements instances.Worker.
 func (i *instanceWorker) Held() int64 {
 	if w := i.worker.Load(); w != nil {
@@ -196,7 +215,7 @@ func (i *instanceWorker) Leave() {
 		w.alerts.Wait()
 	}
 	w.End()
-	w.presence.end()
+	i.many.leave(w.presence.end)
 	w.store.Close()
 	i.worker.Store(nil)
 }

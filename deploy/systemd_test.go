@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -36,6 +37,58 @@ func TestSystemd_UnitsHaveNoUnknownSetting(t *testing.T) {
 	}
 	if !slices.Equal(protections("webhooks.service"), protections("webhooks-page.service")) {
 		t.Error("the units differ in how they protect the system")
+	}
+}
+
+// TestSystemd_DropInForManyDatabasesIsValid: docs/instances.md has it. With it the unit neither asserts nor loads the file
+// of a single URL.
+func TestSystemd_DropInForManyDatabasesIsValid(t *testing.T) {
+	analyze := tool(t, "systemd-analyze", "apt-get install systemd")
+	_, text, _ := strings.Cut(file(t, "docs/instances.md"), "```ini\n")
+	text, _, ok := strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("docs/instances.md has no drop-in")
+	}
+	dir := t.TempDir()
+	dropIn := filepath.Join(dir, "webhooks.service.d", "override.conf")
+	verify := func(text string) (problems []string) {
+		t.Helper()
+		write(t, dropIn, text)
+		out, _ := attempt(t, nil, analyze, "verify", "--man=no", filepath.Join(dir, "webhooks.service"))
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, "override.conf") {
+				problems = append(problems, line)
+			}
+		}
+		return problems
+	}
+	write(t, filepath.Join(dir, "webhooks.service"), file(t, "deploy/systemd/webhooks.service"))
+	if problems := verify(text); problems != nil {
+		t.Error(problems)
+	}
+	if problems := verify(text + "Nonsense=1\n"); len(problems) != 1 {
+		t.Errorf("the drop-in was not read: %q", problems)
+	}
+	for _, line := range regexp.MustCompile(`(?m)^(AssertPathExists|LoadCredential|Environment)=.*database-url$`).FindAllString(file(t, "deploy/systemd/webhooks.service"), -1) {
+		setting, value, _ := strings.Cut(line, "=")
+		reset := "\n" + setting + "=\n"
+		if setting == "Environment" { // it adds to what the unit has; an empty variable counts as none
+			name, _, _ := strings.Cut(value, "=")
+			reset = "\nEnvironment=" + name + "=\n"
+		}
+		if !strings.Contains("\n"+text, reset) {
+			t.Errorf("the drop-in leaves %s in force", line)
+		}
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

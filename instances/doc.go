@@ -19,7 +19,7 @@
 //	    after an event to every Options.IdlePoll. That is the stated latency of an instance that was idle.
 //	  - Waiting for a place (not drawn): asleep, and an event is due. No more than Options.Awake instances are
 //	    awake at once, so that sessions, POSTs and memory are bounded; while others wait, a turn lasts
-//	    turnFor. The places are given in the order of asking, and to instances whose last turn lingered, since
+//	    turnFor. The places are given in the order of asking, and to instances whose last turn took long to drain, since
 //	    their receivers hang, never more than half of them (places.go).
 //	  - Awake: a dispatcher polls as that of a process with a single database does, with sessions of its own. In the end
 //	    it claims nothing more, and what is in flight is recorded.
@@ -35,6 +35,7 @@
 //	fleet.go     what of the list is served here, and what all instances share
 //	instance.go  the life of one
 //	turn.go      when a turn is over
+//	starts.go    who may start
 //	places.go    who may be awake
 //	members.go   the processes that share the list
 //

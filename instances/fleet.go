@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,19 +15,16 @@ import (
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// How many instances at once make their first connections, which are three for a moment, and for how long one
-// that does not answer counts among them: it holds up the others no longer than that.
-const (
-	startsAtOnce = 8
-	startsFor    = time.Second
-)
-
 // Spec is what a worker is made of.
 type Spec struct {
 	Name     string
 	URL      func() (string, error) // of the database, to be read for each new connection
 	Observer outbox.Observer        // learns what the dispatcher does
 	Memory   func() int64           // see outbox.Options.MemoryNow
+
+	// Claim is for Worker.Prepare, with what the server says which database it is; "": it does not. An error: this
+	// process serves it under another name.
+	Claim func(database string) error
 }
 
 // Options are what a fleet needs.
@@ -37,6 +35,7 @@ type Options struct {
 	IdlePoll time.Duration              // the longest pause between two looks at a database
 	Awake    int                        // how many instances at once
 	Memory   int64                      // bytes that all events in flight may hold
+	Silent   time.Duration              // a database that is silent for so long is unavailable, see Worker.Silent
 	Log      *zap.Logger
 }
 
@@ -45,7 +44,7 @@ type Fleet struct {
 	opts    Options
 	places  *places
 	members *members
-	starts  chan struct{} // has a token for each that makes its first connections
+	starts  *starts
 
 	mu     sync.Mutex
 	list   []Entry
@@ -68,7 +67,7 @@ type base struct {
 
 // New makes a fleet of the list as it is now. Its error is that of the file.
 func New(opts Options) (*Fleet, error) {
-	f := &Fleet{opts: opts, places: newPlaces(opts.Awake), members: newMembers(), starts: make(chan struct{}, startsAtOnce), bases: map[string]*base{}, served: map[string]*instance{}}
+	f := &Fleet{opts: opts, places: newPlaces(opts.Awake), members: newMembers(), starts: newStarts(startsAtOnce), bases: map[string]*base{}, served: map[string]*instance{}}
 	list, _, err := opts.File.Read()
 	if err != nil {
 		return nil, err
@@ -91,9 +90,11 @@ func (f *Fleet) Run(ctx, stop context.Context) error {
 	f.ended.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, b := range f.bases {
-		b.worker.Close()
+	var closed sync.WaitGroup
+	for _, b := range f.bases { // hundreds of sessions one after the other take a second
+		closed.Go(b.worker.Close)
 	}
+	closed.Wait()
 	return errors.Join(f.errs...)
 }
 
@@ -162,6 +163,7 @@ func (f *Fleet) base(e Entry) (*base, error) {
 	b.worker, err = f.opts.Open(Spec{
 		Name: e.Name, URL: func() (string, error) { return *b.url.Load(), nil },
 		Observer: b.activity, Memory: func() int64 { return f.memory(b.worker) },
+		Claim: func(database string) error { return f.claim(e.Name, database) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Name, err)
@@ -190,7 +192,8 @@ func (f *Fleet) apply(ctx, stop context.Context) error {
 			delete(f.bases, name)
 		}
 	}
-	for _, e := range f.list {
+	for _, n := range rand.Perm(len(f.list)) { // databases of one server, which stand together, start apart
+		e := f.list[n]
 		if _, ok := wanted[e.Name]; !ok || f.served[e.Name] != nil {
 			continue
 		}
@@ -203,6 +206,26 @@ func (f *Fleet) apply(ctx, stop context.Context) error {
 	return nil
 }
 
+// sameDatabase is the error of an instance whose database is served under another name.
+type sameDatabase struct{ as string }
+
+func (s *sameDatabase) Error() string { return "its database is served as " + s.as }
+
+// claim notes which database an instance serves, unless another one does, and goes on to.
+func (f *Fleet) claim(name, database string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for other, i := range f.served {
+		if other != name && database != "" && i.database == database && !i.ending {
+			return &sameDatabase{other}
+		}
+	}
+	if i := f.served[name]; i != nil {
+		i.database = database
+	}
+	return nil
+}
+
 // endOthers ends what is not wanted any more, or leads elsewhere, and gives the others their newest password.
 func (f *Fleet) endOthers(wanted map[string]Entry) {
 	for name, i := range f.served {
@@ -211,6 +234,7 @@ func (f *Fleet) endOthers(wanted map[string]Entry) {
 		if url := *b.url.Load(); ok && url != e.URL && f.opts.Same(url, e.URL) {
 			b.url.Store(&e.URL)
 		} else if !ok || url != e.URL {
+			i.ending = true
 			i.end()
 		}
 	}

@@ -23,6 +23,24 @@ type world struct {
 	databases map[string]*database
 	path      string
 	log       *observer.ObservedLogs
+
+	answers int           // of the server until an instance has started
+	takes   time.Duration // of the machine's only processor, for each
+	limit   time.Duration // of each
+	start   int           // instances that start now
+	most    int           // at once
+}
+
+// silentFor is after how long one that does not answer is unavailable.
+const silentFor = 5 * time.Second
+
+// starting counts those that start.
+func (w *world) starting(by int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.start += by
+	w.most = max(w.most, w.start)
+	return w.start
 }
 
 // database is a fake one.
@@ -30,7 +48,9 @@ type database struct {
 	due    int           // events
 	takes  time.Duration // the receiver, for each
 	dead   bool
-	turns  []string // who has begun one
+	hangs  bool
+	asked  time.Time // not zero: an answer is owed since then
+	turns  []string  // who has begun one
 	peeks  int
 	rounds int
 	awake  int
@@ -39,7 +59,7 @@ type database struct {
 }
 
 func newWorld(t *testing.T, n int) *world {
-	w := &world{databases: map[string]*database{}, path: filepath.Join(t.TempDir(), "list")}
+	w := &world{databases: map[string]*database{}, limit: 20 * time.Second, path: filepath.Join(t.TempDir(), "list")}
 	w.list(t, n)
 	return w
 }
@@ -81,7 +101,7 @@ func (w *world) fleet(t *testing.T, who string, awake int) (f *Fleet, stop func(
 		File:     &File{Path: w.path, Check: func(string) error { return nil }},
 		Open:     func(s Spec) (Worker, error) { return &fakeWorker{world: w, spec: s, who: who}, nil },
 		Same:     func(a, b string) bool { return strings.Split(a, "?")[0] == strings.Split(b, "?")[0] },
-		IdlePoll: time.Second, Awake: awake, Memory: 1 << 20, Log: zap.New(core),
+		IdlePoll: time.Second, Awake: awake, Memory: 1 << 20, Silent: silentFor, Log: zap.New(core),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +126,10 @@ type fakeWorker struct {
 	self   int32
 }
 
-var errDead = errors.New("connection refused")
+var (
+	errDead  = errors.New("connection refused")
+	errHangs = errors.New("i/o timeout")
+)
 
 func (f *fakeWorker) with(do func(*database)) (err error) {
 	url, _ := f.spec.URL()
@@ -120,7 +143,36 @@ func (f *fakeWorker) with(do func(*database)) (err error) {
 	return err
 }
 
-func (f *fakeWorker) Prepare(context.Context) error { return f.with(func(*database) {}) }
+func (f *fakeWorker) Prepare(ctx context.Context) error {
+	f.world.starting(1)
+	defer f.world.starting(-1)
+	for range f.world.answers {
+		if !f.answered(ctx) {
+			return errHangs
+		}
+	}
+	if err := f.with(func(*database) {}); err != nil {
+		return err
+	}
+	database, _, _ := strings.Cut(f.url(), "#")
+	return f.spec.Claim(database)
+}
+
+// answered waits for one answer of the server: for its share of the machine, and in vain where the database hangs.
+func (f *fakeWorker) answered(ctx context.Context) bool {
+	began, hangs := time.Now(), false
+	f.world.at(f.url(), func(d *database) { d.asked, hangs = began, d.hangs })
+	defer f.world.at(f.url(), func(d *database) { d.asked = time.Time{} })
+	if hangs {
+		sleep(ctx, f.world.limit)
+		return false
+	}
+	for left := f.world.takes; left > 0; {
+		sleep(ctx, 10*time.Millisecond)
+		left -= 10 * time.Millisecond / time.Duration(max(f.world.starting(0), 1))
+	}
+	return time.Since(began) < f.world.limit
+}
 
 func (f *fakeWorker) Peek(context.Context) (w Work, err error) {
 	err = f.with(func(d *database) { d.peeks++; w.Due = d.due > 0 })
@@ -165,7 +217,12 @@ func (f *fakeWorker) inFlight(claimed bool, by int) {
 	}
 }
 
-func (f *fakeWorker) Round(context.Context, context.Context, bool) {
+func (f *fakeWorker) Round(ctx, _ context.Context, _ bool) {
+	f.world.starting(1)
+	defer f.world.starting(-1)
+	if f.world.answers > 0 {
+		f.answered(ctx)
+	}
 	_ = f.with(func(d *database) { d.rounds++ })
 }
 
@@ -186,6 +243,15 @@ func (f *fakeWorker) Members(_ context.Context, self int32) (all []int32, err er
 		}
 	})
 	return all, err
+}
+
+func (f *fakeWorker) Silent() (d time.Duration) {
+	f.world.at(f.url(), func(of *database) {
+		if !of.asked.IsZero() {
+			d = time.Since(of.asked)
+		}
+	})
+	return d
 }
 
 func (f *fakeWorker) Leave() {}
@@ -238,6 +304,66 @@ func TestFleet_OneThatIsUnavailableHarmsNone(t *testing.T) {
 		}
 		if n := w.log.FilterMessage("instance available again").FilterField(zap.String("instance", "inst0")).Len(); n != 1 {
 			t.Errorf("%d lines say that it is back", n)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFleet_ABusyMachineMakesNoDatabaseLookDead: all starts share a processor, and take longer than a connection may
+// where all begin at once.
+func TestFleet_ABusyMachineMakesNoDatabaseLookDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 100)
+		w.answers, w.takes, w.limit = 5, 40*time.Millisecond, 1100*time.Millisecond // 27 at once would reach the limit
+		f, stop := w.fleet(t, "a", 8)
+		time.Sleep(firstBeat + 25*time.Second)
+		asleep := 0
+		f.Each(func(s Status) {
+			if s.State == Asleep {
+				asleep++
+			}
+		})
+		if asleep != 100 || w.most != startsAtOnce {
+			t.Errorf("%d of 100 have started, %d at once, want %d", asleep, w.most, startsAtOnce)
+		}
+		for _, line := range w.log.FilterLevelExact(zapcore.WarnLevel).All() {
+			t.Errorf("one that is alive has failed: %s %v", line.Message, line.ContextMap())
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFleet_DatabasesThatHangHoldUpNone: a third of them never answers, the first of the list among them.
+func TestFleet_DatabasesThatHangHoldUpNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 90)
+		w.answers, w.takes = 5, time.Millisecond
+		for i := range 30 {
+			w.at(fmt.Sprintf("url%d", i), func(d *database) { d.hangs = true })
+			publish(w, fmt.Sprintf("url%d", 30+i), 1)
+			publish(w, fmt.Sprintf("url%d", 60+i), 1)
+		}
+		_, stop := w.fleet(t, "a", 8)
+		time.Sleep(firstBeat + 10*time.Second)
+		if n := w.sum(sent); n != 60 {
+			t.Errorf("%d of 60 events are sent", n)
+		}
+		if n := w.log.FilterMessage("instance unavailable, retrying").Len(); n != 30 {
+			t.Errorf("%d lines say that 30 databases do not answer", n)
+		}
+		time.Sleep(time.Minute)
+		w.mu.Lock()
+		for _, d := range w.databases {
+			d.hangs = false
+		}
+		w.mu.Unlock()
+		time.Sleep(w.limit + 10*time.Second)
+		if n := w.log.FilterMessage("instance available again").Len(); n != 30 {
+			t.Errorf("%d lines say that 30 databases answer again", n)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)
@@ -372,6 +498,46 @@ func TestFleet_TheListIsFollowed(t *testing.T) {
 			t.Error("the new URLs are not used")
 		}
 		step("# none", "inst1 asleep, inst7 asleep") // as a file that is being written
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFleet_ADatabaseUnderTwoNamesIsServedOnce, until the other name is removed. A new name of a database is not held up by
+// the old one, which still has an event in flight.
+func TestFleet_ADatabaseUnderTwoNamesIsServedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0)
+		write(t, w.path, "a url\nb url#b\nc other")
+		f, stop := w.fleet(t, "a", 2)
+		served := func() (names string) {
+			var all []string
+			f.Each(func(s Status) { all = append(all, s.Name+" "+s.State.String()) })
+			slices.Sort(all)
+			return strings.Join(all, ", ")
+		}
+		time.Sleep(2 * time.Minute)
+		lines := w.log.FilterMessage("two names lead to the same database, serving it once").All()
+		if len(lines) != 1 || lines[0].Level != zapcore.ErrorLevel {
+			t.Fatalf("%d lines say so, want an error: %v", len(lines), lines)
+		}
+		twice, one := lines[0].ContextMap()["instance"].(string), lines[0].ContextMap()["served_as"].(string)
+		if got := served(); twice == one || !strings.Contains(got, twice+" starting") || !strings.Contains(got, one+" asleep") {
+			t.Errorf("%s, served as %s: %s", twice, one, got)
+		}
+		write(t, w.path, twice+" url#b\nc other")
+		time.Sleep(roundAsleep + 10*time.Second)
+		if got := served(); got != twice+" asleep, c asleep" {
+			t.Errorf("after the other one was removed: %s", got)
+		}
+		w.at("other", func(d *database) { d.due, d.takes = 1, 40*time.Second })
+		time.Sleep(2 * time.Second)
+		write(t, w.path, twice+" url#b\nd other#d")
+		time.Sleep(5 * time.Second)
+		if got := served(); !strings.Contains(got, "d asleep") || !strings.Contains(got, "c ") {
+			t.Errorf("the new name waits for the end of the old one: %s", got)
+		}
 		if err := stop(); err != nil {
 			t.Error(err)
 		}

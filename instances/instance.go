@@ -2,6 +2,7 @@ package instances
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,10 @@ type Worker interface {
 	// Round does what a worker does every ten seconds beside it; else whole only what shows that it is there.
 	// There is one at a time.
 	Round(ctx, stop context.Context, whole bool)
+
+	// Silent is how long the server owes an answer: to a connection that is made, or to a statement. Zero: it owes
+	// none. The time for which this process itself waits, for a place or for a session of its own, does not count.
+	Silent() time.Duration
 
 	// InFlight is how many events are claimed and not yet recorded, and Held how many bytes they hold.
 	InFlight() int
@@ -84,6 +89,10 @@ type instance struct {
 	busy   atomic.Bool // a round has something to do
 	kind   int         // of place, see places
 	failed problem
+	same   string // the name under which its database is served, once that was logged
+
+	database string // see Fleet.claim; with ending guarded by Fleet.mu
+	ending   bool
 
 	end context.CancelFunc
 }
@@ -94,24 +103,18 @@ func (i *instance) set(s State) { i.state.Store(int32(s)) }
 func (i *instance) run(ctx, stop context.Context) error {
 	defer i.worker.Leave()
 	i.set(Starting)
-	for failures := 1; ; failures++ {
-		err := i.prepare(stop)
-		if stop.Err() != nil {
-			return nil
-		}
-		if err == nil {
-			break
-		}
-		i.unavailable(err)
-		sleep(stop, outbox.Backoff(failures))
+	begun, ok := i.start(stop)
+	if !ok {
+		return nil
 	}
 	i.back()
 	var rounds sync.WaitGroup
-	rounds.Go(func() { i.rounds(ctx, stop) })
+	rounds.Go(func() { i.rounds(ctx, stop, begun) })
 	defer rounds.Wait()
 
 	for failures := 0; stop.Err() == nil; {
-		work, err := i.worker.Peek(stop)
+		var work Work
+		err := i.call(func() (err error) { work, err = i.worker.Peek(stop); return err })
 		switch {
 		case stop.Err() != nil:
 			return nil
@@ -135,28 +138,74 @@ func (i *instance) run(ctx, stop context.Context) error {
 	return nil
 }
 
-// prepare is Worker.Prepare while few others do the same.
-func (i *instance) prepare(stop context.Context) error {
-	select {
-	case i.fleet.starts <- struct{}{}:
-	case <-stop.Done():
-		return stop.Err()
+// start repeats Worker.Prepare until it succeeds or stop ends (false), while few others do the same. The place that
+// it returns is for the first round, too. One whose database seemed to hang is tried again without a place.
+func (i *instance) start(stop context.Context) (begun *start, ok bool) {
+	hangs := false
+	for failures := 1; ; failures++ {
+		if !hangs {
+			if begun = i.fleet.starts.acquire(stop, i.worker.Silent); begun == nil {
+				return nil, false
+			}
+		}
+		began := time.Now()
+		err := i.call(func() error { return i.worker.Prepare(stop) })
+		if err == nil && stop.Err() == nil {
+			return begun, true
+		}
+		hangs = begun.release(false) || hangs && time.Since(began) >= overdueAfter
+		begun = nil
+		if stop.Err() != nil {
+			return nil, false
+		}
+		if same := new(sameDatabase); errors.As(err, &same) {
+			i.servedAs(same.as)
+			sleep(stop, roundAsleep)
+			continue
+		}
+		i.unavailable(err)
+		sleep(stop, outbox.Backoff(failures))
 	}
-	done := sync.OnceFunc(func() { <-i.fleet.starts })
-	defer done()
-	defer time.AfterFunc(startsFor, done).Stop()
-	return i.worker.Prepare(stop)
+}
+
+// servedAs notes that the database is served under another name.
+func (i *instance) servedAs(name string) {
+	if i.same != name {
+		i.log.Error("two names lead to the same database, serving it once", zap.String("served_as", name))
+	}
+	i.same = name
+}
+
+// errSilent is logged long before what waits for the answer fails.
+var errSilent = errors.New("the server does not answer")
+
+// call asks the database. Where its server is silent for long, that is noted before ask returns.
+func (i *instance) call(ask func() error) error {
+	answered := make(chan error, 1)
+	go func() { answered <- ask() }()
+	tick := time.NewTicker(max(i.fleet.opts.Silent/8, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-answered:
+			return err
+		case <-tick.C:
+		}
+		if i.failed.since.IsZero() && i.worker.Silent() >= i.fleet.opts.Silent {
+			i.unavailable(errSilent)
+		}
+	}
 }
 
 // turn waits for a place and is awake until the turn is over.
 func (i *instance) turn(ctx, stop context.Context) error {
 	places, kind := i.fleet.places, i.kind
 	i.set(Waiting)
-	if !places.take(stop, kind) {
+	if !places.acquire(stop, kind) {
 		return nil
 	}
-	leave := sync.OnceFunc(func() { i.fleet.leave(i); places.leave(kind) })
-	defer leave()
+	release := sync.OnceFunc(func() { i.fleet.leave(i); places.release(kind) })
+	defer release()
 	i.fleet.enter(i)
 	i.activity.begin()
 	i.set(Awake)
@@ -168,23 +217,23 @@ func (i *instance) turn(ctx, stop context.Context) error {
 	go func() {
 		how := i.watch(rest, over, kind)
 		end()
-		if note(&ended); how == isUnavailable || i.lingers(stop, over) {
+		if note(&ended); how == isUnavailable || i.drains(stop, over) {
 			i.set(Unavailable)
-			leave() // what is to be recorded waits without a place
+			release() // what is to be recorded waits without a place
 		}
 	}()
 	err := i.worker.Turn(ctx, stop, rest)
 	close(over)
 	i.kind = quick
-	if ended.Load() != nil && since(&ended) > lingersFor {
+	if ended.Load() != nil && since(&ended) > drainsFor {
 		i.kind = slow
 	}
 	return err
 }
 
-// lingers waits for the end of a turn whose polling has ended. It reports whether the database is unavailable meanwhile.
-func (i *instance) lingers(stop context.Context, over <-chan struct{}) (unavailable bool) {
-	tick := time.NewTicker(lingersFor)
+// drains waits for the end of a turn whose polling has ended. It reports whether the database is unavailable meanwhile.
+func (i *instance) drains(stop context.Context, over <-chan struct{}) (unavailable bool) {
+	tick := time.NewTicker(drainsFor)
 	defer tick.Stop()
 	for {
 		select {
@@ -218,14 +267,18 @@ func (i *instance) watch(rest context.Context, over <-chan struct{}, kind int) i
 	}
 }
 
-// rounds begins a round at once, then every ten seconds, or every thirty while there is nothing to do.
-func (i *instance) rounds(ctx, stop context.Context) {
+// rounds begins a round at once, then every ten seconds, or every thirty while there is nothing to do. The first
+// one ends the start.
+func (i *instance) rounds(ctx, stop context.Context, begun *start) {
+	defer func() { begun.release(true) }()
 	whole := true
 	for at := time.Now().Add(-roundAsleep); stop.Err() == nil; {
 		busy := i.busy.Load() || State(i.state.Load()) == Awake || State(i.state.Load()) == Waiting
 		if ago := time.Since(at); ago >= roundAsleep || busy && ago >= roundEvery {
 			at = time.Now()
 			i.worker.Round(ctx, stop, whole || busy)
+			begun.release(true)
+			begun = nil
 			whole = !whole
 		}
 		sleep(stop, time.Second-rand.N(time.Second/8)) //nolint:gosec // spread over time

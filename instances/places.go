@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// places are those of the instances that are awake. They are given in the order of asking, among two kinds:
-// instances whose last turn lingered, since their receivers hang, have half of them at most. So
+// places are those of the instances that are awake. They are granted in the order of asking, among two kinds:
+// instances whose last turn took long to drain, since their receivers hang, have half of them at most. So
 // however many receivers hang, the others have the other half.
 type places struct {
 	mu      sync.Mutex
@@ -16,7 +16,7 @@ type places struct {
 }
 
 // ticket is an instance that waits for a place.
-type ticket struct{ given chan struct{} }
+type ticket struct{ granted chan struct{} }
 
 const (
 	quick = iota
@@ -25,34 +25,34 @@ const (
 
 func newPlaces(n int) *places { return &places{free: n, slow: max(n/2, 1)} }
 
-// take waits for a place, until ctx ends: false.
-func (p *places) take(ctx context.Context, kind int) bool {
-	t := &ticket{given: make(chan struct{})}
+// acquire waits for a place, until ctx ends: false.
+func (p *places) acquire(ctx context.Context, kind int) bool {
+	t := &ticket{granted: make(chan struct{})}
 	p.mu.Lock()
 	p.waiting[kind] = append(p.waiting[kind], t)
-	p.give()
+	p.grant()
 	p.mu.Unlock()
 	select {
-	case <-t.given:
+	case <-t.granted:
 		return true
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	select {
-	case <-t.given: // meanwhile
-		p.back(kind)
+	case <-t.granted: // meanwhile
+		p.put(kind)
 	default:
-		p.drop(kind, t)
+		p.abandon(kind, t)
 	}
 	return false
 }
 
-// leave ends what take began.
-func (p *places) leave(kind int) {
+// release ends what acquire began.
+func (p *places) release(kind int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.back(kind)
+	p.put(kind)
 }
 
 // wanted reports whether another instance waits, and could have the place of one of this kind.
@@ -62,37 +62,37 @@ func (p *places) wanted(kind int) bool {
 	return len(p.waiting[quick]) > 0 || len(p.waiting[slow]) > 0 && (p.slow > 0 || kind == slow)
 }
 
-func (p *places) back(kind int) {
+func (p *places) put(kind int) {
 	p.free++
 	if kind == slow {
 		p.slow++
 	}
-	p.give()
+	p.grant()
 }
 
-// give gives what is free. Of the two kinds the slow ones come first, as far as their half reaches: they
+// grant grants what is free. Of the two kinds the slow ones come first, as far as their half reaches: they
 // have waited for longer.
-func (p *places) give() {
+func (p *places) grant() {
 	for p.free > 0 {
 		switch {
 		case len(p.waiting[slow]) > 0 && p.slow > 0:
 			p.slow--
-			p.giveTo(slow)
+			p.grantTo(slow)
 		case len(p.waiting[quick]) > 0:
-			p.giveTo(quick)
+			p.grantTo(quick)
 		default:
 			return
 		}
 	}
 }
 
-func (p *places) giveTo(kind int) {
+func (p *places) grantTo(kind int) {
 	p.free--
-	close(p.waiting[kind][0].given)
+	close(p.waiting[kind][0].granted)
 	p.waiting[kind] = p.waiting[kind][1:]
 }
 
-func (p *places) drop(kind int, t *ticket) {
+func (p *places) abandon(kind int, t *ticket) {
 	for i, each := range p.waiting[kind] {
 		if each == t {
 			p.waiting[kind] = append(p.waiting[kind][:i:i], p.waiting[kind][i+1:]...)

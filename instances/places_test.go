@@ -12,7 +12,7 @@ import (
 func queue(ctx context.Context, p *places, kind int, got *[]string, names ...string) {
 	for _, name := range names {
 		go func() {
-			if p.take(ctx, kind) {
+			if p.acquire(ctx, kind) {
 				*got = append(*got, name)
 			}
 		}()
@@ -27,9 +27,9 @@ func TestPlaces_InTheOrderOfAsking(t *testing.T) {
 		if !slices.Equal(got, []string{"a", "b"}) || !p.wanted(quick) {
 			t.Errorf("of two places %v got one", got)
 		}
-		p.leave(quick)
+		p.release(quick)
 		synctest.Wait()
-		p.leave(quick)
+		p.release(quick)
 		synctest.Wait()
 		if !slices.Equal(got, []string{"a", "b", "c", "d"}) || p.wanted(quick) {
 			t.Errorf("then %v", got)
@@ -51,9 +51,9 @@ func TestPlaces_SlowOnesHaveHalfAtMost(t *testing.T) {
 		if !slices.Equal(got, []string{"s1", "s2", "q1", "q2"}) {
 			t.Errorf("%v have a place", got)
 		}
-		p.leave(slow)
+		p.release(slow)
 		synctest.Wait()
-		p.leave(quick)
+		p.release(quick)
 		synctest.Wait()
 		if !slices.Equal(got[4:], []string{"s3", "q3"}) {
 			t.Errorf("then %v", got[4:])
@@ -70,7 +70,7 @@ func TestPlaces_OneThatEndsWaitsNoMore(t *testing.T) {
 		queue(t.Context(), p, quick, &got, "c")
 		cancel()
 		synctest.Wait()
-		p.leave(quick)
+		p.release(quick)
 		synctest.Wait()
 		if !slices.Equal(got, []string{"a", "c"}) || p.wanted(quick) {
 			t.Errorf("%v got a place", got)

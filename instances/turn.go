@@ -19,8 +19,8 @@ const (
 	// unavailableAfter is how long after its last poll the database of one that is awake is treated as unavailable.
 	unavailableAfter = 10 * time.Second
 
-	// lingersFor is how long the end of a turn may take: for longer only where receivers hang.
-	lingersFor = 2 * time.Second
+	// drainsFor is how long the end of a turn may take: for longer only where receivers hang.
+	drainsFor = 2 * time.Second
 )
 
 // activity is what an instance's dispatcher does. It is an outbox.Observer.

@@ -12,7 +12,9 @@ import (
 
 func writeFile(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }
 
-// TestInstances_AHundredWithTwoDead is not parallel: a hundred databases need half of the server's connections.
+// TestInstances_AHundredWithTwoDead: none that is alive loses a connection, however busy the machine is. The limits of a
+// connection are those of the default lease; what other tests do with a short one is no promise of a busy machine. It is
+// not parallel: a hundred databases need half of the server's connections.
 func TestInstances_AHundredWithTwoDead(t *testing.T) {
 	rcv := newReceiver(t, nil)
 	const n = 100
@@ -25,7 +27,10 @@ func TestInstances_AHundredWithTwoDead(t *testing.T) {
 	for name := range live {
 		world.publish(name, "contact.created", `{"contact_id": 1}`)
 	}
-	w, address := startMeasured(t, world.env(settings{"WEBHOOK_INSTANCES_AWAKE": "8"}))
+	env := world.env(settings{"WEBHOOK_INSTANCES_AWAKE": "16"})
+	delete(env, "WEBHOOK_LEASE")
+	delete(env, "WEBHOOK_TIMEOUT")
+	w, address := startMeasured(t, env)
 	eventually(t, "each has sent its event", func() bool { return len(rcv.all()) >= n-2 })
 	for name := range live {
 		eventually(t, name+" has recorded it", func() bool {
@@ -311,6 +316,28 @@ func TestInstances_CommandsNameOne(t *testing.T) {
 	world.publish("inst0", "contact.created", `{}`)
 	with(t, "run --once of one", run(0, env, "run", "--once", "--instance", "inst0"), "1 sent")
 	with(t, "migrate", run(0, env, "migrate", "--check", "--instance", "inst0"), "up to date")
+}
+
+// TestInstances_ADatabaseUnderTwoNamesIsServedOnce: by another host name, as another role might.
+func TestInstances_ADatabaseUnderTwoNamesIsServedOnce(t *testing.T) {
+	t.Parallel()
+	rcv := newReceiver(t, nil)
+	world := newInstances(t, 2, rcv.URL)
+	world.add("again", world.addresses["inst0"]+"&application_name=another")
+	world.write()
+	w := startWorker(t, world.env(nil))
+	eventually(t, "the log says so", func() bool {
+		return strings.Contains(w.log.String(), "two names lead to the same database, serving it once")
+	})
+	world.publish("inst0", "contact.created", `{}`)
+	world.publish("inst1", "contact.created", `{}`)
+	eventually(t, "both databases are served", func() bool { return len(rcv.all()) == 2 })
+	if n := strings.Count(w.log.String(), `"msg":"two names lead`); n != 1 {
+		t.Errorf("it is logged %d times", n)
+	}
+	if n := world.count("inst0", `select count(*) from webhook.workers`); n != 1 {
+		t.Errorf("%d workers serve it", n)
+	}
 }
 
 func TestInstances_RunMigratesEach(t *testing.T) {

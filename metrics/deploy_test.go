@@ -103,7 +103,7 @@ func dashboardQueries(t *testing.T) (queries []string) {
 	}
 	for _, p := range dashboard.Panels {
 		for _, target := range p.Targets {
-			queries = append(queries, strings.NewReplacer("$__rate_interval", "5m", "$channel", ".*").Replace(target.Expr))
+			queries = append(queries, strings.NewReplacer("$__rate_interval", "5m", "$channel", ".*", "$instance", ".*").Replace(target.Expr))
 		}
 	}
 	return queries

@@ -29,3 +29,6 @@ func limitsOf(lease time.Duration) limits {
 	statement := network * 3 / 4
 	return limits{dial: min(network, 5*time.Second), network: network, statement: statement, lock: min(statement/2, 500*time.Millisecond)}
 }
+
+// ConnectsWithin is how long a worker with that lease waits until an address accepts a connection.
+func ConnectsWithin(lease time.Duration) time.Duration { return limitsOf(lease).dial }

@@ -76,6 +76,7 @@ func (n *network) DialContext(ctx context.Context, network, address string) (net
 	if made, ok := ctx.Value(madeKey{}).(*made); ok {
 		made.conn = c
 	}
+	defer c.awaitsAnswer()()
 	n.add(c)
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
@@ -142,6 +143,19 @@ func (n *network) end(conn any) {
 	}
 }
 
+// Silent is how long the server of a pool that OpenInstance made owes an answer: the one that is owed for longest.
+func Silent(db *sqlx.DB) (longest time.Duration) {
+	n := networkOf(db)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.open {
+		if asked := c.asked.Load(); asked != nil {
+			longest = max(longest, time.Since(*asked))
+		}
+	}
+	return longest
+}
+
 func (n *network) add(c *deadlineConn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -171,6 +185,17 @@ type deadlineConn struct {
 	setUpBy    time.Time // the same, until the session is set up
 	driverConn any       // the driver's connection, once its session is set up
 	waitEnded  atomic.Bool
+	asked      atomic.Pointer[time.Time] // since when an answer of the server is awaited; nil: none is
+}
+
+// awaitsAnswer notes, for Silent, that the server owes an answer until the returned function is called.
+func (c *deadlineConn) awaitsAnswer() (answered func()) {
+	if !c.network.instance {
+		return func() {}
+	}
+	now := time.Now()
+	c.asked.Store(&now)
+	return func() { c.asked.Store(nil) }
 }
 
 func (c *deadlineConn) isOf(conn any) bool {
@@ -183,6 +208,7 @@ func (c *deadlineConn) Read(b []byte) (int, error) {
 	if err := c.limit(c.SetReadDeadline); err != nil {
 		return 0, err
 	}
+	defer c.awaitsAnswer()()
 	return c.Conn.Read(b)
 }
 

@@ -45,3 +45,34 @@ func TestStore_CallsEndWithTheirContextWhileConnecting(t *testing.T) {
 		})
 	}
 }
+
+// TestSilent_IsOfAServerThatOwesAnAnswer: not while a caller waits for the session of another one.
+func TestSilent_IsOfAServerThatOwesAnAnswer(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	db, err := OpenInstance(time.Minute, func() (string, error) { return "postgres://u:p@" + silent.Addr().String() + "/d?sslmode=disable", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if d := Silent(db); d != 0 {
+		t.Errorf("%s, and nothing was asked", d)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- db.PingContext(ctx) }()
+	for Silent(db) < 20*time.Millisecond {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-over; err == nil {
+		t.Error("no error")
+	}
+	for Silent(db) > 0 { // the end of a connection that was given up follows its call
+		time.Sleep(time.Millisecond)
+	}
+}

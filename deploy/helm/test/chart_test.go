@@ -317,6 +317,42 @@ func TestChart_SecretsAreFiles(t *testing.T) {
 	}
 }
 
+// TestChart_ManyDatabasesAreAFile: the list is mounted as a folder, so that it follows the Secret, and there is no single URL.
+func TestChart_ManyDatabasesAreAFile(t *testing.T) {
+	const many = "image: {tag: 1.2.3}\nmigrate: {enabled: false}\ndatabases: {secret: worker-databases}\n"
+	o := rendered(t, many)
+	pod := o.pods["re-webhooks"].Spec
+	c := pod.Containers[0]
+	var files []string
+	for _, v := range c.Env {
+		if strings.HasSuffix(v.Name, "_FILE") {
+			files = append(files, v.Name+" "+v.Value)
+		}
+	}
+	if !slices.Equal(files, []string{"WEBHOOK_DATABASES_FILE /etc/recordengine/databases"}) {
+		t.Errorf("the worker reads %q", files)
+	}
+	sources := pod.Volumes[0].Projected.Sources
+	if len(sources) != 1 || sources[0].Secret.Name != "worker-databases" || sources[0].Secret.Items[0] != (core.KeyToPath{Key: "databases", Path: "databases"}) {
+		t.Errorf("the files come from %+v", sources)
+	}
+	if m := c.VolumeMounts[0]; m.MountPath != "/etc/recordengine" || m.SubPath != "" {
+		t.Errorf("they are mounted as %+v", m)
+	}
+	if len(o.jobs) != 0 {
+		t.Error("a job migrates one database")
+	}
+	for what, values := range map[string]string{
+		"no database": "image: {tag: 1.2.3}\nmigrate: {enabled: false}\n",
+		"both":        many + "database: {secret: worker-database}\n",
+		"a migration": strings.Replace(many, "enabled: false", "enabled: true, database: {secret: owner-database}", 1),
+	} {
+		if _, err := render(t, values); err == nil {
+			t.Errorf("%s is accepted", what)
+		}
+	}
+}
+
 // TestChart_SchemaIsMigratedBefore: by a hook that uses nothing of the release, so that it runs also before the first install.
 func TestChart_SchemaIsMigratedBefore(t *testing.T) {
 	o := rendered(t, least)

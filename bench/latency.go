@@ -32,7 +32,7 @@ func latency(ctx context.Context, s *stage, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.table(latencyTable(probing.quiet, polling.quiet, river, s.steady))
+	r.table(latencyTable(probing.quiet, polling.quiet, river, s.silence))
 	r.table(idleTable(probing.quiet, polling.quiet))
 	r.table(steadyTable(probing.steady, polling.steady))
 	r.notef("A worker polls alone where its role may not read the sequence of the ids. PostgreSQL's CPU time includes that of the application's inserts.")
@@ -147,6 +147,7 @@ func (s *stage) quiet(ctx context.Context, env []string) (q quiet, err error) {
 	q.worker = (w.cpu() - worker).Seconds() / s.steady.Seconds()
 	q.postgres = (s.postgres.cpu() - server).Seconds() / s.steady.Seconds()
 
+	time.Sleep(s.silence - s.steady)
 	if q.first, err = s.firstEvent(ctx); err != nil {
 		return q, err
 	}

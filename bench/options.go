@@ -19,6 +19,7 @@ type options struct {
 	blocked  int           // pending rows of a channel that delivers nothing
 	shown    int           // finished rows behind the page
 	steady   time.Duration // each measurement of something that goes on and on
+	silence  time.Duration // before the first event after a silence; at least steady
 	hour     time.Duration // what the hour of steady load is squeezed into
 	traffic  time.Duration // steady traffic under each condition
 	root     string
@@ -45,6 +46,7 @@ func parseOptions(args []string) (options, error) {
 	blocked := f.Int("blocked", 0, "pending rows of a channel that delivers nothing")
 	shown := f.Int("shown", 0, "finished rows behind the page")
 	steady := f.Duration("steady", 0, "how long each steady measurement lasts")
+	silence := f.Duration("silence", 0, "how long nothing happens before the first event after a silence (at least as long as --steady)")
 	hour := f.Duration("hour", 0, "what the hour of steady load is squeezed into")
 	traffic := f.Duration("traffic", 0, "how long steady traffic lasts under each condition")
 	root := f.String("root", "..", "the repository: where the worker is built from")
@@ -70,6 +72,7 @@ func parseOptions(args []string) (options, error) {
 	if *steady > 0 {
 		o.steady = *steady
 	}
+	o.silence = max(*silence, o.steady)
 	if *hour > 0 {
 		o.hour = *hour
 	}

@@ -10,6 +10,7 @@ import (
 // the events, or their channels are off.
 type announced struct {
 	newest int64
+	at     time.Time      // when it became known
 	open   []announcement // in the order of their ids and times
 }
 
@@ -27,7 +28,7 @@ const followFrom = 3 * time.Millisecond
 func (a *announced) note(newest int64, at time.Time) {
 	if newest > a.newest {
 		a.open = append(a.open, announcement{from: a.newest, to: newest, missing: newest - a.newest, at: at})
-		a.newest = newest
+		a.newest, a.at = newest, at
 	}
 }
 

@@ -29,8 +29,8 @@
 // A worker polls, and between two polls it probes (probe.go): a statement waits until the identity
 // sequence has moved, then the worker claims. An id is assigned before its transaction commits, so
 // claims follow it with pauses that grow (announced.go). How many claims there may be is decided in
-// pace.go: where events come one by one, one for each; where they come fast, no more than by polling
-// alone. What no new id announces (retries, resends, a channel that was turned on) is found by a poll.
+// pace.go: where events come one by one, one for each; where they come fast, hardly more than by
+// polling alone. What no new id announces (retries, resends, a channel that was turned on) is found by a poll.
 //
 // # Life cycles
 //

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,8 @@ type fakeStore struct {
 	expiring [][]string // by ExpireLeases
 	paused   []string   // by Pause: channel and time
 	pauseErr error
+
+	newestCalls atomic.Int64
 
 	claim      func(n int, claimID string) ([]Event, error) // n counts from 1
 	claimed    func(n int, claimID string) (events []Event, over bool, err error)
@@ -106,6 +109,7 @@ func (s *fakeStore) CheckWrite(context.Context) error {
 }
 
 func (s *fakeStore) Newest(ctx context.Context, known int64, every time.Duration, times int) (int64, error) {
+	s.newestCalls.Add(1)
 	for range times {
 		s.mu.Lock()
 		compare := s.newest

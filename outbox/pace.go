@@ -6,18 +6,18 @@ import "time"
 // intervals, but at least so often, or in each interval where that is longer. A poll finds what no new
 // id announces: retries, resends, the events of a channel that was turned on.
 const (
-	pollsApart = 5
+	pollsApart = 10
 	pollWithin = time.Second
 )
 
-// Claims that follow new ids cost no more than polling alone: on average they are so far apart, or an
+// Claims that follow new ids cost hardly more than polling alone: on average they are so far apart, or an
 // interval where that is shorter; after a while with fewer, so many may come sooner.
 const (
-	claimsApart = 10 * time.Millisecond
+	claimsApart = 15 * time.Millisecond
 	claimsSaved = 50
 )
 
-// pace decides when the next claim is made: as often as events come one by one, and no more often than
+// pace decides when the next claim is made: as often as events come one by one, and hardly more often than
 // by polling alone where they come faster. It belongs to the goroutine that claims.
 type pace struct {
 	interval     time.Duration // between two polls

@@ -11,7 +11,7 @@ const slotWaitLimit = 200 * time.Millisecond
 
 // poll is the loop of Run: pass after pass until the worker is stopped.
 func (d *Dispatcher) poll(ctx, stop context.Context) {
-	d.pace.interval = d.opts.PollInterval
+	d.pace.interval, d.pace.announced.at = d.opts.PollInterval, d.now()
 	d.running.Go(func() { d.probe(ctx) })
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		if _, err := d.Pass(ctx); err != nil {

@@ -88,11 +88,13 @@ func TestPoll_AnAnnouncedEventIsClaimedAtOnce(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a, _ := serve(t, interval)
 			time.Sleep(10*time.Second + 500*time.Microsecond)
+			every := quietEvery // it is silent
 			for range 20 {
 				id := a.draw()
 				a.commit(contact(id))
-				a.claimedWithin(t, id, probeEvery+time.Microsecond)
+				a.claimedWithin(t, id, every+time.Microsecond)
 				time.Sleep(70 * time.Millisecond)
+				every = probeEvery
 			}
 		})
 	}
@@ -111,7 +113,7 @@ func TestPoll_ClaimsFollowAnEventUntilItsTransactionEnds(t *testing.T) {
 				synctest.Wait()
 				polls := a.d.pace.polls()
 				a.commit(contact(id))
-				a.claimedWithin(t, id, min(max(open/4, followFrom), polls)+probeEvery+time.Microsecond)
+				a.claimedWithin(t, id, min(max(open/4, followFrom), polls)+quietEvery+time.Microsecond)
 			})
 		}
 	}
@@ -143,16 +145,16 @@ func TestPoll_AnEarlierIDThatCommitsLaterIsFollowed(t *testing.T) {
 		for range 3 {
 			id := a.draw()
 			a.commit(contact(id))
-			a.claimedWithin(t, id, 2*probeEvery)
+			a.claimedWithin(t, id, 2*quietEvery)
 		}
 		a.commit(contact(early))
 		a.claimedWithin(t, early, 20*time.Millisecond)
 	})
 }
 
-func TestPoll_IdleWorkerPollsEveryFiveIntervalsWhileItsProbeWorks(t *testing.T) {
+func TestPoll_IdleWorkerPollsEveryTenIntervalsWhileItsProbeWorks(t *testing.T) {
 	for interval, polls := range map[time.Duration]time.Duration{
-		20 * time.Millisecond: 100 * time.Millisecond, 500 * time.Millisecond: time.Second, 5 * time.Second: 5 * time.Second,
+		20 * time.Millisecond: 200 * time.Millisecond, 500 * time.Millisecond: time.Second, 5 * time.Second: 5 * time.Second,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			a, _ := serve(t, interval)
@@ -162,6 +164,32 @@ func TestPoll_IdleWorkerPollsEveryFiveIntervalsWhileItsProbeWorks(t *testing.T) 
 			}
 		})
 	}
+}
+
+// What waiting costs is wake-ups and round trips: in silence a probe has fewer of both, and the first event ends it.
+func TestPoll_InSilenceProbesAreFewerAndLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := serve(t, 20*time.Millisecond)
+		probed := func(during time.Duration) int {
+			before := a.newestCalls.Load()
+			time.Sleep(during)
+			synctest.Wait()
+			return int(a.newestCalls.Load() - before)
+		}
+		if n := probed(900 * time.Millisecond); n < 10 {
+			t.Errorf("%d probes before it is silent, each of 81 ms", n)
+		}
+		time.Sleep(time.Minute)
+		if n := probed(10 * time.Second); n > 52 {
+			t.Errorf("%d probes in ten silent seconds, each of 200 ms", n)
+		}
+		id := a.draw()
+		a.commit(contact(id))
+		a.claimedWithin(t, id, quietEvery+time.Microsecond)
+		if n := probed(900 * time.Millisecond); n < 10 {
+			t.Errorf("%d probes after an event, each of 81 ms", n)
+		}
+	})
 }
 
 // A probe that fails leaves the worker as one that polls; it is repeated, and then sees what it has missed.
@@ -190,7 +218,7 @@ func TestPoll_WhileTheProbeFailsTheWorkerPolls(t *testing.T) {
 		a.newest = works
 		a.mu.Unlock()
 		time.Sleep(6 * time.Second)
-		if n := a.during(10 * time.Second); n > 110 {
+		if n := a.during(10 * time.Second); n > 60 {
 			t.Errorf("%d polls in ten seconds, although the probe works again", n)
 		}
 	})
@@ -217,7 +245,7 @@ func TestPoll_WhereTheProbeIsDeniedTheWorkerPollsAndSaysSoOnce(t *testing.T) {
 		a.newest = works
 		a.mu.Unlock()
 		time.Sleep(time.Minute)
-		if n := a.during(10 * time.Second); n > 101 {
+		if n := a.during(10 * time.Second); n > 51 {
 			t.Errorf("%d polls in ten seconds, although the privilege was granted", n)
 		}
 	})
@@ -259,7 +287,7 @@ func TestPoll_FastEventsAreClaimedTogetherWithoutAProbe(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		id := a.draw()
 		a.commit(contact(id))
-		a.claimedWithin(t, id, probeEvery+time.Microsecond)
+		a.claimedWithin(t, id, quietEvery+time.Microsecond)
 	})
 }
 
@@ -318,8 +346,8 @@ func TestPoll_AProbeThatHangsDelaysNothing(t *testing.T) {
 		a.newest = func(known int64) (int64, error) { <-hangs; return known, errors.New("hung") }
 		a.mu.Unlock()
 		time.Sleep(time.Second)
-		if n := a.during(time.Second); n < 9 {
-			t.Errorf("%d polls in a second", n)
+		if n := a.during(time.Second); n < 4 {
+			t.Errorf("%d polls in a second, every 200 ms", n)
 		}
 		r.stop()
 		synctest.Wait()
@@ -346,7 +374,7 @@ func TestPoll_AProbeIsRepeatedBetweenTwoPolls(t *testing.T) {
 		a.mu.Unlock()
 		id := a.draw()
 		a.commit(contact(id))
-		a.claimedWithin(t, id, 5*time.Second+probeEvery)
+		a.claimedWithin(t, id, 5*time.Second+quietEvery)
 	})
 }
 
@@ -365,7 +393,7 @@ func TestPoll_ASequenceThatHasGoneBackIsFollowed(t *testing.T) {
 		idle := a.during(time.Minute)
 		id := a.draw()
 		a.commit(contact(id))
-		a.claimedWithin(t, id, probeEvery+time.Microsecond)
+		a.claimedWithin(t, id, quietEvery+time.Microsecond)
 		if idle > 5 {
 			t.Errorf("%d claims in an idle minute", idle)
 		}

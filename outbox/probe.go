@@ -9,21 +9,32 @@ import (
 )
 
 // One statement compares the sequence probesAtOnce times, probeEvery apart; its snapshot is held for all
-// of them (81 ms). After a denial the next probe follows probeDenied later.
+// of them (81 ms). Once no new id came for as long as silence, fewer and longer statements (200 ms) and fewer
+// wake-ups do. After a denial the next probe follows probeDenied later.
 const (
 	probeEvery   = 3 * time.Millisecond
 	probesAtOnce = 27
+	silence      = time.Second
+	quietEvery   = 4 * time.Millisecond
+	quietProbes  = 50
 	probeDenied  = time.Minute
 )
 
 // prober waits on the database for new events, while the goroutine that claims waits for it and for all else.
 type prober struct {
-	ask      chan int64 // the newest id that is known
+	ask      chan question
 	answers  chan probed
 	underWay bool // asked, and not answered
 	failures int
 	notUntil time.Time // after a failure
 	denied   bool      // and logged
+}
+
+// question is what a probe is to find out.
+type question struct {
+	known int64 // the newest id that is known
+	every time.Duration
+	times int
 }
 
 // probed is what a probe has found.
@@ -34,7 +45,7 @@ type probed struct {
 }
 
 func newProber() prober {
-	return prober{ask: make(chan int64, 1), answers: make(chan probed, 1)}
+	return prober{ask: make(chan question, 1), answers: make(chan probed, 1)}
 }
 
 // anew is a prober without the question, or the answer, that the turn before left.
@@ -61,9 +72,9 @@ func (p *prober) finish(ctx, stop context.Context) {
 func (d *Dispatcher) probe(ctx context.Context) {
 	for {
 		select {
-		case known := <-d.prober.ask:
-			newest, err := d.store.Newest(ctx, known, probeEvery, probesAtOnce)
-			d.prober.answers <- probed{known: known, newest: newest, at: d.now(), err: err}
+		case q := <-d.prober.ask:
+			newest, err := d.store.Newest(ctx, q.known, q.every, q.times)
+			d.prober.answers <- probed{known: q.known, newest: newest, at: d.now(), err: err}
 		case <-ctx.Done():
 			return
 		}
@@ -79,7 +90,11 @@ func (d *Dispatcher) beginProbe(now time.Time) (wait time.Duration) {
 	}
 	if !p.underWay {
 		p.underWay = true
-		p.ask <- d.pace.announced.newest
+		q := question{d.pace.announced.newest, probeEvery, probesAtOnce}
+		if now.Sub(d.pace.announced.at) >= silence {
+			q.every, q.times = quietEvery, quietProbes
+		}
+		p.ask <- q
 	}
 	return 0
 }

@@ -15,16 +15,16 @@ func latency(ctx context.Context, s *stage, r *report) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	alone, err := s.pollsAlone(ctx)
+	probes, alone, err := s.probesOrNot(ctx)
 	if err != nil {
 		return err
 	}
 	var probing, polling latencyRounds
 	for range s.rounds {
-		if err := probing.add(ctx, s, nil); err != nil {
+		if err := probing.add(ctx, s, probes, true); err != nil {
 			return err
 		}
-		if err := polling.add(ctx, s, alone); err != nil {
+		if err := polling.add(ctx, s, alone, false); err != nil {
 			return err
 		}
 	}
@@ -35,7 +35,7 @@ func latency(ctx context.Context, s *stage, r *report) error {
 	r.table(latencyTable(probing.quiet, polling.quiet, river, s.silence))
 	r.table(idleTable(probing.quiet, polling.quiet))
 	r.table(steadyTable(probing.steady, polling.steady))
-	r.notef("A worker polls alone where its role may not read the sequence of the ids. PostgreSQL's CPU time includes that of the application's inserts.")
+	r.notef("A worker polls alone where its role may not read the sequence of the ids; neither role is a superuser. PostgreSQL's CPU time includes that of the application's inserts.")
 	return nil
 }
 
@@ -45,8 +45,8 @@ type latencyRounds struct {
 	steady []steadyCost
 }
 
-func (l *latencyRounds) add(ctx context.Context, s *stage, env []string) error {
-	q, err := s.quiet(ctx, env)
+func (l *latencyRounds) add(ctx context.Context, s *stage, env []string, long bool) error {
+	q, err := s.quiet(ctx, env, long)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ type quiet struct {
 	worker, postgres, alone float64 // share of one core
 }
 
-func (s *stage) quiet(ctx context.Context, env []string) (q quiet, err error) {
+func (s *stage) quiet(ctx context.Context, env []string, long bool) (q quiet, err error) {
 	before := s.postgres.cpu()
 	time.Sleep(s.steady)
 	q.alone = (s.postgres.cpu() - before).Seconds() / s.steady.Seconds()
@@ -151,7 +151,7 @@ func (s *stage) quiet(ctx context.Context, env []string) (q quiet, err error) {
 	if q.first, err = s.firstEvent(ctx); err != nil {
 		return q, err
 	}
-	if q.busy, err = s.measured(ctx, load{"audit_log": 10, "documents": 10}, s.steady); err != nil || env != nil {
+	if q.busy, err = s.measured(ctx, load{"audit_log": 10, "documents": 10}, s.steady); err != nil || !long {
 		return q, err
 	}
 	for _, open := range openFor {

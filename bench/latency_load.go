@@ -12,17 +12,29 @@ import (
 	"github.com/recordengine/webhooks/temppg"
 )
 
-// pollsAlone is the environment of a worker that cannot probe, since its role may not read the sequence:
-// what probing is compared with.
-func (s *stage) pollsAlone(ctx context.Context) (env []string, err error) {
-	const role, password = "polls_alone", "of the bench"
+// probesOrNot are the environments of a worker that probes, and of one that cannot, since its role may not read the
+// sequence: what probing is compared with. Neither role is a superuser, whose statements cost less.
+func (s *stage) probesOrNot(ctx context.Context) (probes, pollsAlone []string, err error) {
+	if err = s.exec(ctx, `select webhook.create_roles()`, `revoke all on sequence webhook.outbox_id_seq from webhook_worker`); err != nil {
+		return nil, nil, err
+	}
+	if probes, err = s.asWorker(ctx, "probes"); err != nil {
+		return nil, nil, err
+	}
+	if pollsAlone, err = s.asWorker(ctx, "polls_alone"); err != nil {
+		return nil, nil, err
+	}
+	return probes, pollsAlone, s.exec(ctx, `grant select on sequence webhook.outbox_id_seq to probes`)
+}
+
+// asWorker makes a role with the privileges of a worker and returns the environment of a worker that uses it.
+func (s *stage) asWorker(ctx context.Context, role string) (env []string, err error) {
+	const password = "of the bench"
 	verifier, err := temppg.Verifier(password)
 	if err != nil {
 		return nil, err
 	}
-	err = s.exec(ctx, `select webhook.create_roles()`, `revoke all on sequence webhook.outbox_id_seq from webhook_worker`,
-		fmt.Sprintf(`create role %s login password '%s' in role webhook_worker`, role, verifier))
-	if err != nil {
+	if err := s.exec(ctx, fmt.Sprintf(`create role %s login password '%s' in role webhook_worker`, role, verifier)); err != nil {
 		return nil, err
 	}
 	u, err := url.Parse(s.dsn())

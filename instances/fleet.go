@@ -192,7 +192,7 @@ func (f *Fleet) apply(ctx, stop context.Context) error {
 			delete(f.bases, name)
 		}
 	}
-	for _, n := range rand.Perm(len(f.list)) { // databases of one server, which stand together, start apart
+	for _, n := range rand.Perm(len(f.list)) { //nolint:gosec // no secret: databases of one server, which stand together, start apart
 		e := f.list[n]
 		if _, ok := wanted[e.Name]; !ok || f.served[e.Name] != nil {
 			continue

@@ -26,13 +26,18 @@ type pace struct {
 	found        bool      // it returned events
 	limited      bool      // or left some that are due, for want of slots, bytes or pace
 	paid         time.Time // from when on a claim may follow what was announced, see spend
+	draining     bool      // it returned that many that the next one follows without a probe
 	probes       bool      // the probe works
 }
+
+// drainFrom is how many events a claim returns while a backlog is drained: as many as it costs itself.
+const drainFrom = 30
 
 // claim notes a claim.
 func (p *pace) claim(batch []claimed, limited bool, began, ended time.Time) {
 	p.announced.claimed(batch, began)
 	p.began, p.ended, p.found, p.limited = began, ended, len(batch) > 0, limited
+	p.draining = limited && len(batch) >= drainFrom
 	p.spend(ended)
 }
 

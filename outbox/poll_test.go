@@ -336,6 +336,50 @@ func TestPoll_WhileALaneIsLimitedTheWorkerPollsAtItsInterval(t *testing.T) {
 	}
 }
 
+// While a backlog is drained no probe is made, and polls go on: what comes meanwhile, another poll finds.
+func TestPoll_NoProbeIsMadeWhileABacklogIsDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := serve(t, 20*time.Millisecond)
+		post, open := blocking()
+		a.d.sender = post
+		time.Sleep(time.Second)
+		for range drainFrom {
+			ev := contact(a.draw())
+			ev.Endpoint.MaxInFlight = drainFrom
+			a.commit(ev)
+		}
+		probes := 0
+		a.mu.Lock()
+		claimed := a.claim
+		a.claim = func(n int, id string) ([]Event, error) {
+			events, err := claimed(n, id)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.newest = func(int64) (int64, error) {
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				if probes++; len(a.claimAt) > 0 && a.got[drainFrom] == a.claimAt[len(a.claimAt)-1] {
+					t.Error("a probe behind a claim that filled a lane")
+				}
+				return a.drawn, nil
+			}
+			return events, err
+		}
+		a.mu.Unlock()
+		a.claimedWithin(t, drainFrom, 20*time.Millisecond)
+		if n := a.during(100 * time.Millisecond); n < 4 {
+			t.Errorf("%d polls in 100 ms", n)
+		}
+		close(open)
+		time.Sleep(time.Second)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if probes == 0 {
+			t.Error("no probe after the drain")
+		}
+	})
+}
+
 // The claims do not wait for a probe that hangs, nor does a stop.
 func TestPoll_AProbeThatHangsDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

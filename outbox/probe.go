@@ -82,9 +82,13 @@ func (d *Dispatcher) probe(ctx context.Context) {
 }
 
 // beginProbe begins a probe, unless one is under way, or has just failed, or a claim could not follow yet. It returns how
-// long it is until then.
+// long it is until then. While a backlog is drained it begins none: what has come since, the next claim finds, and
+// the snapshot of a probe keeps the server from removing what the claims and records of a tenth of a second have left.
 func (d *Dispatcher) beginProbe(now time.Time) (wait time.Duration) {
 	p := &d.prober
+	if d.pace.draining {
+		return 0
+	}
 	if from := later(p.notUntil, d.pace.paid); now.Before(from) {
 		return from.Sub(now)
 	}

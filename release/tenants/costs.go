@@ -56,8 +56,9 @@ var (
 	// One process serves many instances, each awake for five seconds after an event (instances/turn.go), and polled
 	// once a second otherwise (the default of WEBHOOK_IDLE_POLL).
 	fleet = polling{awake: 5, idle: 1, sessions: 1}
-	// Each instance has a process, which polls each 20 ms; with a probe it costs about a sixth less.
-	ownProcess = polling{awake: 1, idle: batchTime, sessions: 7, processes: true}
+	// Each instance has a process. What its probes and polls cost is counted as polls: 1.2 % of a core ("Latency",
+	// 2026-11-28), where a poll each 20 ms costs 3.7.
+	ownProcess = polling{awake: 1, idle: batchTime * 3.7 / 1.2, sessions: 7, processes: true}
 )
 
 const thirtyDays = 30

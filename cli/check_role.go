@@ -26,6 +26,9 @@ func (d *doctor) privileges(ctx context.Context) store.Privileges {
 		d.ok("privileges", "the role %s can read; the worker runs as another role", p.Role)
 	case p.Writes:
 		d.ok("privileges", "the role %s can publish, and may read nothing that is checked here", p.Role)
+	case p.Begins:
+		d.bad("privileges", "the role %s cannot publish: webhook.publish inserts with its caller's rights, and it lacks some of them; run: grant webhook_producer to %s",
+			p.Role, store.QuoteIdentifier(p.Role))
 	default:
 		d.bad("privileges", "the role %s may do nothing in the schema webhook; run: grant webhook_producer (to publish), webhook_reader, webhook_admin or webhook_worker to %s",
 			p.Role, store.QuoteIdentifier(p.Role))

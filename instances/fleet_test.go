@@ -527,7 +527,7 @@ func TestFleet_ADatabaseUnderTwoNamesIsServedOnce(t *testing.T) {
 			t.Errorf("%s, served as %s: %s", twice, one, got)
 		}
 		write(t, w.path, twice+" url#b\nc other")
-		time.Sleep(roundAsleep + 10*time.Second)
+		time.Sleep(sameAgain + 5*time.Second)
 		if got := served(); got != twice+" asleep, c asleep" {
 			t.Errorf("after the other one was removed: %s", got)
 		}

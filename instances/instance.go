@@ -73,6 +73,9 @@ const (
 	roundEvery  = 10 * time.Second
 	roundAsleep = 30 * time.Second
 
+	// sameAgain is how often a second name of a database is tried again: the first one may have left the list.
+	sameAgain = 2 * time.Second
+
 	// watchEvery is how often it is found out whether a turn is over.
 	watchEvery = 50 * time.Millisecond
 )
@@ -160,7 +163,7 @@ func (i *instance) start(stop context.Context) (begun *start, ok bool) {
 		}
 		if same := new(sameDatabase); errors.As(err, &same) {
 			i.servedAs(same.as)
-			sleep(stop, roundAsleep)
+			sleep(stop, sameAgain)
 			continue
 		}
 		i.unavailable(err)

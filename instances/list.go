@@ -60,6 +60,9 @@ func parseLine(line string, check func(url string) error) (Entry, error) {
 	if err := check(e.URL); err != nil {
 		return Entry{}, fmt.Errorf("the URL of %s: %w", e.Name, err)
 	}
+	if scheme, rest, ok := strings.Cut(e.URL, "://"); ok && strings.Trim(rest, "/") == "" { // a list that is being written
+		return Entry{}, fmt.Errorf("the URL of %s: after %s:// a host and a database were expected", e.Name, scheme)
+	}
 	return e, nil
 }
 

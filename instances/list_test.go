@@ -33,6 +33,7 @@ func TestParse_Lines(t *testing.T) {
 		"a name with a slash":                           {"a/b " + secret, "", "line 1: its name is none"},
 		"a name that is too long":                       {strings.Repeat("x", 101) + " " + secret, "", "line 1: its name is none"},
 		"a URL that is none":                            {"a mysql://u:hunter2@db/x", "", "line 1: the URL of a: its scheme is unknown"},
+		"a URL that ends too soon":                      {"a postgres://", "", "line 1: the URL of a: after postgres:// a host and a database were expected"},
 		"several lines":                                 {"hunter2\na mysql://hunter2\nb " + secret, "b", "line 1: a name and a URL were expected, with a space between them; line 2: the URL of a"},
 		"more lines than can be read":                   {"x\nx\nx\nx\nx", "", "and 2 more"},
 	} {

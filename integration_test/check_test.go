@@ -44,6 +44,8 @@ func TestCheck_FindsWhatTroubleshootingKnows(t *testing.T) {
 				select 'document.exported', '{"id": 7}', 1, 'render', 'no', 'line_items: not a list', now() from generate_series(1, 1)`,
 			undo: `delete from webhook.outbox`, status: 3,
 			want: []string{"BAD   workers: no worker is running, and events wait\n      Start one: webhooks run.\n", "warn  documents: 1 event not delivered yet, tried again every ten seconds (render): ", "webhooks list --channel documents --status pending --failure render\n"}},
+		{what: "a sequence that gives ids ahead", do: `alter sequence webhook.outbox_id_seq cache 20`, undo: `alter sequence webhook.outbox_id_seq cache 1`, status: 3,
+			want: []string{"BAD   ids: the sequence webhook.outbox_id_seq has cache 20 and increment 1", "alter sequence webhook.outbox_id_seq increment 1 cache 1"}},
 		{what: "a sequence that was left behind", do: `insert into webhook.outbox (event, data) values ('rule.executed', '{}'), ('rule.executed', '{}');
 				select setval('webhook.outbox_id_seq', 1, false); update webhook.outbox set status = 'cancelled', finished_at = now()`,
 			undo: `delete from webhook.outbox; select setval('webhook.outbox_id_seq', 1000)`, status: 3,

@@ -156,8 +156,12 @@ func TestCheck_JudgesARoleByWhatItIsFor(t *testing.T) {
 			t.Errorf("%s: exit status %d: %s %s", c.granted, status, out, errs)
 		}
 	}
+	half := loginRole(t, db) // as where publish had its owner's rights
+	db.exec(`grant usage on schema webhook to ` + half.name + `; grant execute on function webhook.publish(text, json, timestamptz, text) to ` + half.name)
+	out, errs, status := runProgram(t, quick(half.address), nil, "check")
+	with(t, fmt.Sprint("it may call publish, and not insert: exit status ", status), out+errs, "BAD   privileges: the role ", "cannot publish", "grant webhook_producer to ")
 	empty := open(t, emptyDatabase(t))
-	out, _, status := runProgram(t, quick(empty.address), nil, "check")
+	out, _, status = runProgram(t, quick(empty.address), nil, "check")
 	with(t, fmt.Sprint("no schema, exit status ", status), out, "BAD   schema: this database has no webhook schema; run: webhooks migrate")
 }
 

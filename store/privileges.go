@@ -33,6 +33,7 @@ type Privileges struct {
 	Admin    bool
 	Reads    bool
 	Writes   bool // it publishes
+	Begins   bool // it has a privilege of those that publishing needs
 	SeesURLs bool `db:"sees_urls"` // and the token
 	Probes   bool // it may read the newest id, see Store.Newest
 }
@@ -72,6 +73,17 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		     and p.proname in ('prune', 'channel_problem', 'worker_problem', 'rate_left', 'take_rate', 'latency_bucket', 'sent_traceparent')
 		   union all
 		  select 'usage on schema webhook', false, has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'webhook'
+		), publishing (own, held) as (
+		  select false, has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'webhook'
+		   union all
+		  select true, has_column_privilege(r.oid, c.name, 'insert')
+		    from relation r, unnest(array['event', 'data', 'occurred_at', 'traceparent']) as c (name) where r.name = 'outbox'
+		   union all
+		  select false, has_column_privilege(r.oid, 'id', 'select') from relation r where r.name = 'outbox'
+		   union all
+		  select p.proname = 'publish', has_function_privilege(p.oid, 'execute')
+		    from pg_proc p where p.pronamespace = (select oid from pg_namespace where nspname = 'webhook')
+		     and p.proname in ('publish', 'at_least_once', 'accepted_document_id', 'document_id', 'document_id_beside_bad_escapes', 'state_is_possible')
 		)
 		select current_user as role, coalesce(string_agg(what, ', ' order by what) filter (where not held), '') as missing,
 		       (select coalesce(string_agg(n.name, ', ' order by n.name), '')
@@ -85,9 +97,8 @@ func ReadPrivileges(ctx context.Context, db *sqlx.DB) (p Privileges, err error) 
 		       coalesce((select has_sequence_privilege(oid, 'select') from relation where name = 'outbox_id_seq'), false) as probes,
 		       exists (select from relation where name = 'schema_versions') as exists,
 		       exists (select from pg_roles r where r.rolname = 'webhook_worker' and pg_has_role(r.oid, 'member')) as member,
-		       coalesce((select bool_or(has_function_privilege(p.oid, 'execute')) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-		                  where n.nspname = 'webhook' and p.proname = 'publish'), false)
-		         or coalesce((select has_column_privilege(oid, 'data', 'insert') from relation where name = 'outbox'), false) as writes
+		       coalesce((select bool_and(held) from publishing), false) as writes,
+		       coalesce((select bool_or(held) from publishing where own), false) as begins
 		  from granted`)
 	if err != nil {
 		return p, fmt.Errorf("read the privileges: %w", err)

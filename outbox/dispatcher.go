@@ -13,7 +13,7 @@ import (
 // Options are the dispatcher's settings. Its times are measured on this process's monotonic clock; the
 // database's clock decides what is due.
 type Options struct {
-	PollInterval time.Duration // how often a worker polls whose probes fail, see pace
+	PollInterval time.Duration // how often a worker polls whose probes fail, see claimSchedule
 	Timeout      time.Duration // the longest attempt
 	Lease        time.Duration // how long a claim lasts; the Store has the same value
 	Memory       int64         // how many bytes the events in flight may hold, see budget; 0: no limit
@@ -37,7 +37,7 @@ type Dispatcher struct {
 	observer    Observer
 	health      *health
 	claims      openClaims
-	pace        pace
+	schedule    claimSchedule
 	prober      prober
 	expired     expiredClaims
 	problems    problemLog
@@ -86,7 +86,7 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error {
 // no later than stop, ends the polling alone; what is in flight has all the time that its record takes.
 func (d *Dispatcher) Turn(ctx, stop, rest context.Context) error {
 	d.queue.restartScans() // they stand where the turn before it left them
-	d.pace, d.prober = pace{}, d.prober.anew()
+	d.schedule, d.prober = claimSchedule{}, d.prober.anew()
 	return d.run(ctx, stop, func(ctx, stop context.Context) {
 		d.poll(ctx, rest)
 		d.prober.finish(ctx, stop)

@@ -3,7 +3,7 @@
 //
 // An event is a row of webhook.outbox. Pass begins its path, which has one file per step:
 //
-//	 probe.go, pace.go, announced.go: when a claim is due
+//	 probe.go, claim_schedule.go, announced.go: when a claim is due
 //	    │
 //	    │       ┌──▶ claim.go    what there is capacity for is leased
 //	    ▼       │       │
@@ -29,7 +29,7 @@
 // A worker polls, and between two polls it probes (probe.go): a statement waits until the identity
 // sequence has moved, then the worker claims. An id is assigned before its transaction commits, so
 // claims follow it with pauses that grow (announced.go). How many claims there may be is decided in
-// pace.go: where events come one by one, one for each; where they come fast, hardly more than by
+// claim_schedule.go: where events come one by one, one for each; where they come fast, hardly more than by
 // polling alone. What no new id announces (retries, resends, a channel that was turned on) is found by a poll.
 //
 // # Life cycles

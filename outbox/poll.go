@@ -11,7 +11,7 @@ const slotWaitLimit = 200 * time.Millisecond
 
 // poll is the loop of Run: pass after pass until the worker is stopped.
 func (d *Dispatcher) poll(ctx, stop context.Context) {
-	d.pace.interval, d.pace.announced.at = d.opts.PollInterval, d.now()
+	d.schedule.interval, d.schedule.announced.at = d.opts.PollInterval, d.now()
 	d.running.Go(func() { d.probe(ctx) })
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		if _, err := d.Pass(ctx); err != nil {
@@ -24,7 +24,7 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 	}
 }
 
-// untilNextClaim waits until the next claim is due or worth its cost, or the worker is stopped, and probes
+// untilNextClaim waits until the next claim is due, a lane wants more or the worker is stopped, and probes
 // for new events meanwhile.
 func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
 	t := time.NewTimer(0)
@@ -36,7 +36,7 @@ func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
 		default:
 		}
 		now := d.now()
-		wait := d.pace.next().Sub(now)
+		wait := d.schedule.next().Sub(now)
 		if wait <= 0 {
 			return
 		}
@@ -101,7 +101,7 @@ func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	for _, c := range ready {
 		d.dispatch(ctx, c)
 	}
-	d.pace.claim(batch, limited, began, d.now())
+	d.schedule.note(batch, limited, began, d.now())
 	return len(batch), nil
 }
 

@@ -111,7 +111,7 @@ func TestPoll_ClaimsFollowAnEventUntilItsTransactionEnds(t *testing.T) {
 				id := a.draw()
 				time.Sleep(open)
 				synctest.Wait()
-				polls := a.d.pace.polls()
+				polls := a.d.schedule.polls()
 				a.commit(contact(id))
 				a.claimedWithin(t, id, min(max(open/4, followFrom), polls)+quietEvery+time.Microsecond)
 			})
@@ -251,7 +251,7 @@ func TestPoll_WhereTheProbeIsDeniedTheWorkerPollsAndSaysSoOnce(t *testing.T) {
 	})
 }
 
-// Where events come fast, claims are no more frequent than the pace allows, and no probe is made.
+// Where events come fast, claims are no more frequent than their token bucket allows, and no probe is made.
 func TestPoll_FastEventsAreClaimedTogetherWithoutAProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := serve(t, 20*time.Millisecond)
@@ -280,7 +280,7 @@ func TestPoll_FastEventsAreClaimedTogetherWithoutAProbe(t *testing.T) {
 		}
 		second()
 		for range 10 {
-			if claims, probed := second(); claims > int(time.Second/claimsApart)+1 || probed > 0 {
+			if claims, probed := second(); claims > int(time.Second/claimEvery)+1 || probed > 0 {
 				t.Errorf("%d claims and %d probes in a second with 500 events", claims, probed)
 			}
 		}
@@ -291,7 +291,7 @@ func TestPoll_FastEventsAreClaimedTogetherWithoutAProbe(t *testing.T) {
 	})
 }
 
-// Another worker claims all events: this one is no quicker, and costs no more, than its pace allows.
+// Another worker claims all events: this one is no quicker, and costs no more, than its token bucket allows.
 func TestPoll_FastEventsOfAnotherWorkerCostAFewClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := serve(t, 20*time.Millisecond)
@@ -306,7 +306,7 @@ func TestPoll_FastEventsOfAnotherWorkerCostAFewClaims(t *testing.T) {
 		}
 		second()
 		for range 10 {
-			if claims := second(); claims > int(time.Second/claimsApart)+1 {
+			if claims := second(); claims > int(time.Second/claimEvery)+1 {
 				t.Errorf("%d claims in a second with 500 events", claims)
 			}
 		}

@@ -86,16 +86,16 @@ func (d *Dispatcher) probe(ctx context.Context) {
 // the snapshot of a probe keeps the server from removing what the claims and records of a tenth of a second have left.
 func (d *Dispatcher) beginProbe(now time.Time) (wait time.Duration) {
 	p := &d.prober
-	if d.pace.draining {
+	if d.schedule.draining {
 		return 0
 	}
-	if from := later(p.notUntil, d.pace.paid); now.Before(from) {
+	if from := latest(p.notUntil, d.schedule.allowedFrom); now.Before(from) {
 		return from.Sub(now)
 	}
 	if !p.underWay {
 		p.underWay = true
-		q := question{d.pace.announced.newest, probeEvery, probesAtOnce}
-		if now.Sub(d.pace.announced.at) >= silence {
+		q := question{d.schedule.announced.newest, probeEvery, probesAtOnce}
+		if now.Sub(d.schedule.announced.at) >= silence {
 			q.every, q.times = quietEvery, quietProbes
 		}
 		p.ask <- q
@@ -107,12 +107,12 @@ func (d *Dispatcher) beginProbe(now time.Time) (wait time.Duration) {
 func (d *Dispatcher) endProbe(ctx context.Context, a probed) {
 	p := &d.prober
 	p.underWay = false
-	if d.pace.probes = a.err == nil; d.pace.probes {
+	if d.schedule.probes = a.err == nil; d.schedule.probes {
 		p.failures, p.denied = 0, false
 		if a.newest < a.known {
-			d.pace.announced.restart(a.newest, a.at)
+			d.schedule.announced.restart(a.newest, a.at)
 		} else {
-			d.pace.announced.note(a.newest, a.at)
+			d.schedule.announced.note(a.newest, a.at)
 		}
 		return
 	}

@@ -21,8 +21,8 @@ type queue struct {
 	lanes  []lane        // in the order of Channels
 	memory budget        // bytes that all events in flight may hold
 	posts  budget        // POSTs at once that this process has files for
-	wake   chan struct{} // has a token when the next claim is worth its cost
-	empty  chan struct{} // has a token after the last event in flight was recorded
+	wake   chan struct{} // has an element when a lane wants more, see slots.wantsMore
+	empty  chan struct{} // has an element after the last event in flight was recorded
 	asked  time.Time     // when the claim that is under way began
 }
 

@@ -113,8 +113,8 @@ func (s *slots) takeWaiting() (events []claimed) {
 	return events
 }
 
-// wantsMore reports whether the next claim is worth its cost: it would return at least three quarters
-// of what the lane may prefetch.
+// wantsMore reports whether what has become free is enough for a claim: it would return at least three
+// quarters of what the lane may prefetch.
 func (s *slots) wantsMore() bool {
 	return s.limit+s.prefetch()-s.held() >= max(s.prefetch()*3/4, 1)
 }

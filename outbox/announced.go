@@ -40,7 +40,7 @@ func (a *announced) restart(newest int64, at time.Time) {
 
 // claimed notes what a claim that began at that instant has returned. An id that no probe has announced
 // announces those before it.
-func (a *announced) claimed(batch []claimed, began time.Time) {
+func (a *announced) claimed(batch []claimedEvent, began time.Time) {
 	newest := a.newest
 	for _, c := range batch {
 		newest = max(newest, c.event.ID)

@@ -35,7 +35,7 @@ type claimSchedule struct {
 const drainFrom = 30
 
 // note notes a claim.
-func (s *claimSchedule) note(batch []claimed, limited bool, began, ended time.Time) {
+func (s *claimSchedule) note(batch []claimedEvent, limited bool, began, ended time.Time) {
 	s.announced.claimed(batch, began)
 	s.began, s.ended, s.found, s.limited = began, ended, len(batch) > 0, limited
 	s.draining = limited && len(batch) >= drainFrom

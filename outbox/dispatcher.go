@@ -45,8 +45,8 @@ type Dispatcher struct {
 	skipped     repeatedCount
 	claimFailed repeatedError
 
-	idle    chan claimed   // where a delivery goroutine without an event waits for one
-	running sync.WaitGroup // the goroutines of Run and Once
+	idle    chan claimedEvent // where a delivery goroutine without an event waits for one
+	running sync.WaitGroup    // the goroutines of Run and Once
 }
 
 // New makes a dispatcher over a database and a sender.
@@ -58,7 +58,7 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 		now:         time.Now,
 		beginWithin: min(beginLimit, opts.Lease-2*opts.Timeout),
 		queue:       newQueue(Channels(), opts.Memory),
-		idle:        make(chan claimed),
+		idle:        make(chan claimedEvent),
 		prober:      newProber(),
 	}
 	d.queue.setPosts(opts.Posts)

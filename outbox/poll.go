@@ -106,7 +106,7 @@ func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 }
 
 // release records events as released: they waited for a slot and no POST was begun.
-func (d *Dispatcher) release(ctx context.Context, waited []claimed) {
+func (d *Dispatcher) release(ctx context.Context, waited []claimedEvent) {
 	for _, c := range waited {
 		d.report(ctx, c.event, c.outcome(Released))
 	}

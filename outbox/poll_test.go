@@ -478,9 +478,9 @@ func TestAnnounced_GapsGrowWithTheTimeForWhichAnIDIsMissing(t *testing.T) {
 
 func TestAnnounced_NothingIsMissingOnceAllIsClaimed(t *testing.T) {
 	now := time.Now()
-	events := func(ids ...int64) (batch []claimed) {
+	events := func(ids ...int64) (batch []claimedEvent) {
 		for _, id := range ids {
-			batch = append(batch, claimed{event: contact(id)})
+			batch = append(batch, claimedEvent{event: contact(id)})
 		}
 		return batch
 	}

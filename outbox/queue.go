@@ -91,7 +91,7 @@ func (q *queue) setPosts(most int) {
 // add puts the events of a claim into their lanes and returns those that have a slot: they may be
 // posted now, the others when a slot becomes free. asked is the capacity that the claim was given. limited:
 // it may be the reason that events which are due were not claimed.
-func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed, limited bool) {
+func (q *queue) add(asked []Capacity, batch []claimedEvent) (ready []claimedEvent, limited bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
@@ -143,12 +143,12 @@ func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
 
 // done frees the slot of an event whose attempt is over and returns the event that may use it now, if
 // one waits.
-func (q *queue) done(ev Event, out Outcome) (next claimed, ok bool) {
+func (q *queue) done(ev Event, out Outcome) (next claimedEvent, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.lane(ev.Channel)
 	if l == nil {
-		return claimed{}, false
+		return claimedEvent{}, false
 	}
 	l.slots.free(ev, out.Result.Took)
 	l.breaker.note(ev, out.Verdict)
@@ -164,7 +164,7 @@ func (q *queue) done(ev Event, out Outcome) (next claimed, ok bool) {
 
 // overdue removes the events that have waited for a slot since a claim before that instant. They are
 // in flight until their release is recorded.
-func (q *queue) overdue(before time.Time) (events []claimed) {
+func (q *queue) overdue(before time.Time) (events []claimedEvent) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
@@ -174,7 +174,7 @@ func (q *queue) overdue(before time.Time) (events []claimed) {
 }
 
 // takeWaiting removes all events that wait for a slot. They are in flight until their release is recorded.
-func (q *queue) takeWaiting() (events []claimed) {
+func (q *queue) takeWaiting() (events []claimedEvent) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {

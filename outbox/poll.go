@@ -16,7 +16,7 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		if _, err := d.Pass(ctx); err != nil {
 			failures++
-			pause(ctx, stop, Backoff(failures), nil)
+			sleepUnlessStopped(ctx, stop, Backoff(failures))
 			continue
 		}
 		failures = 0
@@ -69,7 +69,7 @@ func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 		n, err := d.Pass(ctx)
 		if err != nil {
 			failures++
-			pause(ctx, stop, Backoff(failures), nil)
+			sleepUnlessStopped(ctx, stop, Backoff(failures))
 			continue
 		}
 		d.queue.wait(ctx)
@@ -78,7 +78,7 @@ func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 			if wait == 0 {
 				return
 			}
-			pause(ctx, stop, min(wait, d.opts.PollInterval), nil)
+			sleepUnlessStopped(ctx, stop, min(wait, d.opts.PollInterval))
 		}
 	}
 }
@@ -112,13 +112,12 @@ func (d *Dispatcher) release(ctx context.Context, waited []claimedEvent) {
 	}
 }
 
-// pause waits for a while, or until the next claim is worth its cost or the worker is stopped.
-func pause(ctx, stop context.Context, d time.Duration, wake <-chan struct{}) {
+// sleepUnlessStopped waits for d, or until the worker is stopped or ctx ends.
+func sleepUnlessStopped(ctx, stop context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-wake:
 	case <-stop.Done():
 	case <-ctx.Done():
 	}

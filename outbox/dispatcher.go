@@ -69,7 +69,7 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 	if d.observer = opts.Observer; d.observer == nil {
 		d.observer = unobserved{}
 	}
-	d.recorder = newRecorder(d.store, log, d.settled)
+	d.recorder = newRecorder(d.store, log, d.remove)
 	d.recorder.recorded = d.observer.Recorded
 	return d
 }
@@ -152,23 +152,23 @@ func (d *Dispatcher) limitDrain(ctx, stop context.Context, cancel context.Cancel
 			return
 		case !sleep(ctx, min(left, unansweredFor)):
 			return
-		case d.queue.unrecorded() == 0 && !d.health.answeredSince(asked):
+		case d.queue.inFlight() == 0 && !d.health.answeredSince(asked):
 			cancel(errUnanswered)
 			return
 		}
 	}
 }
 
-// settled drops events that need no more work: their outcomes are recorded, or the database rejects them
+// remove removes events from what is in flight: their outcomes are recorded, or the database rejects them
 // for good.
-func (d *Dispatcher) settled(outcomes []Outcome) {
-	d.claims.settled(outcomes)
-	d.queue.settled(outcomes)
+func (d *Dispatcher) remove(outcomes []Outcome) {
+	d.claims.remove(outcomes)
+	d.queue.remove(outcomes)
 }
 
 // leftOpen is the error of what a drain left open; nil if it left nothing.
 func (d *Dispatcher) leftOpen(ctx context.Context) error {
-	open, claims := d.queue.unrecorded(), d.claims.unknowns()
+	open, claims := d.queue.inFlight(), d.claims.unknowns()
 	if open == 0 && claims == 0 {
 		return nil
 	}

@@ -14,9 +14,9 @@
 //	            └──▶ deliver.go  rendered and sent by a goroutine ───────────┘
 //	                    │
 //	                    ▼
-//	                 record.go   outcomes are written in batches, and settled
+//	                 record.go   outcomes are written in batches
 //
-// The queue owns what is in flight, from the claim until the outcome is settled, in one lane per
+// The queue owns what is in flight, from the claim until the outcome is recorded, in one lane per
 // channel. A lane consists of slots (slots.go: what is posted now and what is prefetched behind it), a
 // circuit breaker (breaker.go: how much may fail in one cycle) and a scan (cursor.go: where its next
 // claims begin to read). Every ten seconds a cycle (cycle.go) lets the scans go back to what they have

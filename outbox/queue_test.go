@@ -129,8 +129,8 @@ func TestQueue_LaneWithUnrecordedOutcomesClaimsNoMore(t *testing.T) {
 		start(t, d)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if given < maxUnrecorded || given >= maxUnrecorded+each {
-			t.Errorf("%d contacts are claimed and not recorded, %d were expected at most", given, maxUnrecorded)
+		if given < inFlightLimit || given >= inFlightLimit+each {
+			t.Errorf("%d contacts are claimed and not recorded, %d were expected at most", given, inFlightLimit)
 		}
 		before := s.claims()
 		time.Sleep(time.Second)

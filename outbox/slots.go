@@ -48,16 +48,16 @@ func (s *slots) alternate(at time.Time, capacity bool, retries, fresh int) {
 	}
 }
 
-// paceSettled is how long after the last event of a paced lane a claim has certainly been allowed one
+// paceMargin is how long after the last event of a paced lane a claim has certainly been allowed one
 // more, beside twice the spacing of its POSTs: claims of other workers and a slow database delay it.
-const paceSettled = 250 * time.Millisecond
+const paceMargin = 250 * time.Millisecond
 
 // paced is how long the pace may still be the reason that a claim returned nothing; 0 or less: it is not.
 func (s *slots) paced(now time.Time) time.Duration {
 	if s.perSecond == 0 {
 		return 0
 	}
-	return paceSettled + 2200*time.Millisecond/time.Duration(s.perSecond) - now.Sub(s.claimedAt)
+	return paceMargin + 2200*time.Millisecond/time.Duration(s.perSecond) - now.Sub(s.claimedAt)
 }
 
 // held is the number of events in slots or waiting for one.

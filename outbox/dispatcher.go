@@ -59,7 +59,6 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 		beginWithin: min(beginLimit, opts.Lease-2*opts.Timeout),
 		queue:       newQueue(Channels(), opts.Memory),
 		idle:        make(chan claimedEvent),
-		prober:      newProber(),
 	}
 	d.queue.setPosts(opts.Posts)
 	d.health = &health{log: log, now: d.now, slow: min(opts.Lease/6, 15*time.Second)}
@@ -86,7 +85,7 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error {
 // no later than stop, ends the polling alone; what is in flight has all the time that its record takes.
 func (d *Dispatcher) Turn(ctx, stop, rest context.Context) error {
 	d.queue.restartScans() // they stand where the turn before it left them
-	d.schedule, d.prober = claimSchedule{}, d.prober.anew()
+	d.schedule = claimSchedule{}
 	return d.run(ctx, stop, func(ctx, stop context.Context) {
 		d.poll(ctx, rest)
 		d.prober.finish(ctx, stop)

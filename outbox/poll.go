@@ -12,7 +12,6 @@ const slotWaitLimit = 200 * time.Millisecond
 // poll is the loop of Run: pass after pass until the worker is stopped.
 func (d *Dispatcher) poll(ctx, stop context.Context) {
 	d.schedule.interval, d.schedule.announced.at = d.opts.PollInterval, d.now()
-	d.running.Go(func() { d.probe(ctx) })
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		if _, err := d.Pass(ctx); err != nil {
 			failures++
@@ -31,7 +30,7 @@ func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
 	defer t.Stop()
 	for {
 		select { // before a wake that has come as well
-		case a := <-d.prober.answers:
+		case a := <-d.prober.answer:
 			d.endProbe(ctx, a)
 		default:
 		}
@@ -40,7 +39,7 @@ func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
 		if wait <= 0 {
 			return
 		}
-		if from := d.beginProbe(now); from > 0 {
+		if from := d.beginProbe(ctx, now); from > 0 {
 			wait = min(wait, from)
 		}
 		t.Reset(wait)
@@ -52,7 +51,7 @@ func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
 			return
 		case <-ctx.Done():
 			return
-		case a := <-d.prober.answers:
+		case a := <-d.prober.answer:
 			d.endProbe(ctx, a)
 		}
 	}

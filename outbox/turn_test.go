@@ -133,8 +133,8 @@ func TestShares_DivideATotalAmongDispatchers(t *testing.T) {
 	}
 }
 
-// TestTurn_EndsNoStatementThatIsUnderWay: the end of a context costs all calls their connections, and those of the
-// cycle go on between two turns.
+// TestTurn_EndsNoStatementThatIsUnderWay: a probe that is cut off while it is being prepared costs all calls their
+// connections, and those of the cycle go on between two turns.
 func TestTurn_EndsNoStatementThatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &probedStore{fakeStore: &fakeStore{newest: func(known int64) (int64, error) { return known, nil }}}

@@ -10,15 +10,16 @@ const (
 	pollWithin = time.Second
 )
 
-// A token bucket bounds the claims that follow new ids, so that they cost hardly more than polling alone:
-// a token comes every claimEvery, or every interval where that is shorter, and it holds claimBurst.
+// A token bucket bounds the claims that follow new ids, so that they cost hardly more than polling
+// alone: a token comes every claimEvery, or every interval where that is shorter, and it holds
+// claimBurst.
 const (
 	claimEvery = 15 * time.Millisecond
 	claimBurst = 50
 )
 
-// claimSchedule decides when the next claim is made: as often as events come one by one, and hardly more
-// often than by polling alone where they come faster. It belongs to the goroutine that claims.
+// claimSchedule decides when the next claim is made: as often as events come one by one, and hardly
+// more often than by polling alone where they come faster. It belongs to the goroutine that claims.
 type claimSchedule struct {
 	interval     time.Duration // between two polls
 	announced    announced
@@ -42,8 +43,8 @@ func (s *claimSchedule) note(batch []claimedEvent, limited bool, began, ended ti
 	s.take(ended)
 }
 
-// take takes the token of a claim. A claim that is made without one, a poll or one for a free slot, takes the
-// next one, and no more.
+// take takes the token of a claim. A claim that is made without one, a poll or one for a free slot,
+// takes the next one, and no more.
 func (s *claimSchedule) take(now time.Time) {
 	every := s.tokenEvery()
 	full, empty := now.Add(-claimBurst*every), now.Add(every)
@@ -60,8 +61,8 @@ func (s *claimSchedule) polls() time.Duration {
 	return max(s.interval, min(pollsApart*s.interval, pollWithin))
 }
 
-// next is when the next claim is due. Where claims find events and use up the tokens, the next one needs no
-// probe.
+// next is when the next claim is due. Where claims find events and use up the tokens, the next one
+// needs no probe.
 func (s *claimSchedule) next() time.Time {
 	at := s.ended.Add(s.polls())
 	if s.found && s.allowedFrom.After(s.ended) {

@@ -24,7 +24,8 @@ func (d *Dispatcher) dispatch(ctx context.Context, c claimedEvent) {
 }
 
 // deliverAll is a delivery goroutine: it delivers one event after the other until ctx ends, first those
-// of the same lane that wait for its slot. There is one copy of the event: what refers to its data keeps them.
+// of the same lane that wait for its slot. There is one copy of the event: what refers to its data keeps
+// them.
 func (d *Dispatcher) deliverAll(ctx context.Context, c *claimedEvent) {
 	for {
 		for next := true; next && ctx.Err() == nil; {
@@ -49,11 +50,11 @@ func (d *Dispatcher) deliver(ctx context.Context, c *claimedEvent) (next bool) {
 	return next
 }
 
-// attempt checks the channel, renders and sends an event, and returns what to record. The POST begins only within
-// d.beginWithin of the claim, on the monotonic clock: a worker that was frozen, or whose receiver hung
-// meanwhile, releases the event instead, since another worker may soon hold its lease. A worker that is
-// frozen after this check may still send late: an event that is delivered at least once perhaps twice,
-// the others once all the same.
+// attempt checks the channel, renders and sends an event, and returns what to record. The POST begins
+// only within d.beginWithin of the claim, on the monotonic clock: a worker that was frozen, or whose
+// receiver hung meanwhile, releases the event instead, since another worker may soon hold its lease. A
+// worker that is frozen after this check may still send late: an event that is delivered at least once
+// perhaps twice, the others once all the same.
 func (d *Dispatcher) attempt(ctx context.Context, c *claimedEvent) Outcome {
 	out := c.outcome(Released)
 	if problem := d.endpointProblem(c.event.Endpoint); problem != "" {

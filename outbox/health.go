@@ -135,8 +135,8 @@ func (h *health) down(doing string, err error) {
 	}
 }
 
-// failed logs the failure of a background statement, which doing names; it does not affect health. While
-// the database is unavailable that is logged already.
+// failed logs the failure of a background statement, which doing names; it does not affect health.
+// While the database is unavailable that is logged already.
 func (h *health) failed(doing string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// slotWaitLimit is how long a claimed event may wait for its slot. It was claimed to wait a twentieth
-// of that; if its receiver has become slow since, it is released.
+// slotWaitLimit is how long a claimed event may wait for its slot: twenty times prefetchFor. If its
+// receiver has become slow since the claim, it is released.
 const slotWaitLimit = 200 * time.Millisecond
 
 // poll is the loop of Run: pass after pass until the worker is stopped.
@@ -23,8 +23,8 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 	}
 }
 
-// untilNextClaim waits until the next claim is due, a lane wants more or the worker is stopped, and probes
-// for new events meanwhile.
+// untilNextClaim waits until the next claim is due, a lane wants more or the worker is stopped, and
+// probes for new events meanwhile.
 func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()

@@ -8,9 +8,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// One statement compares the sequence probesAtOnce times, probeEvery apart; its snapshot is held for all
-// of them (81 ms). Once no new id came for as long as silence, fewer and longer statements (200 ms) and fewer
-// wake-ups do. After a denial the next probe follows probeDenied later.
+// One statement compares the sequence probesAtOnce times, probeEvery apart; its snapshot is held for
+// all of them (81 ms). Once no new id came for as long as silence, fewer and longer statements (200
+// ms) and fewer wake-ups do. After a denial the next probe follows probeDenied later.
 const (
 	probeEvery   = 3 * time.Millisecond
 	probesAtOnce = 27
@@ -20,7 +20,8 @@ const (
 	probeDenied  = time.Minute
 )
 
-// prober waits on the database for new events, while the goroutine that claims waits for it and for all else.
+// prober waits on the database for new events, while the goroutine that claims waits for it and for
+// all else.
 type prober struct {
 	answer   chan probed // of the probe that is under way; nil: none is
 	failures int
@@ -35,9 +36,9 @@ type probed struct {
 	err           error
 }
 
-// finish waits for the answer of a probe that is under way, unless the worker stops. Cut off, the probe would
-// cost its connection, and while its statement is being prepared those of all other calls, which go on in the
-// next turn.
+// finish waits for the answer of a probe that is under way, unless the worker stops. Cut off, the
+// probe would cost its connection, and while its statement is being prepared those of all other calls,
+// which go on in the next turn.
 func (p *prober) finish(ctx, stop context.Context) {
 	if p.answer == nil {
 		return
@@ -50,10 +51,10 @@ func (p *prober) finish(ctx, stop context.Context) {
 	p.answer = nil
 }
 
-// beginProbe begins a probe, unless one is under way, or has just failed, or a claim could not follow yet. It
-// returns how long it is until then. While a backlog is drained it begins none: what has come since, the next
-// claim finds, and the snapshot of a probe keeps the server from removing what the claims and records of a
-// tenth of a second have left.
+// beginProbe begins a probe, unless one is under way, or has just failed, or a claim could not follow
+// yet. It returns how long it is until then. While a backlog is drained it begins none: what has come
+// since, the next claim finds, and the snapshot of a probe keeps the server from removing what the
+// claims and records of a tenth of a second have left.
 func (d *Dispatcher) beginProbe(ctx context.Context, now time.Time) (wait time.Duration) {
 	p := &d.prober
 	if d.schedule.draining {

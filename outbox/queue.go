@@ -183,7 +183,7 @@ func (q *queue) takeWaiting() (events []claimedEvent) {
 	return events
 }
 
-// remove removes events whose outcomes are recorded, or rejected for good: they are no longer in flight.
+// remove removes events that are no longer in flight: recorded, or rejected for good.
 func (q *queue) remove(outcomes []Outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

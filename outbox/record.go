@@ -93,8 +93,8 @@ func (r *recorder) gather(ctx context.Context, first Outcome) []Outcome {
 	return batch
 }
 
-// record writes a batch. If the database refuses the batch, each outcome is written alone, so that one
-// bad row does not hold up the others.
+// record writes a batch. If the database rejects or denies it, each outcome is written alone, so that
+// one bad row does not hold up the others.
 func (r *recorder) record(ctx context.Context, batch []Outcome) {
 	if err := r.write(ctx, batch); err == nil || ctx.Err() != nil {
 		return

@@ -2,7 +2,7 @@ package outbox
 
 import "time"
 
-// prefetchFor is how far a lane claims ahead: beside the events in its slots it may hold as many as it
+// prefetchFor is how much a lane prefetches: beside the events in its slots it may hold as many as it
 // will have posted in this time, at most one for each slot. That covers a claim's round trip, during
 // which the slots of a receiver that answers in 10 ms would stand empty; and a claim costs as much as
 // thirty events, so fewer and larger claims leave more for the work itself. A lane of fewer slots than

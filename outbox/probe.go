@@ -20,8 +20,8 @@ const (
 	probeDenied  = time.Minute
 )
 
-// prober waits on the database for new events, while the goroutine that claims waits for it and for
-// all else.
+// prober begins the probes, one at a time: each waits on the database for new events in a goroutine of
+// its own, while the goroutine that claims waits for its answer and for all else.
 type prober struct {
 	answer   chan probed // of the probe that is under way; nil: none is
 	failures int

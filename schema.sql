@@ -14,11 +14,12 @@
 -- interventions, secrets, tally and operations; what reads (views, hint, explain); what acts (publish, retry,
 -- cancel, ...; operations); the roles.
 --
--- search_path is pinned here and in every function, so that CHECKs, indexes, views and calls bind to
--- pg_catalog and never to an object that another role has planted. Functions that an insert or the
--- worker calls are in PL/pgSQL, which keeps its plans for the session, or in SQL where such a plan can contain them;
--- a function in SQL that cannot be inlined is planned again in each statement. Those that are called for every row
--- qualify each name and operator instead: a SET clause costs as much as the call.
+-- search_path is pinned here and in each function that does not qualify every name, so that CHECKs,
+-- indexes, views and calls bind to pg_catalog and never to an object that another role has planted. Those
+-- that are called for every row of an insert or a claim qualify each name and operator: a SET clause costs
+-- as much as the call. Functions that an insert or the worker calls are in PL/pgSQL, which keeps its plans
+-- for the session, or in SQL where such a plan can contain them; a function in SQL that cannot be inlined is
+-- planned again in each statement.
 
 set local search_path = pg_catalog, pg_temp;
 set local standard_conforming_strings = on;
@@ -157,7 +158,8 @@ comment on function webhook.document_id_beside_bad_escapes(json) is
 
 -- The functions refuse_... raise an error in words where a constraint would print the data of the event,
 -- to the application and into the server's log. The first reads webhook.channels, which an application
--- may not, hence with the rights of its owner.
+-- may not, hence with the rights of its owner. They are declared immutable, which they are not, so that a
+-- function in SQL that calls them can be inlined.
 create function webhook.refuse_event(event text) returns boolean
   language plpgsql immutable security definer set search_path = pg_catalog, pg_temp
   as $fn$
@@ -376,10 +378,9 @@ create index outbox_finished on webhook.outbox (event, status, finished_at, id) 
   where finished_at is not null;
 comment on index webhook.outbox_finished is 'Finished rows by event, status and time: the views, the clean-up, the tally and resends.';
 
--- What an application pays for is kept small by a trigger. PostgreSQL reads and compiles the text of each
--- CHECK and each generated column anew in every statement that writes a row: one CHECK of all rules and two
--- generated columns cost an insert 20 us of 38, this trigger 6, since PL/pgSQL keeps what it has
--- compiled for the session (docs/performance.md). "enable always" lets it fire whatever
+-- What an insert costs is kept small by a trigger. PostgreSQL reads and compiles the text of each CHECK
+-- and each generated column anew in every statement that writes a row, while PL/pgSQL keeps what it has
+-- compiled for the session (docs/performance.md has both). "enable always" lets the trigger fire whatever
 -- session_replication_role says: as with a constraint, only the table's owner can do without it.
 create function webhook.accept_event() returns trigger
   language plpgsql
@@ -443,6 +444,9 @@ create trigger computed_columns_follow after update of event, data, occurred_at,
 alter table webhook.outbox enable always trigger computed_columns_follow;
 comment on trigger computed_columns_follow on webhook.outbox is 'document_id and at_least_once follow event, data and is_test, whatever an update says.';
 
+-- The two triggers below are not "enable always": a session that replicates repeats what the triggers of the
+-- origin have allowed. There the variable of a resend was set, which is not replicated, and a claim may have
+-- been checked before a later export committed, which is replicated before it.
 create function webhook.refuse_change() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
   as $fn$
@@ -2825,7 +2829,7 @@ begin
     'grant insert (event, data, occurred_at, traceparent), select (id) on webhook.outbox to webhook_producer',
     -- A reader: everything except tokens and URLs.
     'grant select on webhook.outbox, webhook.attempts, webhook.interventions, webhook.pacing, webhook.schema_versions, webhook.workers, webhook.maintenance, webhook.status, webhook.problems, webhook.volume to webhook_reader, webhook_admin',
-    'grant select on sequence webhook.outbox_id_seq to webhook_reader, webhook_admin', -- the doctor compares it
+    'grant select on sequence webhook.outbox_id_seq to webhook_reader, webhook_admin', -- webhooks check compares it
     'grant select on webhook.endpoints, webhook.tally, webhook.hourly, webhook.operations, webhook.alerts to webhook_reader, webhook_admin',
     'grant execute on function webhook.latency_of(smallint) to webhook_reader, webhook_admin',
     'grant select (name, event, position, at_least_once, enabled, accept_status, max_in_flight, max_per_second, send_traceparent, updated_at, example) on webhook.channels to webhook_reader',

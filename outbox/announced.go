@@ -40,7 +40,7 @@ func (a *announced) restart(newest int64, at time.Time) {
 
 // claimed notes what a claim that began at that instant has returned. An id that no probe has announced
 // announces those before it.
-func (a *announced) claimed(batch []claimed, began time.Time) {
+func (a *announced) claimed(batch []claimedEvent, began time.Time) {
 	newest := a.newest
 	for _, c := range batch {
 		newest = max(newest, c.event.ID)
@@ -54,10 +54,11 @@ func (a *announced) claimed(batch []claimed, began time.Time) {
 	}
 }
 
-// due is when the next claim for what is missing is due, after one that began and ended at these instants: at once
-// for what was announced since it began; then after a quarter of the time for which the newest has been
-// missing, so that an event waits for a quarter of the time that its transaction took, at most. Not ok:
-// nothing is missing, or for so long that polls which are this far apart are as quick.
+// due is when the next claim for what is missing is due, after one that began and ended at these
+// instants: at once for what was announced since it began; then after a quarter of the time for which
+// the newest has been missing, so that an event waits for a quarter of the time that its transaction
+// took, at most. Not ok: nothing is missing, or for so long that polls which are this far apart are as
+// quick.
 func (a *announced) due(began, ended time.Time, polls time.Duration) (at time.Time, ok bool) {
 	for len(a.open) > 0 && ended.Sub(a.open[0].at)/4 >= polls {
 		a.open = a.open[1:]

@@ -48,7 +48,7 @@ func TestBreaker_FailedFirstAttemptsOpenIt(t *testing.T) {
 		for range n {
 			q.take(q.beginClaim(), []Event{fresh})
 			q.done(fresh, Outcome{Verdict: v})
-			q.settled([]Outcome{{Channel: fresh.Channel}})
+			q.remove([]Outcome{{Channel: fresh.Channel}})
 		}
 	}
 	stopped := func() bool { return q.of("documents").Occupied > 1000 }

@@ -59,7 +59,7 @@ const claimedCopies = 3
 
 // rendered notes that the data of an event have been replaced by its envelope, and drops them. It returns
 // the envelope, which was rendered into as many bytes as the data have, in memory of its own size.
-func (q *queue) rendered(c *claimed, body []byte) []byte {
+func (q *queue) rendered(c *claimedEvent, body []byte) []byte {
 	if cap(body)-len(body) > max(len(body)/4, 64<<10) {
 		body = bytes.Clone(body)
 	}

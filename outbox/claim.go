@@ -15,7 +15,7 @@ const lookUpEvery = time.Second
 
 // claim claims what there is capacity for. A claim whose reply was lost is looked up by its id until
 // its outcome is known. There is one claim at a time, and none while the outcome of another is unknown.
-func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed, error) {
+func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimedEvent, error) {
 	at, id := d.now(), uuid.NewString()
 	d.claims.begin(id)
 	events, err := d.store.Claim(ctx, id, capacity)
@@ -36,9 +36,9 @@ func (d *Dispatcher) claim(ctx context.Context, capacity []Capacity) ([]claimed,
 		return nil, fmt.Errorf("claim: %w", err)
 	}
 	d.observer.Polled()
-	now, batch := d.now(), make([]claimed, len(events))
+	now, batch := d.now(), make([]claimedEvent, len(events))
 	for i, ev := range events {
-		batch[i] = claimed{event: ev, at: at, dueSince: now.Add(-ev.DueFor)}
+		batch[i] = claimedEvent{event: ev, at: at, dueSince: now.Add(-ev.DueFor)}
 	}
 	return batch, nil
 }

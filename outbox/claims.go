@@ -29,8 +29,8 @@ func (c *openClaims) known(id string, events int) {
 	c.add(id, events-1)
 }
 
-// settled notes events that need no more work.
-func (c *openClaims) settled(outcomes []Outcome) {
+// remove removes events that are no longer in flight.
+func (c *openClaims) remove(outcomes []Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range outcomes {

@@ -5,9 +5,9 @@ import "time"
 // Cursor is a place in the order in which the events of one priority of a lane are claimed, by due time
 // and id. The zero value is before all of them.
 type Cursor struct {
-	DueAt string        // as Event.DueAt; empty: the place is behind everything that was due then
+	DueAt string        // as Event.DueAt; empty, with an Age: the place is behind everything that was due then
 	ID    int64         //
-	Age   time.Duration // how long ago then is; 0: now
+	Age   time.Duration // how long ago a scan stood there; 0: not from a scan, it holds whatever was switched since
 }
 
 // after compares places that have a DueAt. PostgreSQL's ISO texts in UTC sort like the times they stand
@@ -117,8 +117,8 @@ func (s *scan) advance(at time.Time, events []Event, filled bool) {
 	}
 }
 
-// late reports whether an event that was due for so long at a claim committed after a scan had read everything that
-// was due then.
+// late reports whether an event that was due for so long at a claim committed after a scan had read
+// everything that was due then.
 func (s *scan) late(at time.Time, dueFor time.Duration) bool {
 	n := len(s.marks)
 	return n > 0 && s.marks[n-1].place.DueAt == "" && dueFor > at.Sub(s.marks[n-1].at)

@@ -94,7 +94,7 @@ func TestCursor_ReleasedEventIsReadByTheNextClaim(t *testing.T) {
 	q.take(q.beginClaim(), []Event{ev})
 	q.lane("contacts").retries.marks = []mark{{at: time.Now().Add(-time.Minute)}}
 	q.done(ev, Outcome{Verdict: Released})
-	q.settled([]Outcome{claimed{event: ev}.outcome(Released)})
+	q.remove([]Outcome{claimedEvent{event: ev}.outcome(Released)})
 	want := Cursor{DueAt: place(7).DueAt, ID: 6}
 	if got := q.of("contacts").Retries; got != want {
 		t.Errorf("the retries are read from %+v, not from %+v", got, want)
@@ -117,7 +117,7 @@ func TestCursor_OutcomeOfADocumentRecallsTheScan(t *testing.T) {
 			q.take(q.beginClaim(), nil)
 		}
 		q.done(ev, Outcome{Verdict: Retry})
-		q.settled([]Outcome{claimed{event: ev, at: claimedAt}.outcome(Retry)})
+		q.remove([]Outcome{claimedEvent{event: ev, at: claimedAt}.outcome(Retry)})
 		if got := q.of("documents").Fresh; got.withoutAge() != (Cursor{}) || got.Age != 0 && got.Age < 12*time.Second {
 			t.Errorf("fresh documents are read from %+v", got)
 		}
@@ -183,7 +183,7 @@ func superseded(ids ...int64) []Event {
 
 func TestQueue_SupersededRowsTakeNoSlot(t *testing.T) {
 	q := newQueue(Channels(), 0)
-	if ready := q.take(q.beginClaim(), superseded(1, 2, 3, 4)); len(ready) != 0 || q.of("contacts").Occupied != 0 || q.unrecorded() != 0 {
+	if ready := q.take(q.beginClaim(), superseded(1, 2, 3, 4)); len(ready) != 0 || q.of("contacts").Occupied != 0 || q.inFlight() != 0 {
 		t.Errorf("%d events to post, %+v", len(ready), q.of("contacts"))
 	}
 }

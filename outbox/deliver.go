@@ -14,7 +14,7 @@ const beginLimit = 5 * time.Second
 
 // dispatch hands an event to an idle delivery goroutine, or to a new one. They are kept: a new goroutine
 // would grow its stack anew for each event, which is a tenth of all the work.
-func (d *Dispatcher) dispatch(ctx context.Context, c claimed) {
+func (d *Dispatcher) dispatch(ctx context.Context, c claimedEvent) {
 	select {
 	case d.idle <- c:
 	default:
@@ -24,8 +24,9 @@ func (d *Dispatcher) dispatch(ctx context.Context, c claimed) {
 }
 
 // deliverAll is a delivery goroutine: it delivers one event after the other until ctx ends, first those
-// of the same lane that wait for its slot. There is one copy of the event: what refers to its data keeps them.
-func (d *Dispatcher) deliverAll(ctx context.Context, c *claimed) {
+// of the same lane that wait for its slot. There is one copy of the event: what refers to its data keeps
+// them.
+func (d *Dispatcher) deliverAll(ctx context.Context, c *claimedEvent) {
 	for {
 		for next := true; next && ctx.Err() == nil; {
 			next = d.deliver(ctx, c)
@@ -40,7 +41,7 @@ func (d *Dispatcher) deliverAll(ctx context.Context, c *claimed) {
 
 // deliver makes the attempt of one event and replaces it by the next one, if one waits for its slot. The
 // slot is free as soon as the outcome waits to be recorded.
-func (d *Dispatcher) deliver(ctx context.Context, c *claimed) (next bool) {
+func (d *Dispatcher) deliver(ctx context.Context, c *claimedEvent) (next bool) {
 	out := d.attempt(ctx, c)
 	d.noteShortage(c.event, out)
 	d.heed(ctx, c.event.Channel, out.Result.RetryAfter)
@@ -49,12 +50,12 @@ func (d *Dispatcher) deliver(ctx context.Context, c *claimed) (next bool) {
 	return next
 }
 
-// attempt checks the channel, renders and sends an event, and returns what to record. The POST begins only within
-// d.beginWithin of the claim, on the monotonic clock: a worker that was frozen, or whose receiver hung
-// meanwhile, releases the event instead, since another worker may soon hold its lease. A worker that is
-// frozen after this check may still send late: an event that is delivered at least once perhaps twice,
-// the others once all the same.
-func (d *Dispatcher) attempt(ctx context.Context, c *claimed) Outcome {
+// attempt checks the channel, renders and sends an event, and returns what to record. The POST begins
+// only within d.beginWithin of the claim, on the monotonic clock: a worker that was frozen, or whose
+// receiver hung meanwhile, releases the event instead, since another worker may soon hold its lease. A
+// worker that is frozen after this check may still send late: an event that is delivered at least once
+// perhaps twice, the others once all the same.
+func (d *Dispatcher) attempt(ctx context.Context, c *claimedEvent) Outcome {
 	out := c.outcome(Released)
 	if problem := d.endpointProblem(c.event.Endpoint); problem != "" {
 		out.Verdict = Retry // also of an event that is delivered at most once: no POST was begun

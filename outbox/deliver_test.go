@@ -50,7 +50,7 @@ func TestAttempt_ChannelThatCannotBeCalledIsRetried(t *testing.T) {
 	for _, ev := range []Event{contact(1), doc(1), testEvent(contact(1))} {
 		post := &fakeSender{check: func(string, string) error { return errors.New("cannot call: no URL") }}
 		d, _ := newTestDispatcher(&fakeStore{}, post)
-		out := d.attempt(t.Context(), &claimed{event: ev, at: time.Now()})
+		out := d.attempt(t.Context(), &claimedEvent{event: ev, at: time.Now()})
 		want := Result{Failure: FailureConfig, Received: ReceivedNo, Error: "cannot call: no URL"}
 		if out.Verdict != Retry || out.Result != want || post.count() != 0 {
 			t.Errorf("%s: %+v after %d requests", ev.Name, out, post.count())
@@ -62,7 +62,7 @@ func TestAttempt_RenderErrorSendsNothing(t *testing.T) {
 	for verdict, ev := range map[Verdict]Event{Failed: broken(contact(1)), Retry: broken(doc(1))} {
 		post := &fakeSender{}
 		d, _ := newTestDispatcher(&fakeStore{}, post)
-		out := d.attempt(t.Context(), &claimed{event: ev, at: time.Now()})
+		out := d.attempt(t.Context(), &claimedEvent{event: ev, at: time.Now()})
 		if out.Verdict != verdict || !strings.HasPrefix(out.Result.Error, "render: ") || out.Result.Failure != FailureRender || out.Result.Received != ReceivedNo || post.count() != 0 {
 			t.Errorf("%s: %+v after %d requests", ev.Name, out, post.count())
 		}
@@ -80,11 +80,11 @@ func TestAttempt_NoPOSTBeginsTooLongAfterItsClaim(t *testing.T) {
 			d := New(&fakeStore{}, post, zap.NewNop(), Options{Timeout: tt.timeout, Lease: tt.lease})
 			at := time.Now()
 			d.now = func() time.Time { return at.Add(tt.limit) }
-			if out := d.attempt(t.Context(), &claimed{event: ev, at: at}); out.Verdict != Sent {
+			if out := d.attempt(t.Context(), &claimedEvent{event: ev, at: at}); out.Verdict != Sent {
 				t.Errorf("%s, at the limit of %s: %+v", ev.Name, tt.limit, out)
 			}
 			d.now = func() time.Time { return at.Add(tt.limit + 1) }
-			if out := d.attempt(t.Context(), &claimed{event: ev, at: at}); out.Verdict != Released || post.count() != 1 {
+			if out := d.attempt(t.Context(), &claimedEvent{event: ev, at: at}); out.Verdict != Released || post.count() != 1 {
 				t.Errorf("%s, after the limit of %s: %+v", ev.Name, tt.limit, out)
 			}
 		}

@@ -13,7 +13,7 @@ import (
 // Options are the dispatcher's settings. Its times are measured on this process's monotonic clock; the
 // database's clock decides what is due.
 type Options struct {
-	PollInterval time.Duration // how often a worker polls whose probes fail, see pace
+	PollInterval time.Duration // how often a worker polls whose probes fail, see claimSchedule
 	Timeout      time.Duration // the longest attempt
 	Lease        time.Duration // how long a claim lasts; the Store has the same value
 	Memory       int64         // how many bytes the events in flight may hold, see budget; 0: no limit
@@ -37,7 +37,7 @@ type Dispatcher struct {
 	observer    Observer
 	health      *health
 	claims      openClaims
-	pace        pace
+	schedule    claimSchedule
 	prober      prober
 	expired     expiredClaims
 	problems    problemLog
@@ -45,8 +45,8 @@ type Dispatcher struct {
 	skipped     repeatedCount
 	claimFailed repeatedError
 
-	idle    chan claimed   // where a delivery goroutine without an event waits for one
-	running sync.WaitGroup // the goroutines of Run and Once
+	idle    chan claimedEvent // where a delivery goroutine without an event waits for one
+	running sync.WaitGroup    // the goroutines of Run and Once
 }
 
 // New makes a dispatcher over a database and a sender.
@@ -58,8 +58,7 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 		now:         time.Now,
 		beginWithin: min(beginLimit, opts.Lease-2*opts.Timeout),
 		queue:       newQueue(Channels(), opts.Memory),
-		idle:        make(chan claimed),
-		prober:      newProber(),
+		idle:        make(chan claimedEvent),
 	}
 	d.queue.setPosts(opts.Posts)
 	d.health = &health{log: log, now: d.now, slow: min(opts.Lease/6, 15*time.Second)}
@@ -69,7 +68,7 @@ func New(store Store, sender Sender, log *zap.Logger, opts Options) *Dispatcher 
 	if d.observer = opts.Observer; d.observer == nil {
 		d.observer = unobserved{}
 	}
-	d.recorder = newRecorder(d.store, log, d.settled)
+	d.recorder = newRecorder(d.store, log, d.remove)
 	d.recorder.recorded = d.observer.Recorded
 	return d
 }
@@ -86,7 +85,7 @@ func (d *Dispatcher) Run(ctx, stop context.Context) error {
 // no later than stop, ends the polling alone; what is in flight has all the time that its record takes.
 func (d *Dispatcher) Turn(ctx, stop, rest context.Context) error {
 	d.queue.restartScans() // they stand where the turn before it left them
-	d.pace, d.prober = pace{}, d.prober.anew()
+	d.schedule = claimSchedule{}
 	return d.run(ctx, stop, func(ctx, stop context.Context) {
 		d.poll(ctx, rest)
 		d.prober.finish(ctx, stop)
@@ -152,23 +151,23 @@ func (d *Dispatcher) limitDrain(ctx, stop context.Context, cancel context.Cancel
 			return
 		case !sleep(ctx, min(left, unansweredFor)):
 			return
-		case d.queue.unrecorded() == 0 && !d.health.answeredSince(asked):
+		case d.queue.inFlight() == 0 && !d.health.answeredSince(asked):
 			cancel(errUnanswered)
 			return
 		}
 	}
 }
 
-// settled drops events that need no more work: their outcomes are recorded, or the database rejects them
+// remove removes events from what is in flight: their outcomes are recorded, or the database rejects them
 // for good.
-func (d *Dispatcher) settled(outcomes []Outcome) {
-	d.claims.settled(outcomes)
-	d.queue.settled(outcomes)
+func (d *Dispatcher) remove(outcomes []Outcome) {
+	d.claims.remove(outcomes)
+	d.queue.remove(outcomes)
 }
 
 // leftOpen is the error of what a drain left open; nil if it left nothing.
 func (d *Dispatcher) leftOpen(ctx context.Context) error {
-	open, claims := d.queue.unrecorded(), d.claims.unknowns()
+	open, claims := d.queue.inFlight(), d.claims.unknowns()
 	if open == 0 && claims == 0 {
 		return nil
 	}

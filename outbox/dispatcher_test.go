@@ -31,8 +31,8 @@ func TestRun_FinishesWhatIsInFlightAndClaimsNoMore(t *testing.T) {
 		if err := r.within(t, time.Second); err != nil {
 			t.Error(err)
 		}
-		if w := s.writes(); len(w) == 0 || d.queue.unrecorded() != 0 {
-			t.Errorf("recorded %v, %d open", w, d.queue.unrecorded())
+		if w := s.writes(); len(w) == 0 || d.queue.inFlight() != 0 {
+			t.Errorf("recorded %v, %d open", w, d.queue.inFlight())
 		}
 	})
 }

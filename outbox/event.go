@@ -73,15 +73,15 @@ type Outcome struct {
 	First    bool      // its first attempt, and no test
 }
 
-// claimed is an event together with the instant before its claim was sent.
-type claimed struct {
+// claimedEvent is an event together with the instant before its claim was sent.
+type claimedEvent struct {
 	event    Event
 	at       time.Time
 	dueSince time.Time // on this worker's clock
 }
 
 // outcome is the outcome of an attempt without its result.
-func (c claimed) outcome(v Verdict) Outcome {
+func (c claimedEvent) outcome(v Verdict) Outcome {
 	return Outcome{EventID: c.event.ID, Channel: c.event.Channel, ClaimID: c.event.ClaimID, Verdict: v,
 		DueAt: c.event.DueAt, ClaimedAt: c.at, Document: c.event.AtLeastOnce,
 		DueSince: c.dueSince, First: !c.event.claimedBefore() && !c.event.IsTest}

@@ -135,8 +135,8 @@ func (h *health) down(doing string, err error) {
 	}
 }
 
-// failed logs the failure of a background statement; it does not affect health. While the database is
-// unavailable that is logged already.
+// failed logs the failure of a background statement, which doing names; it does not affect health.
+// While the database is unavailable that is logged already.
 func (h *health) failed(doing string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -150,7 +150,7 @@ func (h *health) failed(doing string, err error) {
 		h.failures[doing] = &repeatedError{}
 	}
 	if h.failures[doing].due(h.now(), err) {
-		h.log.Warn("background statement failed, retrying on the next cycle", zap.String("doing", doing), zap.Error(err))
+		h.log.Warn("background statement failed", zap.String("doing", doing), zap.Error(err))
 	}
 }
 

@@ -31,7 +31,7 @@ func (unobserved) Expired([]ExpiredLeases) {}
 // InFlight calls visit for each channel with the number of its events that are claimed and not yet
 // recorded.
 func (d *Dispatcher) InFlight(visit func(channel string, events int)) {
-	for _, l := range d.queue.inFlight() {
+	for _, l := range d.queue.inFlightByLane() {
 		visit(l.channel, l.events)
 	}
 }
@@ -51,12 +51,12 @@ type laneInFlight struct {
 	events  int
 }
 
-func (q *queue) inFlight() []laneInFlight {
+func (q *queue) inFlightByLane() []laneInFlight {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	all := make([]laneInFlight, len(q.lanes))
 	for i := range q.lanes {
-		all[i] = laneInFlight{q.lanes[i].channel, q.lanes[i].unrecorded}
+		all[i] = laneInFlight{q.lanes[i].channel, q.lanes[i].inFlight}
 	}
 	return all
 }

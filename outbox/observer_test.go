@@ -42,7 +42,7 @@ func observe(d *Dispatcher) *noted {
 }
 
 // A poll is one whose claim has succeeded. An outcome is recorded when the database has accepted it, once:
-// not while that fails, nor while its row is locked. What is in flight is what is not yet settled.
+// not while that fails, nor while its row is locked. An event is in flight until then.
 func TestObserver_LearnsOfPollsAndOfWhatIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{}

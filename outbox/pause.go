@@ -28,7 +28,7 @@ func (d *Dispatcher) heed(ctx context.Context, channel string, after time.Durati
 
 // pause lets a lane claim nothing until then, and removes what waits in it. longer: by more than a
 // second than it was paused already. The many answers that arrive together are one pause.
-func (q *queue) pause(channel string, until time.Time) (waiting []claimed, longer bool) {
+func (q *queue) pause(channel string, until time.Time) (waiting []claimedEvent, longer bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.lane(channel)

@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// slotWaitLimit is how long a claimed event may wait for its slot. It was claimed to wait a twentieth
-// of that; if its receiver has become slow since, it is released.
+// slotWaitLimit is how long a claimed event may wait for its slot: twenty times prefetchFor. If its
+// receiver has become slow since the claim, it is released.
 const slotWaitLimit = 200 * time.Millisecond
 
 // poll is the loop of Run: pass after pass until the worker is stopped.
 func (d *Dispatcher) poll(ctx, stop context.Context) {
-	d.pace.interval, d.pace.announced.at = d.opts.PollInterval, d.now()
-	d.running.Go(func() { d.probe(ctx) })
+	d.schedule.interval, d.schedule.announced.at = d.opts.PollInterval, d.now()
 	for failures := 0; ctx.Err() == nil && stop.Err() == nil; {
 		if _, err := d.Pass(ctx); err != nil {
 			failures++
-			pause(ctx, stop, Backoff(failures), nil)
+			sleepUnlessStopped(ctx, stop, Backoff(failures))
 			continue
 		}
 		failures = 0
@@ -24,23 +23,23 @@ func (d *Dispatcher) poll(ctx, stop context.Context) {
 	}
 }
 
-// untilNextClaim waits until the next claim is due or worth its cost, or the worker is stopped, and probes
-// for new events meanwhile.
+// untilNextClaim waits until the next claim is due, a lane wants more or the worker is stopped, and
+// probes for new events meanwhile.
 func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
 		select { // before a wake that has come as well
-		case a := <-d.prober.answers:
+		case a := <-d.prober.answer:
 			d.endProbe(ctx, a)
 		default:
 		}
 		now := d.now()
-		wait := d.pace.next().Sub(now)
+		wait := d.schedule.next().Sub(now)
 		if wait <= 0 {
 			return
 		}
-		if from := d.beginProbe(now); from > 0 {
+		if from := d.beginProbe(ctx, now); from > 0 {
 			wait = min(wait, from)
 		}
 		t.Reset(wait)
@@ -52,7 +51,7 @@ func (d *Dispatcher) untilNextClaim(ctx, stop context.Context) {
 			return
 		case <-ctx.Done():
 			return
-		case a := <-d.prober.answers:
+		case a := <-d.prober.answer:
 			d.endProbe(ctx, a)
 		}
 	}
@@ -69,7 +68,7 @@ func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 		n, err := d.Pass(ctx)
 		if err != nil {
 			failures++
-			pause(ctx, stop, Backoff(failures), nil)
+			sleepUnlessStopped(ctx, stop, Backoff(failures))
 			continue
 		}
 		d.queue.wait(ctx)
@@ -78,7 +77,7 @@ func (d *Dispatcher) pollUntilDone(ctx, stop context.Context) {
 			if wait == 0 {
 				return
 			}
-			pause(ctx, stop, min(wait, d.opts.PollInterval), nil)
+			sleepUnlessStopped(ctx, stop, min(wait, d.opts.PollInterval))
 		}
 	}
 }
@@ -101,24 +100,23 @@ func (d *Dispatcher) Pass(ctx context.Context) (int, error) {
 	for _, c := range ready {
 		d.dispatch(ctx, c)
 	}
-	d.pace.claim(batch, limited, began, d.now())
+	d.schedule.note(batch, limited, began, d.now())
 	return len(batch), nil
 }
 
 // release records events as released: they waited for a slot and no POST was begun.
-func (d *Dispatcher) release(ctx context.Context, waited []claimed) {
+func (d *Dispatcher) release(ctx context.Context, waited []claimedEvent) {
 	for _, c := range waited {
 		d.report(ctx, c.event, c.outcome(Released))
 	}
 }
 
-// pause waits for a while, or until the next claim is worth its cost or the worker is stopped.
-func pause(ctx, stop context.Context, d time.Duration, wake <-chan struct{}) {
+// sleepUnlessStopped waits for d, or until the worker is stopped or ctx ends.
+func sleepUnlessStopped(ctx, stop context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-wake:
 	case <-stop.Done():
 	case <-ctx.Done():
 	}

@@ -111,7 +111,7 @@ func TestPoll_ClaimsFollowAnEventUntilItsTransactionEnds(t *testing.T) {
 				id := a.draw()
 				time.Sleep(open)
 				synctest.Wait()
-				polls := a.d.pace.polls()
+				polls := a.d.schedule.polls()
 				a.commit(contact(id))
 				a.claimedWithin(t, id, min(max(open/4, followFrom), polls)+quietEvery+time.Microsecond)
 			})
@@ -211,7 +211,7 @@ func TestPoll_WhileTheProbeFailsTheWorkerPolls(t *testing.T) {
 		id := a.draw()
 		a.commit(contact(id))
 		a.claimedWithin(t, id, 20*time.Millisecond)
-		if n := a.logs.FilterMessage("background statement failed, retrying on the next cycle").Len(); n != 1 {
+		if n := a.logs.FilterMessage("background statement failed").Len(); n != 1 {
 			t.Errorf("%d lines of the log", n)
 		}
 		a.mu.Lock()
@@ -251,7 +251,7 @@ func TestPoll_WhereTheProbeIsDeniedTheWorkerPollsAndSaysSoOnce(t *testing.T) {
 	})
 }
 
-// Where events come fast, claims are no more frequent than the pace allows, and no probe is made.
+// Where events come fast, claims are no more frequent than their token bucket allows, and no probe is made.
 func TestPoll_FastEventsAreClaimedTogetherWithoutAProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := serve(t, 20*time.Millisecond)
@@ -280,7 +280,7 @@ func TestPoll_FastEventsAreClaimedTogetherWithoutAProbe(t *testing.T) {
 		}
 		second()
 		for range 10 {
-			if claims, probed := second(); claims > int(time.Second/claimsApart)+1 || probed > 0 {
+			if claims, probed := second(); claims > int(time.Second/claimEvery)+1 || probed > 0 {
 				t.Errorf("%d claims and %d probes in a second with 500 events", claims, probed)
 			}
 		}
@@ -291,7 +291,7 @@ func TestPoll_FastEventsAreClaimedTogetherWithoutAProbe(t *testing.T) {
 	})
 }
 
-// Another worker claims all events: this one is no quicker, and costs no more, than its pace allows.
+// Another worker claims all events: this one is no quicker, and costs no more, than its token bucket allows.
 func TestPoll_FastEventsOfAnotherWorkerCostAFewClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := serve(t, 20*time.Millisecond)
@@ -306,7 +306,7 @@ func TestPoll_FastEventsOfAnotherWorkerCostAFewClaims(t *testing.T) {
 		}
 		second()
 		for range 10 {
-			if claims := second(); claims > int(time.Second/claimsApart)+1 {
+			if claims := second(); claims > int(time.Second/claimEvery)+1 {
 				t.Errorf("%d claims in a second with 500 events", claims)
 			}
 		}
@@ -478,9 +478,9 @@ func TestAnnounced_GapsGrowWithTheTimeForWhichAnIDIsMissing(t *testing.T) {
 
 func TestAnnounced_NothingIsMissingOnceAllIsClaimed(t *testing.T) {
 	now := time.Now()
-	events := func(ids ...int64) (batch []claimed) {
+	events := func(ids ...int64) (batch []claimedEvent) {
 		for _, id := range ids {
-			batch = append(batch, claimed{event: contact(id)})
+			batch = append(batch, claimedEvent{event: contact(id)})
 		}
 		return batch
 	}

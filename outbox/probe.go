@@ -8,33 +8,27 @@ import (
 	"go.uber.org/zap"
 )
 
-// One statement compares the sequence probesAtOnce times, probeEvery apart; its snapshot is held for all
-// of them (81 ms). Once no new id came for as long as silence, fewer and longer statements (200 ms) and fewer
-// wake-ups do. After a denial the next probe follows probeDenied later.
+// One statement compares the sequence probesAtOnce times, probeEvery apart; its snapshot is held for
+// all of them (81 ms). Once no new id came for as long as silence, fewer and longer statements (200
+// ms) and fewer wake-ups do, unless the lease is shorter than quietLease: a statement may take a sixth
+// of it. After a denial the next probe follows probeDenied later.
 const (
 	probeEvery   = 3 * time.Millisecond
 	probesAtOnce = 27
 	silence      = time.Second
+	quietLease   = 3 * time.Second
 	quietEvery   = 4 * time.Millisecond
 	quietProbes  = 50
 	probeDenied  = time.Minute
 )
 
-// prober waits on the database for new events, while the goroutine that claims waits for it and for all else.
+// prober begins the probes, one at a time: each waits on the database for new events in a goroutine of
+// its own, while the goroutine that claims waits for its answer and for all else.
 type prober struct {
-	ask      chan question
-	answers  chan probed
-	underWay bool // asked, and not answered
+	answer   chan probed // of the probe that is under way; nil: none is
 	failures int
 	notUntil time.Time // after a failure
 	denied   bool      // and logged
-}
-
-// question is what a probe is to find out.
-type question struct {
-	known int64 // the newest id that is known
-	every time.Duration
-	times int
 }
 
 // probed is what a probe has found.
@@ -44,61 +38,44 @@ type probed struct {
 	err           error
 }
 
-func newProber() prober {
-	return prober{ask: make(chan question, 1), answers: make(chan probed, 1)}
-}
-
-// anew is a prober without the question, or the answer, that the turn before left.
-func (p *prober) anew() prober {
-	n := newProber()
-	n.failures, n.notUntil, n.denied = p.failures, p.notUntil, p.denied
-	return n
-}
-
-// finish waits for the answer of a probe that is under way, unless the worker stops: a call whose context ends
-// takes the connections of all others with it, and those go on in the next turn.
+// finish waits for the answer of a probe that is under way, unless the worker stops. Cut off, the
+// probe would cost its connection, and while its statement is being prepared those of all other calls,
+// which go on in the next turn.
 func (p *prober) finish(ctx, stop context.Context) {
-	if !p.underWay {
+	if p.answer == nil {
 		return
 	}
 	select {
-	case <-p.answers:
+	case <-p.answer:
 	case <-stop.Done():
 	case <-ctx.Done():
 	}
+	p.answer = nil
 }
 
-// probe runs one probe at a time, when it is asked to.
-func (d *Dispatcher) probe(ctx context.Context) {
-	for {
-		select {
-		case q := <-d.prober.ask:
-			newest, err := d.store.Newest(ctx, q.known, q.every, q.times)
-			d.prober.answers <- probed{known: q.known, newest: newest, at: d.now(), err: err}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// beginProbe begins a probe, unless one is under way, or has just failed, or a claim could not follow yet. It returns how
-// long it is until then. While a backlog is drained it begins none: what has come since, the next claim finds, and
-// the snapshot of a probe keeps the server from removing what the claims and records of a tenth of a second have left.
-func (d *Dispatcher) beginProbe(now time.Time) (wait time.Duration) {
+// beginProbe begins a probe, unless one is under way, or has just failed, or a claim could not follow
+// yet. It returns how long it is until then. While a backlog is drained it begins none: what has come
+// since, the next claim finds, and the snapshot of a probe keeps the server from removing what the
+// claims and records of a tenth of a second have left.
+func (d *Dispatcher) beginProbe(ctx context.Context, now time.Time) (wait time.Duration) {
 	p := &d.prober
-	if d.pace.draining {
+	if d.schedule.draining {
 		return 0
 	}
-	if from := later(p.notUntil, d.pace.paid); now.Before(from) {
+	if from := latest(p.notUntil, d.schedule.allowedFrom); now.Before(from) {
 		return from.Sub(now)
 	}
-	if !p.underWay {
-		p.underWay = true
-		q := question{d.pace.announced.newest, probeEvery, probesAtOnce}
-		if now.Sub(d.pace.announced.at) >= silence {
-			q.every, q.times = quietEvery, quietProbes
+	if p.answer == nil {
+		known, every, times := d.schedule.announced.newest, probeEvery, probesAtOnce
+		if now.Sub(d.schedule.announced.at) >= silence && d.opts.Lease >= quietLease {
+			every, times = quietEvery, quietProbes
 		}
-		p.ask <- q
+		answer := make(chan probed, 1)
+		p.answer = answer
+		d.running.Go(func() {
+			newest, err := d.store.Newest(ctx, known, every, times)
+			answer <- probed{known: known, newest: newest, at: d.now(), err: err}
+		})
 	}
 	return 0
 }
@@ -106,13 +83,13 @@ func (d *Dispatcher) beginProbe(now time.Time) (wait time.Duration) {
 // endProbe notes what a probe has found. While it fails the worker polls.
 func (d *Dispatcher) endProbe(ctx context.Context, a probed) {
 	p := &d.prober
-	p.underWay = false
-	if d.pace.probes = a.err == nil; d.pace.probes {
+	p.answer = nil
+	if d.schedule.probes = a.err == nil; d.schedule.probes {
 		p.failures, p.denied = 0, false
 		if a.newest < a.known {
-			d.pace.announced.restart(a.newest, a.at)
+			d.schedule.announced.restart(a.newest, a.at)
 		} else {
-			d.pace.announced.note(a.newest, a.at)
+			d.schedule.announced.note(a.newest, a.at)
 		}
 		return
 	}

@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// maxUnrecorded is how many events of a lane may be in flight: more than 1000 slots ever hold. Where
+// inFlightLimit is how many events of a lane may be in flight: more than 1000 slots ever hold. Where
 // the database accepts claims and no outcomes, a worker would otherwise claim until its memory is full.
-const maxUnrecorded = 5_000
+const inFlightLimit = 5_000
 
 // laneClosed as Capacity.Occupied is more slots than any lane has: the lane claims nothing.
 const laneClosed = 1_000_000
 
 // queue owns what this worker has in flight: every event from its claim until its outcome is recorded,
-// in one lane per channel, so that no channel waits for another.
+// or rejected for good, in one lane per channel, so that no channel waits for another.
 type queue struct {
 	mu     sync.Mutex
 	lanes  []lane        // in the order of Channels
 	memory budget        // bytes that all events in flight may hold
 	posts  budget        // POSTs at once that this process has files for
-	wake   chan struct{} // has a token when the next claim is worth its cost
-	empty  chan struct{} // has a token after the last event in flight was recorded
+	wake   chan struct{} // has an element when a lane wants more, see slots.wantsMore
+	empty  chan struct{} // has an element when nothing is in flight any more
 	asked  time.Time     // when the claim that is under way began
 }
 
 // lane is one channel's share of this worker.
 type lane struct {
-	channel    string
-	unrecorded int // events claimed, and not yet settled
-	slots      slots
-	breaker    breaker
-	retries    scan // of the events that were claimed before
-	fresh      scan
-	limited    bool // the newest claim may have left events that are due
+	channel  string
+	inFlight int // events claimed, and not removed yet
+	slots    slots
+	breaker  breaker
+	retries  scan // of the events that were claimed before
+	fresh    scan
+	limited  bool // the newest claim may have left events that are due
 
 	pausedUntil time.Time // its receiver asked for a pause
 	pauseShared bool      // and the database knows, which decides from then on
@@ -74,7 +74,7 @@ func (q *queue) beginClaim() []Capacity {
 
 // closed reports whether a lane is to claim nothing for now.
 func (l *lane) closed(now time.Time) bool {
-	return l.unrecorded >= maxUnrecorded || l.breaker.open() || now.Before(l.shortage.until) ||
+	return l.inFlight >= inFlightLimit || l.breaker.open() || now.Before(l.shortage.until) ||
 		!l.pauseShared && now.Before(l.pausedUntil)
 }
 
@@ -91,7 +91,7 @@ func (q *queue) setPosts(most int) {
 // add puts the events of a claim into their lanes and returns those that have a slot: they may be
 // posted now, the others when a slot becomes free. asked is the capacity that the claim was given. limited:
 // it may be the reason that events which are due were not claimed.
-func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed, limited bool) {
+func (q *queue) add(asked []Capacity, batch []claimedEvent) (ready []claimedEvent, limited bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
@@ -110,7 +110,7 @@ func (q *queue) add(asked []Capacity, batch []claimed) (ready []claimed, limited
 			l.slots.set(c.event.Endpoint)
 			if !c.event.Superseded {
 				l.slots.add(c)
-				l.unrecorded++
+				l.inFlight++
 			}
 		}
 		l.advance(q.asked, asked[i], retries, fresh)
@@ -143,12 +143,12 @@ func (l *lane) advance(at time.Time, asked Capacity, retries, fresh []Event) {
 
 // done frees the slot of an event whose attempt is over and returns the event that may use it now, if
 // one waits.
-func (q *queue) done(ev Event, out Outcome) (next claimed, ok bool) {
+func (q *queue) done(ev Event, out Outcome) (next claimedEvent, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.lane(ev.Channel)
 	if l == nil {
-		return claimed{}, false
+		return claimedEvent{}, false
 	}
 	l.slots.free(ev, out.Result.Took)
 	l.breaker.note(ev, out.Verdict)
@@ -164,7 +164,7 @@ func (q *queue) done(ev Event, out Outcome) (next claimed, ok bool) {
 
 // overdue removes the events that have waited for a slot since a claim before that instant. They are
 // in flight until their release is recorded.
-func (q *queue) overdue(before time.Time) (events []claimed) {
+func (q *queue) overdue(before time.Time) (events []claimedEvent) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
@@ -174,7 +174,7 @@ func (q *queue) overdue(before time.Time) (events []claimed) {
 }
 
 // takeWaiting removes all events that wait for a slot. They are in flight until their release is recorded.
-func (q *queue) takeWaiting() (events []claimed) {
+func (q *queue) takeWaiting() (events []claimedEvent) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
@@ -183,8 +183,8 @@ func (q *queue) takeWaiting() (events []claimed) {
 	return events
 }
 
-// settled drops events whose outcomes are recorded, or rejected for good.
-func (q *queue) settled(outcomes []Outcome) {
+// remove removes events that are no longer in flight: recorded, or rejected for good.
+func (q *queue) remove(outcomes []Outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, o := range outcomes {
@@ -192,7 +192,7 @@ func (q *queue) settled(outcomes []Outcome) {
 		if l == nil {
 			continue
 		}
-		l.unrecorded--
+		l.inFlight--
 		switch {
 		case o.Verdict == Released: // it stands where it stood, now among the retries
 			l.retries.rewind(Cursor{DueAt: o.DueAt, ID: o.EventID - 1})
@@ -249,8 +249,8 @@ func (q *queue) rewind(all []Overlooked) {
 	}
 }
 
-// unrecorded is the number of events claimed and not yet settled.
-func (q *queue) unrecorded() int {
+// inFlight is the number of events in flight.
+func (q *queue) inFlight() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.total()
@@ -258,7 +258,7 @@ func (q *queue) unrecorded() int {
 
 // wait returns when nothing is in flight, or when ctx ends.
 func (q *queue) wait(ctx context.Context) {
-	for q.unrecorded() > 0 {
+	for q.inFlight() > 0 {
 		select {
 		case <-q.empty:
 		case <-ctx.Done():
@@ -269,7 +269,7 @@ func (q *queue) wait(ctx context.Context) {
 
 func (q *queue) total() (n int) {
 	for i := range q.lanes {
-		n += q.lanes[i].unrecorded
+		n += q.lanes[i].inFlight
 	}
 	return n
 }

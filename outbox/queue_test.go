@@ -129,8 +129,8 @@ func TestQueue_LaneWithUnrecordedOutcomesClaimsNoMore(t *testing.T) {
 		start(t, d)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if given < maxUnrecorded || given >= maxUnrecorded+each {
-			t.Errorf("%d contacts are claimed and not recorded, %d were expected at most", given, maxUnrecorded)
+		if given < inFlightLimit || given >= inFlightLimit+each {
+			t.Errorf("%d contacts are claimed and not recorded, %d were expected at most", given, inFlightLimit)
 		}
 		before := s.claims()
 		time.Sleep(time.Second)
@@ -205,10 +205,10 @@ func due(id int64, at string, slots int) Event {
 }
 
 // take adds the events of one claim.
-func (q *queue) take(asked []Capacity, events []Event) (ready []claimed) {
-	batch := make([]claimed, len(events))
+func (q *queue) take(asked []Capacity, events []Event) (ready []claimedEvent) {
+	batch := make([]claimedEvent, len(events))
 	for i, ev := range events {
-		batch[i] = claimed{event: ev}
+		batch[i] = claimedEvent{event: ev}
 	}
 	ready, _ = q.add(asked, batch)
 	return ready

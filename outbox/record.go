@@ -28,12 +28,12 @@ type recorder struct {
 	opened   *sync.Once
 	queue    chan Outcome    // see waiting
 	deferred []Outcome       // locked or denied: written again every second, by rounds that begin no write after deferredTime
-	settled  func([]Outcome) // called with outcomes that are recorded, or that the database rejects for good
+	remove   func([]Outcome) // called with outcomes that are recorded, or that the database rejects for good
 	recorded func([]Outcome) // called with those that are recorded, not with those whose lease was lost
 }
 
-func newRecorder(store Store, log *zap.Logger, settled func([]Outcome)) *recorder {
-	return &recorder{store: store, log: log, opened: &sync.Once{}, settled: settled, recorded: unobserved{}.Recorded}
+func newRecorder(store Store, log *zap.Logger, remove func([]Outcome)) *recorder {
+	return &recorder{store: store, log: log, opened: &sync.Once{}, remove: remove, recorded: unobserved{}.Recorded}
 }
 
 // waiting are the outcomes that wait for a batch. It is made when the first one comes: a quarter of a
@@ -93,8 +93,8 @@ func (r *recorder) gather(ctx context.Context, first Outcome) []Outcome {
 	return batch
 }
 
-// record writes a batch. If the database refuses the batch, each outcome is written alone, so that one
-// bad row does not hold up the others.
+// record writes a batch. If the database rejects or denies it, each outcome is written alone, so that
+// one bad row does not hold up the others.
 func (r *recorder) record(ctx context.Context, batch []Outcome) {
 	if err := r.write(ctx, batch); err == nil || ctx.Err() != nil {
 		return
@@ -114,7 +114,7 @@ func (r *recorder) recordOne(ctx context.Context, o Outcome) {
 	switch {
 	case errors.Is(err, ErrRejected):
 		r.log.Error("outcome rejected without its texts, its lease will expire", zap.Int64("id", o.EventID), zap.Error(err))
-		r.settled([]Outcome{o})
+		r.remove([]Outcome{o})
 	case errors.Is(err, ErrDenied):
 		r.log.Error("outcome denied, retrying every second", zap.Int64("id", o.EventID), zap.Error(err))
 		r.deferred = append(r.deferred, o)
@@ -153,7 +153,7 @@ func (r *recorder) write(ctx context.Context, batch []Outcome) error {
 		if err == nil {
 			r.postpone(rest.Locked)
 			done := without(batch, rest.Locked)
-			r.settled(done)
+			r.remove(done)
 			if failures == 1 { // else an earlier try may have written what this one finds without a lease
 				done = without(done, rest.LeaseLost)
 			}

@@ -35,7 +35,7 @@ func TestRecorder_WritesBatches(t *testing.T) {
 		if w := s.writes(); len(w) != 2 || len(w[0]) != maxBatch || len(w[1]) != 200 {
 			t.Errorf("%d statements", len(w))
 		}
-		if n := d.queue.unrecorded(); n != 0 {
+		if n := d.queue.inFlight(); n != 0 {
 			t.Errorf("%d are still in flight", n)
 		}
 	})

@@ -2,7 +2,7 @@ package outbox
 
 import "time"
 
-// prefetchFor is how far a lane claims ahead: beside the events in its slots it may hold as many as it
+// prefetchFor is how much a lane prefetches: beside the events in its slots it may hold as many as it
 // will have posted in this time, at most one for each slot. That covers a claim's round trip, during
 // which the slots of a receiver that answers in 10 ms would stand empty; and a claim costs as much as
 // thirty events, so fewer and larger claims leave more for the work itself. A lane of fewer slots than
@@ -16,13 +16,13 @@ const (
 // and behind them those that wait some milliseconds for a slot. The number of slots is
 // webhook.channels.max_in_flight, which the claim itself applies.
 type slots struct {
-	limit        int       // max_in_flight, as the lane's newest event has it
-	posting      int       // slots in use; no POST is begun beyond limit
-	waiting      []claimed // in the order of their claim
-	retrying     int       // of those posting or waiting: retries, see claimedBefore
-	bytes        int64     // of memory that they hold
-	size         int64     // of the data of the newest events, on average
-	most         int       // POSTs at once that this process has files for; 0: no limit
+	limit        int            // max_in_flight, as the lane's newest event has it
+	posting      int            // slots in use; no POST is begun beyond limit
+	waiting      []claimedEvent // in the order of their claim
+	retrying     int            // of those posting or waiting: retries, see claimedBefore
+	bytes        int64          // of memory that they hold
+	size         int64          // of the data of the newest events, on average
+	most         int            // POSTs at once that this process has files for; 0: no limit
 	latency      time.Duration
 	prefetchFrom int
 	perSecond    int       // max_per_second; 0: no limit
@@ -48,16 +48,16 @@ func (s *slots) alternate(at time.Time, capacity bool, retries, fresh int) {
 	}
 }
 
-// paceSettled is how long after the last event of a paced lane a claim has certainly been allowed one
+// paceMargin is how long after the last event of a paced lane a claim has certainly been allowed one
 // more, beside twice the spacing of its POSTs: claims of other workers and a slow database delay it.
-const paceSettled = 250 * time.Millisecond
+const paceMargin = 250 * time.Millisecond
 
 // paced is how long the pace may still be the reason that a claim returned nothing; 0 or less: it is not.
 func (s *slots) paced(now time.Time) time.Duration {
 	if s.perSecond == 0 {
 		return 0
 	}
-	return paceSettled + 2200*time.Millisecond/time.Duration(s.perSecond) - now.Sub(s.claimedAt)
+	return paceMargin + 2200*time.Millisecond/time.Duration(s.perSecond) - now.Sub(s.claimedAt)
 }
 
 // held is the number of events in slots or waiting for one.
@@ -68,7 +68,7 @@ func (s *slots) held() int { return s.posting + len(s.waiting) }
 func (s *slots) occupied() int { return max(s.held()-s.prefetch(), 0) }
 
 // add appends a claimed event to those that wait.
-func (s *slots) add(c claimed) {
+func (s *slots) add(c claimedEvent) {
 	c.event.held = claimedCopies * int64(len(c.event.Data))
 	s.size += (int64(len(c.event.Data)) - s.size) / 8
 	s.account(c.event, 1)
@@ -76,9 +76,9 @@ func (s *slots) add(c claimed) {
 }
 
 // next removes the first event that waits and gives it a slot, if one is free.
-func (s *slots) next() (c claimed, ok bool) {
+func (s *slots) next() (c claimedEvent, ok bool) {
 	if len(s.waiting) == 0 || s.posting >= s.limit || s.most > 0 && s.posting >= s.most {
-		return claimed{}, false
+		return claimedEvent{}, false
 	}
 	s.posting++
 	return s.pop(), true
@@ -93,7 +93,7 @@ func (s *slots) free(ev Event, took time.Duration) {
 
 // overdue removes the events that have waited for a slot since a claim before that instant. A lane in
 // which that happens is treated as slow, and prefetches nothing for now.
-func (s *slots) overdue(before time.Time) (events []claimed) {
+func (s *slots) overdue(before time.Time) (events []claimedEvent) {
 	for len(s.waiting) > 0 && !s.waiting[0].at.After(before) {
 		c := s.pop()
 		s.account(c.event, -1)
@@ -104,7 +104,7 @@ func (s *slots) overdue(before time.Time) (events []claimed) {
 }
 
 // takeWaiting removes all events that wait for a slot.
-func (s *slots) takeWaiting() (events []claimed) {
+func (s *slots) takeWaiting() (events []claimedEvent) {
 	for len(s.waiting) > 0 {
 		c := s.pop()
 		s.account(c.event, -1)
@@ -113,8 +113,8 @@ func (s *slots) takeWaiting() (events []claimed) {
 	return events
 }
 
-// wantsMore reports whether the next claim is worth its cost: it would return at least three quarters
-// of what the lane may prefetch.
+// wantsMore reports whether what has become free is enough for a claim: it would return at least three
+// quarters of what the lane may prefetch.
 func (s *slots) wantsMore() bool {
 	return s.limit+s.prefetch()-s.held() >= max(s.prefetch()*3/4, 1)
 }
@@ -140,8 +140,8 @@ func (s *slots) measure(took time.Duration) {
 }
 
 // pop removes the first event that waits, and drops the reference to its data.
-func (s *slots) pop() (c claimed) {
-	c, s.waiting[0] = s.waiting[0], claimed{}
+func (s *slots) pop() (c claimedEvent) {
+	c, s.waiting[0] = s.waiting[0], claimedEvent{}
 	s.waiting = s.waiting[1:]
 	return c
 }

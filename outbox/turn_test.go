@@ -30,8 +30,8 @@ func TestTurn_RecordsWhatItHasBegunHoweverLongThatTakes(t *testing.T) {
 		time.Sleep(time.Hour + 10*time.Second)
 		select {
 		case err := <-over:
-			if err != nil || d.queue.unrecorded() != 0 {
-				t.Errorf("%v, %d are open", err, d.queue.unrecorded())
+			if err != nil || d.queue.inFlight() != 0 {
+				t.Errorf("%v, %d are open", err, d.queue.inFlight())
 			}
 		default:
 			t.Error("the turn has not ended an hour later, when the database accepts the outcomes")
@@ -79,7 +79,7 @@ func TestTurn_MayFollowAnother(t *testing.T) {
 				t.Error(err)
 			}
 			end()
-			if n := d.queue.unrecorded(); n != 0 {
+			if n := d.queue.inFlight(); n != 0 {
 				t.Errorf("after turn %d %d are open", turn, n)
 			}
 			time.Sleep(time.Minute)
@@ -133,8 +133,8 @@ func TestShares_DivideATotalAmongDispatchers(t *testing.T) {
 	}
 }
 
-// TestTurn_EndsNoStatementThatIsUnderWay: the end of a context costs all calls their connections, and those of the
-// cycle go on between two turns.
+// TestTurn_EndsNoStatementThatIsUnderWay: a probe that is cut off while it is being prepared costs all calls their
+// connections, and those of the cycle go on between two turns.
 func TestTurn_EndsNoStatementThatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &probedStore{fakeStore: &fakeStore{newest: func(known int64) (int64, error) { return known, nil }}}

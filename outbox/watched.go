@@ -5,8 +5,9 @@ import (
 	"errors"
 )
 
-// watched is a Store whose statements determine the database's health. Skip, Prune, Overlooked, Pause and
-// ChannelProblems are left out: they may last for minutes, or need privileges that the rest does not need.
+// watched is a Store whose statements determine the database's health. Skip, Prune, Overlooked, Pause
+// and ChannelProblems are left out: they may last for minutes, or need privileges that the rest does
+// not need; Newest too: while it fails the worker polls.
 type watched struct {
 	Store
 	health *health

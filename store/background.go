@@ -130,9 +130,9 @@ func (s *Store) CheckWrite(ctx context.Context) error {
 
 var errWriteHangs = errors.New("the commit of an earlier check hangs: a standby that does not acknowledge, or a disk that does not answer")
 
-// checkWrite writes a message into the log, so that the commit of the transaction waits for what every commit before it
-// waits for: disk and standby. While commits hang each would leave a session that hangs, so a check holds a
-// lock until it has committed, and the next one fails.
+// checkWrite writes a message into the log, so that the commit of the transaction waits for what every
+// commit before it waits for: disk and standby. While commits hang each would leave a session that
+// hangs, so a check holds a lock until it has committed, and the next one fails.
 func (s *Store) checkWrite(ctx context.Context, tx *sqlx.Tx) error {
 	var free bool
 	err := tx.GetContext(ctx, &free, `

@@ -11,11 +11,11 @@ import (
 	"github.com/recordengine/webhooks/outbox"
 )
 
-// newestSQL waits until ids have been assigned. A sequence is outside of transactions: the one statement,
-// with its one snapshot, sees what others have drawn since it began, committed or not. The waiting is the
-// server's: a round trip for each comparison would cost more than all of them do here. The first
-// comparison is made at once. The snapshot is as old as the statement: short, so that it does not hold back what
-// vacuum may remove.
+// newestSQL waits until ids have been assigned. A sequence is outside of transactions: the one
+// statement, with its one snapshot, sees what others have drawn since it began, committed or not. The
+// waiting is the server's: a round trip for each comparison would cost more than all of them do here.
+// The first comparison is made at once. The snapshot is as old as the statement: short, so that it
+// does not hold back what vacuum may remove.
 const newestSQL = `
 -- $1 the newest id that is known, $2 seconds between two comparisons, $3 comparisons
 select coalesce(pg_sequence_last_value('webhook.outbox_id_seq'), 0)

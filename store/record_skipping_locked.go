@@ -29,9 +29,10 @@ func (s *Store) recordSkippingLocked(ctx context.Context, outcomes []outbox.Outc
 	return rest, nil
 }
 
-// recordSkippingLockedSQL is recordSQL for the rows that are free. It returns the places of the others, and whether
-// they are leased under their claim: then another transaction locks them. It is a statement of its own because locking the
-// rows first costs four times as much (a batch of a hundred: 8 ms instead of 2).
+// recordSkippingLockedSQL is recordSQL for the rows that are free. It returns the places of the
+// others, and whether they are leased under their claim: then another transaction locks them. It is a
+// statement of its own because locking the rows first costs four times as much (a batch of a hundred:
+// 8 ms instead of 2).
 const recordSkippingLockedSQL = `
 -- by outcome: $1 id, $2 claim id, $3 verdict (sent, failed, retry, released), $4 HTTP status (0: none),
 -- $5 failure, $6 received, $7 error, $8 response ('': none)

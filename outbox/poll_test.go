@@ -192,6 +192,23 @@ func TestPoll_InSilenceProbesAreFewerAndLonger(t *testing.T) {
 	})
 }
 
+// A statement may take a sixth of the lease: with a short one a long probe would end with an error each time.
+func TestPoll_WithAShortLeaseProbesStayShortInSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &applications{fakeStore: &fakeStore{}, got: map[int64]time.Time{}}
+		a.newest = func(int64) (int64, error) { return 0, nil }
+		a.d, a.logs = newTestDispatcher(a.fakeStore, &fakeSender{})
+		a.d.opts.Lease = 1200 * time.Millisecond
+		start(t, a.d)
+		time.Sleep(time.Minute)
+		before := a.newestCalls.Load()
+		time.Sleep(10 * time.Second)
+		if n := a.newestCalls.Load() - before; n < 100 {
+			t.Errorf("%d probes in ten silent seconds, each longer than 81 ms", n)
+		}
+	})
+}
+
 // A probe that fails leaves the worker as one that polls; it is repeated, and then sees what it has missed.
 func TestPoll_WhileTheProbeFailsTheWorkerPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -226,3 +226,25 @@ func TestOutbox_AMissingValueIsRefusedWithoutTheData(t *testing.T) {
 		}
 	}
 }
+
+// What a person reads when an insert is refused is the sentence and the way to it, not the text of a call with all columns.
+func TestOutbox_ARefusedInsertHasAShortContext(t *testing.T) {
+	t.Parallel()
+	db := withRoles(t, "https://h")
+	app := loginRole(t, db, "webhook_producer")
+	for _, s := range []string{
+		`insert into webhook.outbox (event, data) values ('x', '{}')`, `select webhook.publish('x', '{}'::jsonb)`,
+		`insert into webhook.outbox (event, data) values ('audit.log', '[]')`, `insert into webhook.outbox (event, data) values ('audit.log', null)`,
+	} {
+		_, err := app.Exec(s)
+		var pe *pq.Error
+		if !errors.As(err, &pe) || strings.Contains(pe.Where, "state_is_possible") {
+			t.Errorf("%s: %v: %s", s, err, everything(pe))
+		}
+	}
+	_, err := db.Exec(`insert into webhook.outbox (event, data, status) values ('audit.log', '{}', 'sending')`)
+	var pe *pq.Error
+	if !errors.As(err, &pe) || pe.Constraint != "outbox_sending_is_leased" || strings.Contains(pe.Where, "new.leased_until") {
+		t.Errorf("a state that is not possible: %v: %s", err, everything(pe))
+	}
+}

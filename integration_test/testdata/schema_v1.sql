@@ -188,7 +188,8 @@ declare
 begin
   raise exception 'webhook.outbox: % is null', missing
     using errcode = 'not_null_violation', schema = 'webhook', table = 'outbox', column = missing,
-          hint = 'For example: select webhook.publish(''contact.created'', ''{"contact_id": 7}'')';
+          hint = case missing when 'data' then 'Did the query that makes the data find no row? ' else '' end
+                 || 'For example: select webhook.publish(''contact.created'', ''{"contact_id": 7}'')';
 end
 $fn$;
 comment on function webhook.refuse_null(text, json, timestamptz) is 'Raises the error of an event without name, data or time. Internal.';
@@ -391,9 +392,12 @@ begin
   -- A fresh row can break none of the rules.
   if not (new.at_least_once is not null and new.status operator(pg_catalog.=) 'pending' and new.attempts operator(pg_catalog.>=) 0
           and pg_catalog.num_nonnulls(new.leased_until, new.finished_at, new.synced_at, new.failure, new.received) operator(pg_catalog.=) 0) then
-    perform webhook.state_is_possible(
-      new.status, new.at_least_once, new.event, new.document_id, new.attempts, new.claim_id, new.claimed_by, new.claimed_at,
-      new.leased_until, new.finished_at, new.synced_at, new.http_status, new.failure, new.received, new.error);
+    -- "if": the context of an error has the whole text of a "perform", and of what is no simple expression.
+    if new.at_least_once is null and webhook.refuse_event(new.event) is not true or webhook.state_is_possible(
+         new.status, new.at_least_once, new.event, new.document_id, new.attempts, new.claim_id, new.claimed_by, new.claimed_at,
+         new.leased_until, new.finished_at, new.synced_at, new.http_status, new.failure, new.received, new.error) is not true then
+      raise exception 'webhook.outbox: the row breaks a rule of webhook.state_is_possible' using errcode := 'check_violation', schema := 'webhook', table := 'outbox';
+    end if;
   end if;
   return new;
 end

@@ -557,6 +557,11 @@ declare
   end;
 begin
   if wrong is null then
+    if tg_op = 'UPDATE' and (new.name, new.event) is distinct from (old.name, old.event) then
+      raise exception 'webhook.channels: the name and the event of a channel cannot be changed, its events would not be delivered any more'
+        using errcode = 'restrict_violation', schema = 'webhook', table = 'channels',
+              hint = 'To stop a channel: update webhook.channels set enabled = false where name = ''...''. To deliver elsewhere: set url = ''...''.';
+    end if;
     new.url := webhook.trimmed(new.url);
     return new;
   end if;
@@ -566,7 +571,7 @@ begin
           hint = case when wrong[1] in ('max_in_flight', 'max_per_second') then 'To stop a channel: update webhook.channels set enabled = false where name = ''...''.' else 'Nothing was changed.' end;
 end
 $fn$;
-comment on function webhook.refuse_channel() is 'Trims the URL of a channel, and refuses values that its constraints do not allow, without quoting the URL. Internal.';
+comment on function webhook.refuse_channel() is 'Trims the URL of a channel, and refuses another name or event, and values that its constraints do not allow, without quoting the URL. Internal.';
 
 create function webhook.refuse_settings() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
@@ -733,7 +738,7 @@ comment on constraint channels_max_in_flight_is_1_to_1000 on webhook.channels is
 comment on constraint channels_max_per_second_is_1_to_10000 on webhook.channels is '1 to 10000, or null for no limit. To stop a channel, turn it off.';
 comment on constraint channels_example_is_an_object       on webhook.channels is 'The example is one JSON object, as every event''s data.';
 create trigger in_words before insert or update on webhook.channels for each row execute function webhook.refuse_channel();
-comment on trigger in_words on webhook.channels is 'Refuses in words what a constraint refuses with the whole row. By its name the first of the triggers.';
+comment on trigger in_words on webhook.channels is 'Refuses another name or event, and in words what a constraint refuses with the whole row. By its name the first of the triggers.';
 create trigger touch before update on webhook.channels for each row execute function webhook.touch();
 comment on trigger touch on webhook.channels is 'Sets updated_at.';
 create trigger rows_stay before delete or truncate on webhook.channels for each statement execute function webhook.refuse_removal();

@@ -127,6 +127,9 @@ func (t *telemetry) read(ctx context.Context, d *outbox.Dispatcher) {
 	if t == nil {
 		return
 	}
+	if d.SchemaMissing() { // the check of the schema waits until the database is available
+		t.NotReady("schema", outbox.ErrNoSchema.Error())
+	}
 	_ = d.Background("read the metrics", func() error { return t.Read(ctx, t.store) })
 	_ = d.Background("check the schema", func() error {
 		err := t.schema(ctx)

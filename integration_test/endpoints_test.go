@@ -143,6 +143,23 @@ func TestLooks_BeginWhenTheyAreDueAndOnOneWorker(t *testing.T) {
 	}
 }
 
+// A transaction that has locked the row for longer than lock_timeout costs the look nothing.
+func TestLooks_AreRecordedWhenALockIsReleased(t *testing.T) {
+	t.Parallel()
+	hangs, accepted := accepting(t)
+	db := open(t, newDatabase(t))
+	db.exec(`update webhook.channels set url = $1 where name = 'contacts'`, "https://"+hangs)
+	w := startWorker(t, quick(db.address))
+	eventually(t, "it looks", func() bool { return accepted.Load() == 1 })
+	release := db.locked(`select from webhook.endpoints where channel = 'contacts' for update`)
+	eventually(t, "it cannot record what it saw", func() bool { return w.said("record a look at an endpoint") > 0 })
+	release()
+	eventually(t, "it has recorded it", func() bool { return db.endpoint("contacts", `looked_at`) != "" })
+	if n := accepted.Load(); n != 1 {
+		t.Errorf("it looked %d times", n)
+	}
+}
+
 func TestLooks_AreNotRecordedForAnotherURL(t *testing.T) {
 	t.Parallel()
 	db := ready(t, "https://re.example")

@@ -220,3 +220,34 @@ func TestStore_CallsEndWithTheirContextOnADeadNetwork(t *testing.T) {
 		})
 	}
 }
+
+// TestOutage_OfTheSchemaIsNamed: the schema is missing while the database answers. Log and /readyz name the cause
+// and the remedy, and neither speaks of an outage, nor of its end before a statement on the schema has succeeded.
+func TestOutage_OfTheSchemaIsNamed(t *testing.T) {
+	t.Parallel()
+	const missing = "this database has no webhook schema; run: webhooks migrate"
+	rcv := newReceiver(t, nil)
+	db := ready(t, rcv.URL)
+	w, address := startMeasured(t, quick(db.address))
+	publishBoth(db, 1)
+	finished(t, db)
+
+	db.exec(`alter schema webhook rename to away`)
+	eventually(t, "/readyz says it", func() bool {
+		status, text := get(t, address+"/readyz")
+		return status == 503 && strings.Contains(text, missing)
+	})
+	eventually(t, "a cycle has passed since", func() bool { return strings.Count(w.log.String(), missing) >= 2 })
+	if down, up, said := w.said(saidDown), w.said(saidUp), w.said("database has no webhook schema, retrying"); down != 0 || up != 0 || said != 1 {
+		t.Errorf("the log says %d times that the database is unavailable, %d times that it is available again, %d times that it has no schema:\n%s", down, up, said, w.log.String())
+	}
+
+	db.exec(`alter schema away rename to webhook`)
+	publishBoth(db, 2)
+	finished(t, db)
+	checkEachSentOnce(t, db, rcv)
+	eventually(t, "/readyz says ok", func() bool { status, _ := get(t, address+"/readyz"); return status == 200 })
+	if n := w.said(saidUp); n != 1 {
+		t.Errorf("the log says %d times that the database is available again", n)
+	}
+}

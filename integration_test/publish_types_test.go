@@ -33,8 +33,8 @@ func TestPublish_TakesWhatDriversBind(t *testing.T) {
 	for _, prepared := range []string{`text, text`, `varchar, varchar`, `text, json`, `text, jsonb`, `unknown, unknown`, `text, unknown`} {
 		db.exec(fmt.Sprintf(`prepare p (%s) as select webhook.publish($1, $2); execute p('audit.log', '{}'); deallocate p`, prepared))
 	}
-	with(t, "null", db.ask(`select webhook.publish('audit.log', null)`), "23502", "data is null")
-	with(t, "null::jsonb", db.ask(`select webhook.publish('audit.log', null::jsonb)`), "23502", "data is null")
+	with(t, "null", db.ask(`select webhook.publish('audit.log', null)`), "23502", "data is null", "HINT: Did the query that makes the data find no row?")
+	with(t, "null::jsonb", db.ask(`select webhook.publish('audit.log', null::jsonb)`), "23502", "data is null", "HINT: Did the query that makes the data find no row?")
 	with(t, "an array", db.ask(`select webhook.publish('audit.log', '[]'::jsonb)`), "23514", "JSON array")
 	with(t, "no JSON", db.ask(`select webhook.publish('audit.log', '{"a"'::text)`), "22P02")
 	with(t, "an unknown event", db.ask(`select webhook.publish('x', '{}'::text)`), "23514", `unknown event "x"`)

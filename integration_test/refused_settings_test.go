@@ -26,8 +26,8 @@ var violations = map[string][]string{
 	"channels.updated_at":       {`insert into webhook.channels (name, event, position, url, example, updated_at) values ('x', 'audit.log', 9, 'https://h/geheim', '{}', null)`},
 	"channels.send_traceparent": {`update webhook.channels set send_traceparent = null`},
 	"channels.example":          {`update webhook.channels set example = null`},
-	"channels_pkey":             {`update webhook.channels set name = 'rules' where name = 'cases'`},
-	"channels_event_key":        {`update webhook.channels set event = 'audit.log' where name = 'cases'`},
+	"channels_pkey":             {`insert into webhook.channels (name, event, position, url, example) values ('cases', 'audit.log', 9, 'https://h/geheim', '{}')`},
+	"channels_event_key":        {`insert into webhook.channels (name, event, position, url, example) values ('x', 'audit.log', 9, 'https://h/geheim', '{}')`},
 	"channels_position_key":     {`update webhook.channels set position = 1 where name = 'cases'`},
 	"channels_url_is_http_or_https": {`update webhook.channels set url = 'geheim://h/'`, `update webhook.channels set url = ' geheim://h/geheim'`,
 		`update webhook.channels set url = E'geheim\nhttps://h/'`, `insert into webhook.channels (name, event, position, url, example) values ('x', 'audit.log', 9, 'geheim', '{}')`},
@@ -224,5 +224,43 @@ func TestOutbox_AMissingValueIsRefusedWithoutTheData(t *testing.T) {
 		if _, err := app.Exec(statement); err == nil || strings.Contains(everything(err.(*pq.Error)), secret) { //nolint:errorlint,forcetypeassert // of lib/pq
 			t.Errorf("%s: %v", statement, err)
 		}
+	}
+}
+
+// Events, the worker, and all that is kept beside a channel know it by these two.
+func TestChannels_KeepTheirNamesAndEvents(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://user:geheim@h/geheim")
+	for _, change := range []string{`name = 'x'`, `event = 'audit.log'`, `name = 'x', event = 'audit.log', max_in_flight = 7`} {
+		_, err := db.Exec(`update webhook.channels set ` + change + ` where name = 'contacts'`)
+		var pe *pq.Error
+		if !errors.As(err, &pe) || pe.Code != "23001" || strings.Contains(everything(pe), secret) {
+			t.Errorf("%s: %v", change, err)
+			continue
+		}
+		with(t, change, complaintOf(err), "webhook.channels: the name and the event of a channel cannot be changed", "set enabled = false where name = ")
+	}
+	db.exec(`update webhook.channels set name = name, event = event, position = position + 100`)
+}
+
+// What a person reads when an insert is refused is the sentence and the way to it, not the text of a call with all columns.
+func TestOutbox_ARefusedInsertHasAShortContext(t *testing.T) {
+	t.Parallel()
+	db := withRoles(t, "https://h")
+	app := loginRole(t, db, "webhook_producer")
+	for _, s := range []string{
+		`insert into webhook.outbox (event, data) values ('x', '{}')`, `select webhook.publish('x', '{}'::jsonb)`,
+		`insert into webhook.outbox (event, data) values ('audit.log', '[]')`, `insert into webhook.outbox (event, data) values ('audit.log', null)`,
+	} {
+		_, err := app.Exec(s)
+		var pe *pq.Error
+		if !errors.As(err, &pe) || strings.Contains(pe.Where, "state_is_possible") {
+			t.Errorf("%s: %v: %s", s, err, everything(pe))
+		}
+	}
+	_, err := db.Exec(`insert into webhook.outbox (event, data, status) values ('audit.log', '{}', 'sending')`)
+	var pe *pq.Error
+	if !errors.As(err, &pe) || pe.Constraint != "outbox_sending_is_leased" || strings.Contains(pe.Where, "new.leased_until") {
+		t.Errorf("a state that is not possible: %v: %s", err, everything(pe))
 	}
 }

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -59,7 +60,8 @@ func withoutDigits(text string) string {
 // health is whether the database accepts writes, and since when. It is unavailable from the failure of
 // a statement until a write has succeeded: while commits hang (a standby does not acknowledge, the log
 // cannot be written) reads succeed. A statement that is under way for longer than any may take counts as
-// one that failed; one that the database refuses with an answer (see answered) does not.
+// one that failed; one that the database refuses with an answer (see answered) does not. Without the schema
+// a write alone does not make it available: a statement that reads the schema's tables has to succeed before.
 type health struct {
 	mu    sync.Mutex
 	log   *zap.Logger
@@ -67,6 +69,8 @@ type health struct {
 	slow  time.Duration // longer than any statement may take
 	isUp  bool
 	since time.Time
+
+	noSchema bool // a statement has failed with ErrNoSchema, and none on the schema's tables has succeeded since
 
 	underWay map[*statement]bool
 	answered time.Time // when a statement last succeeded
@@ -105,7 +109,8 @@ func (s *statement) end(ctx context.Context, err error, wrote bool) {
 		if h.isUp && h.now().Sub(s.began) >= h.slow {
 			h.since = h.now()
 		}
-		if wrote {
+		h.noSchema = h.noSchema && s.doing == doingCheckWrites // which touches no table
+		if wrote && !h.noSchema {
 			h.up()
 		}
 	case ctx.Err() == nil: // else the worker itself has ended it
@@ -130,7 +135,12 @@ func (h *health) down(doing string, err error) {
 	if h.isUp || h.since.IsZero() {
 		h.isUp, h.since, h.outage = false, now, repeatedError{}
 	}
-	if h.outage.due(now, err) {
+	h.noSchema = h.noSchema || errors.Is(err, ErrNoSchema)
+	switch {
+	case !h.outage.due(now, err):
+	case errors.Is(err, ErrNoSchema):
+		h.log.Warn("database has no webhook schema, retrying", zap.String("doing", doing), zap.Error(err), zap.Time("since", h.since))
+	default:
 		h.log.Warn("database unavailable, retrying", zap.String("doing", doing), zap.Error(err), zap.Time("since", h.since))
 	}
 }
@@ -166,6 +176,13 @@ func (h *health) unavailable() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return !h.isUp && !h.since.IsZero() || h.hangs()
+}
+
+// SchemaMissing reports whether the database has no schema webhook, as far as the newest statements can tell.
+func (d *Dispatcher) SchemaMissing() bool {
+	d.health.mu.Lock()
+	defer d.health.mu.Unlock()
+	return d.health.noSchema
 }
 
 func (h *health) hangs() bool {

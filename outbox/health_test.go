@@ -2,7 +2,9 @@ package outbox
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +45,45 @@ func TestHealth_OutageIsLoggedEveryMinuteWithItsNewestError(t *testing.T) {
 		}
 		if n := logs.FilterMessage("database available again").Len(); n != 1 {
 			t.Errorf("%d lines say that it is available again", n)
+		}
+	})
+}
+
+// Commits succeed in a database without a schema: that alone does not make it available.
+func TestHealth_WithoutASchemaUntilAStatementOnItSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStore{}
+		missing := fmt.Errorf("claim: %w: pq: relation \"webhook.outbox\" does not exist", ErrNoSchema)
+		var exists atomic.Bool
+		answer := func() error {
+			if exists.Load() {
+				return nil
+			}
+			return missing
+		}
+		s.claim = func(int, string) ([]Event, error) { return nil, answer() }
+		s.expired = func() ([]string, error) { return nil, answer() }
+		d, logs := newTestDispatcher(s, &fakeSender{})
+		r := start(t, d)
+		cycles(t, d, time.Minute)
+		if n := logs.FilterMessage("database has no webhook schema, retrying").Len(); n < 1 || n > 2 {
+			t.Errorf("%d lines say that the schema is missing", n)
+		}
+		if n := logs.FilterMessage("database unavailable, retrying").Len() + logs.FilterMessage("database available again").Len() + logs.FilterMessage("claim failed, retrying").Len(); n != 0 {
+			t.Errorf("%d lines say something else", n)
+		}
+		if !d.SchemaMissing() {
+			t.Error("the schema is not missing")
+		}
+
+		exists.Store(true)
+		cycles(t, d, 20*time.Second)
+		if n := logs.FilterMessage("database available again").Len(); n != 1 || d.SchemaMissing() {
+			t.Errorf("%d lines say that it is available again, missing: %t", n, d.SchemaMissing())
+		}
+		r.stop()
+		if err := r.within(t, time.Second); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -23,6 +23,9 @@ var ErrDenied = errors.New("the database denied it")
 // written, and the next claim may succeed.
 var ErrConflict = errors.New("other transactions were quicker")
 
+// ErrNoSchema means that the database has no schema webhook, or has it no more.
+var ErrNoSchema = errors.New("this database has no webhook schema; run: webhooks migrate")
+
 // answered reports whether an error is the answer of a database that is available.
 func answered(err error) bool {
 	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDenied) || errors.Is(err, ErrRejected)

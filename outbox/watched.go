@@ -65,9 +65,11 @@ func (w watched) ExpireLeases(ctx context.Context, claimIDs []string) ([]Expired
 	return leases, err
 }
 
+const doingCheckWrites = "check writes"
+
 // CheckWrite: a database that denies it cannot be asked.
 func (w watched) CheckWrite(ctx context.Context) error {
-	s := w.health.begin("check writes")
+	s := w.health.begin(doingCheckWrites)
 	err := w.Store.CheckWrite(ctx)
 	if errors.Is(err, ErrDenied) {
 		err = nil

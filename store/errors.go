@@ -53,6 +53,13 @@ func rejected(err error) bool { return class(err, "22", "23") }
 // exception of PL/pgSQL; 2F and 38, of another function).
 func denied(err error) bool { return class(err, "42", "P0", "2F", "38") }
 
+// schemaMissing: a table (42P01) or the schema itself (3F000) that a statement names is not there, and it is ours: a
+// trigger of the database's owner may miss others. Names are quoted in every language.
+func schemaMissing(err error) bool {
+	var pe *pq.Error
+	return errors.As(err, &pe) && (pe.Code == "42P01" || pe.Code == "3F000") && strings.Contains(pe.Message, "webhook")
+}
+
 // conflicting: another transaction was quicker, and the same statement may succeed now. 23505 is the
 // unique index that keeps two attempts of one document apart, 40001 the trigger function
 // webhook.refuse_overtaken: sessions are READ COMMITTED, so the server itself has no such failure.
@@ -104,6 +111,8 @@ func (s *Store) failed(doing string, err error) error {
 	case readOnly(err):
 		s.dropIdle()
 		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case schemaMissing(err):
+		err = fmt.Errorf("%w: %w", outbox.ErrNoSchema, err)
 	case rejected(err):
 		err = fmt.Errorf("%w: %w", outbox.ErrRejected, err)
 	case denied(err):

@@ -9,6 +9,8 @@ import (
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
+
+	"github.com/recordengine/webhooks/outbox"
 )
 
 // Any other error leaves open whether a statement was committed: then a claim must be looked up, not
@@ -57,6 +59,27 @@ func TestTransient_OnlyWhatPassesByItself(t *testing.T) {
 	} {
 		if got := Transient(tt.err); got != tt.want {
 			t.Errorf("%s: transient is %t", tt.name, got)
+		}
+	}
+}
+
+// A trigger of the database's owner may miss a table as well: that is a denial, as any error of a trigger.
+func TestErrors_AMissingSchemaIsTold(t *testing.T) {
+	for _, tt := range []struct {
+		err  pq.Error
+		want error
+	}{
+		{pq.Error{Code: "42P01", Message: `relation "webhook.outbox" does not exist`}, outbox.ErrNoSchema},
+		{pq.Error{Code: "42P01", Message: `Relation »webhook.outbox« existiert nicht`}, outbox.ErrNoSchema},
+		{pq.Error{Code: "3F000", Message: `schema "webhook" does not exist`}, outbox.ErrNoSchema},
+		{pq.Error{Code: "42P01", Message: `relation "audit" does not exist`}, outbox.ErrDenied},
+		{pq.Error{Code: "42501", Message: `permission denied for schema webhook`}, outbox.ErrDenied},
+	} {
+		err := new(Store).failed("claim", &tt.err)
+		for _, is := range []error{outbox.ErrNoSchema, outbox.ErrDenied} {
+			if errors.Is(err, is) != errors.Is(tt.want, is) {
+				t.Errorf("%v; %v was expected", err, tt.want)
+			}
 		}
 	}
 }

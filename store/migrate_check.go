@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/recordengine/webhooks/outbox"
 )
 
 // ErrSchema says that this binary cannot work with the schema of the database.
@@ -33,7 +35,7 @@ func CompareSchema(ctx context.Context, db *sqlx.DB, schema Schema) (notice stri
 	want := 1 + len(upgrades)
 	switch newest := have.newest(); {
 	case newest == 0:
-		return "", fmt.Errorf("%w: this database has no webhook schema; run: webhooks migrate", ErrSchema)
+		return "", fmt.Errorf("%w: %w", ErrSchema, outbox.ErrNoSchema)
 	case newest < want:
 		return "", fmt.Errorf("%w: this database has version %d and this binary needs %d; run: webhooks migrate", ErrSchema, newest, want)
 	case newest > want:

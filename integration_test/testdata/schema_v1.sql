@@ -190,7 +190,8 @@ declare
 begin
   raise exception 'webhook.outbox: % is null', missing
     using errcode = 'not_null_violation', schema = 'webhook', table = 'outbox', column = missing,
-          hint = 'For example: select webhook.publish(''contact.created'', ''{"contact_id": 7}'')';
+          hint = case missing when 'data' then 'Did the query that makes the data find no row? ' else '' end
+                 || 'For example: select webhook.publish(''contact.created'', ''{"contact_id": 7}'')';
 end
 $fn$;
 comment on function webhook.refuse_null(text, json, timestamptz) is 'Raises the error of an event without name, data or time. Internal.';
@@ -392,9 +393,12 @@ begin
   -- A fresh row can break none of the rules.
   if not (new.at_least_once is not null and new.status operator(pg_catalog.=) 'pending' and new.attempts operator(pg_catalog.>=) 0
           and pg_catalog.num_nonnulls(new.leased_until, new.finished_at, new.synced_at, new.failure, new.received) operator(pg_catalog.=) 0) then
-    perform webhook.state_is_possible(
-      new.status, new.at_least_once, new.event, new.document_id, new.attempts, new.claim_id, new.claimed_by, new.claimed_at,
-      new.leased_until, new.finished_at, new.synced_at, new.http_status, new.failure, new.received, new.error);
+    -- "if": the context of an error has the whole text of a "perform", and of what is no simple expression.
+    if new.at_least_once is null and webhook.refuse_event(new.event) is not true or webhook.state_is_possible(
+         new.status, new.at_least_once, new.event, new.document_id, new.attempts, new.claim_id, new.claimed_by, new.claimed_at,
+         new.leased_until, new.finished_at, new.synced_at, new.http_status, new.failure, new.received, new.error) is not true then
+      raise exception 'webhook.outbox: the row breaks a rule of webhook.state_is_possible' using errcode := 'check_violation', schema := 'webhook', table := 'outbox';
+    end if;
   end if;
   return new;
 end
@@ -557,6 +561,11 @@ declare
   end;
 begin
   if wrong is null then
+    if tg_op = 'UPDATE' and (new.name, new.event) is distinct from (old.name, old.event) then
+      raise exception 'webhook.channels: the name and the event of a channel cannot be changed, its events would not be delivered any more'
+        using errcode = 'restrict_violation', schema = 'webhook', table = 'channels',
+              hint = 'To stop a channel: update webhook.channels set enabled = false where name = ''...''. To deliver elsewhere: set url = ''...''.';
+    end if;
     new.url := webhook.trimmed(new.url);
     return new;
   end if;
@@ -566,7 +575,7 @@ begin
           hint = case when wrong[1] in ('max_in_flight', 'max_per_second') then 'To stop a channel: update webhook.channels set enabled = false where name = ''...''.' else 'Nothing was changed.' end;
 end
 $fn$;
-comment on function webhook.refuse_channel() is 'Trims the URL of a channel, and refuses values that its constraints do not allow, without quoting the URL. Internal.';
+comment on function webhook.refuse_channel() is 'Trims the URL of a channel, and refuses another name or event, and values that its constraints do not allow, without quoting the URL. Internal.';
 
 create function webhook.refuse_settings() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
@@ -733,7 +742,7 @@ comment on constraint channels_max_in_flight_is_1_to_1000 on webhook.channels is
 comment on constraint channels_max_per_second_is_1_to_10000 on webhook.channels is '1 to 10000, or null for no limit. To stop a channel, turn it off.';
 comment on constraint channels_example_is_an_object       on webhook.channels is 'The example is one JSON object, as every event''s data.';
 create trigger in_words before insert or update on webhook.channels for each row execute function webhook.refuse_channel();
-comment on trigger in_words on webhook.channels is 'Refuses in words what a constraint refuses with the whole row. By its name the first of the triggers.';
+comment on trigger in_words on webhook.channels is 'Refuses another name or event, and in words what a constraint refuses with the whole row. By its name the first of the triggers.';
 create trigger touch before update on webhook.channels for each row execute function webhook.touch();
 comment on trigger touch on webhook.channels is 'Sets updated_at.';
 create trigger rows_stay before delete or truncate on webhook.channels for each statement execute function webhook.refuse_removal();

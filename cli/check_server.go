@@ -75,7 +75,7 @@ func (d *doctor) transactions(ctx context.Context, role string) {
 	var seesAll bool
 	err := d.db.GetContext(ctx, &seesAll, `select pg_has_role('pg_read_all_stats', 'usage')`)
 	if err == nil && !seesAll {
-		d.unknown("transactions", "this role sees no transactions of others, so none that is open for long")
+		d.unknown("transactions", "this role cannot see other sessions' transactions, so long ones go unnoticed")
 		d.fix("grant pg_read_all_stats to %s", store.QuoteIdentifier(role))
 		return
 	}

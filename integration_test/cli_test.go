@@ -382,7 +382,8 @@ func TestReceive_AddressInUse(t *testing.T) {
 	}
 	defer l.Close()
 	_, errs, status := runProgram(t, nil, nil, "receive", "--listen", l.Addr().String())
-	if status != 1 || !strings.Contains(errs, "address already in use") {
+	if status != 1 || !strings.HasPrefix(errs, "webhooks: receive: --listen: ") ||
+		!strings.Contains(errs, "address already in use; another process may use that address, port 0 picks a free one") {
 		t.Errorf("exit status %d: %s", status, errs)
 	}
 }

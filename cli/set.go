@@ -66,6 +66,9 @@ type settingFlags struct {
 	tokenTo     string // the host that a person has confirmed
 }
 
+// switchKind is the kind of a setting that is on or off.
+const switchKind = "on|off"
+
 // ofChannel and ofAll are the flags with and without a channel.
 var (
 	ofChannel = []string{"url", "enabled", "accept-status", "max-in-flight", "max-per-second", "send-traceparent"}
@@ -75,13 +78,13 @@ var (
 func (s *settingFlags) define() {
 	f := s.f
 	f.setting("url", "url", "where its events are sent; \"\" for none", keep(&s.url))
-	f.setting("enabled", "on|off", "deliver its events; --enabled=false turns it off", func(text string) error {
+	f.setting("enabled", switchKind, "deliver its events", func(text string) error {
 		on, err := parseSwitch(text)
 		s.enabled = &on
 		return err
 	})
 	f.Lookup("enabled").NoOptDefVal = "true"
-	f.setting("send-traceparent", "on|off", "send the header of W3C Trace Context, where the application has passed one", func(text string) error {
+	f.setting("send-traceparent", switchKind, "send the header of W3C Trace Context, where the application has passed one", func(text string) error {
 		on, err := parseSwitch(text)
 		s.traceparent = &on
 		return err

@@ -514,6 +514,9 @@ func TestDemo_IsTrue(t *testing.T) {
 			t.Errorf("it does not show %q", want)
 		}
 	}
+	if strings.Contains(out, "http://127.0.0.1:8098/") || !strings.HasSuffix(out, "\n  to see the page: ./webhooks demo --page\n") {
+		t.Errorf("it names a page that ends with it, or not how to see one:\n%s", out)
+	}
 	if strings.Contains(out, "\x1b[") {
 		t.Error("it is coloured although the output is no terminal")
 	}

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
-	"golang.org/x/term"
 
 	"github.com/recordengine/webhooks/store"
 )
@@ -39,7 +37,7 @@ func (f *flags) confirmOr(stop context.Context, question string, yes bool, other
 	if yes {
 		return nil
 	}
-	if file, ok := f.p.Stdin.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
+	if !isTerminal(f.p.Stdin) {
 		return usagef("%s", otherwise)
 	}
 	fmt.Fprintf(f.p.Stderr, "%s [y/N] ", question)

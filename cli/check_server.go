@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
-
-	"github.com/lib/pq"
 
 	"github.com/recordengine/webhooks/store"
 )
@@ -42,20 +42,13 @@ func (d *doctor) database(ctx context.Context) bool {
 
 // unreachable says why the database does not answer, and what to do about it.
 func (d *doctor) unreachable(err error) {
-	d.bad("database", "%v", err)
-	code := ""
-	if pe := pq.As(err); pe != nil {
-		code = string(pe.Code)
+	connect := &store.ConnectError{Err: err}
+	if errors.As(err, &connect) {
+		err = fmt.Errorf("%s: %w", visible(connect.Database), connect)
 	}
-	switch code {
-	case "3D000":
-		d.fix("correct the name in DATABASE_URL, or: create database … encoding 'UTF8' template template0")
-	case "28P01", "28000":
-		d.fix(`correct role and password in DATABASE_URL, or allow the role in pg_hba.conf; to try it: psql "$DATABASE_URL"`)
-	case "53300":
-		d.fix("see who has the connections: select usename, application_name, count(*) from pg_stat_activity group by 1, 2; then raise max_connections")
-	default:
-		d.fix(`is the server up, and does DATABASE_URL lead to it? To try it: psql "$DATABASE_URL"`)
+	d.bad("database", "%v", err)
+	if hint := connect.Hint(); hint != "" {
+		d.fix("%s", hint)
 	}
 }
 
@@ -75,7 +68,7 @@ func (d *doctor) transactions(ctx context.Context, role string) {
 	var seesAll bool
 	err := d.db.GetContext(ctx, &seesAll, `select pg_has_role('pg_read_all_stats', 'usage')`)
 	if err == nil && !seesAll {
-		d.unknown("transactions", "this role sees no transactions of others, so none that is open for long")
+		d.unknown("transactions", "this role cannot see other sessions' transactions, so long ones go unnoticed")
 		d.fix("grant pg_read_all_stats to %s", store.QuoteIdentifier(role))
 		return
 	}

@@ -74,9 +74,42 @@ func report(w io.Writer, err error) int {
 	return exitFailed
 }
 
+// connecting adds to an error of connecting the command, unless it is named already, and the database.
+func connecting(name string, err error) error {
+	var connect *store.ConnectError
+	if !errors.As(err, &connect) {
+		return err
+	}
+	text := err.Error()
+	if at := strings.LastIndex(text, connect.Error()); at >= 0 {
+		text = text[:at] + "database " + visible(connect.Database) + ": " + text[at:]
+	}
+	if !strings.HasPrefix(text, name+": ") {
+		text = name + ": " + text
+	}
+	return &unconnected{text: text, cause: err, hint: connect.Hint()}
+}
+
+// unconnected is an error of connecting, in the words of a command.
+type unconnected struct {
+	text, hint string
+	cause      error
+}
+
+func (e *unconnected) Error() string { return e.text }
+
+func (e *unconnected) Unwrap() error { return e.cause }
+
 // withHint is an error with the hint that the database gave with it. What a function of the schema refuses is
 // said in its words alone.
 func withHint(err error) string {
+	var connect *unconnected
+	if errors.As(err, &connect) {
+		if connect.hint == "" {
+			return connect.text
+		}
+		return connect.text + "\nhint: " + connect.hint
+	}
 	pe := pq.As(err)
 	if pe == nil {
 		return err.Error()

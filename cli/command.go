@@ -173,7 +173,7 @@ func (c command) build(ctx, stop context.Context, root *cobra.Command, p Process
 		if err := errors.Join(f.errs...); err != nil {
 			return usageError{err.Error()}
 		}
-		return run(ctx, stop, args)
+		return connecting(name, run(ctx, stop, args))
 	}
 	return built
 }

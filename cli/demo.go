@@ -49,7 +49,7 @@ func runDemo(stop context.Context, f *flags, stay bool) error {
 		return err
 	}
 	defer d.db.Close()
-	stopAll, err := d.setUp(stop, p)
+	stopAll, err := d.setUp(stop, p, stay)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -57,10 +57,12 @@ func runDemo(stop context.Context, f *flags, stay bool) error {
 	if err := d.play(stop); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	if stay {
-		d.section("5. The page", d.page+" in your browser; Ctrl-C ends the demo")
-		<-stop.Done()
+	if !stay {
+		d.line("to see the page: ./webhooks demo --page")
+		return nil
 	}
+	d.section("5. The page", d.page+" in your browser; Ctrl-C ends the demo")
+	<-stop.Done()
 	return nil
 }
 
@@ -71,7 +73,7 @@ type demo struct {
 	db       *sqlx.DB
 	arrived  chan delivery     // what the receiver was sent
 	commits  map[string]commit // by webhook-id
-	page     string            // its address
+	page     string            // its address; "": there is none
 	received []delivery
 }
 

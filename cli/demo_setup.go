@@ -18,8 +18,8 @@ import (
 // demoDocument is the event whose first attempt fails in the demo.
 const demoDocument = "document.exported"
 
-// setUp makes the schema, the application's tables, the receiver, the worker and the page.
-func (d *demo) setUp(ctx context.Context, p Process) (stopAll func(), err error) {
+// setUp makes the schema, the application's tables, the receiver, the worker and, if that is wanted, the page.
+func (d *demo) setUp(ctx context.Context, p Process, withPage bool) (stopAll func(), err error) {
 	if _, err := store.Migrate(ctx, d.db, p.Schema); err != nil {
 		return nil, err
 	}
@@ -44,18 +44,21 @@ func (d *demo) setUp(ctx context.Context, p Process) (stopAll func(), err error)
 		_ = l.Close()
 		return nil, err
 	}
-	shown, err := d.openPage(p)
-	if err != nil {
-		_ = l.Close()
-		return nil, err
-	}
 	d.item("PostgreSQL", version+", a temporary server of this demo")
 	d.item("receiver", base)
 	d.item("worker", fmt.Sprintf("polls every %s", *cfg.pollInterval))
-	d.item("page", d.page)
-
+	endPage := func() {}
 	running, end := context.WithCancel(ctx)
-	endPage := shown.beside(running)
+	if withPage {
+		shown, err := d.openPage(p)
+		if err != nil {
+			end()
+			_ = l.Close()
+			return nil, err
+		}
+		d.item("page", d.page)
+		endPage = shown.beside(running)
+	}
 	go serve(running, l, d.receivers())                                           //nolint:errcheck // a receiver that ends early fails the tour: nothing arrives
 	go newWorker(d.db, "", 0, zap.NewNop(), cfg, nil, nil).work(running, running) //nolint:errcheck // it ends with the tour, which shows what arrives instead of a log
 	return func() { end(); endPage() }, nil

@@ -98,9 +98,17 @@ func (h helpText) flags(c *cobra.Command) {
 			return
 		}
 		kind, about := pflag.UnquoteUsage(f)
-		rows = append(rows, [2]string{strings.TrimRight("--"+f.Name+" "+strings.ToUpper(kind), " "), about + presetText(f)})
+		rows = append(rows, [2]string{flagText(f, kind), about + presetText(f)})
 	})
 	h.table("flags", rows)
+}
+
+// flagText is a flag as it is written. The value of a switch stands behind =, and may be left out.
+func flagText(f *pflag.Flag, kind string) string {
+	if kind == switchKind {
+		return "--" + f.Name + "[=false]"
+	}
+	return strings.TrimRight("--"+f.Name+" "+strings.ToUpper(kind), " ")
 }
 
 // presetText is the default of a flag that has one and does not name it already.

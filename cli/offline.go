@@ -17,7 +17,7 @@ var offlineCommand = command{
 	arguments: []argument{{name: "on|off", choices: func() []string { return []string{"on", "off"} }}},
 	about:     "turn Offline Mode on or off",
 	text: "While it is on nothing is delivered, and every event waits. Once it is off the events that wait are delivered, except those of the " +
-		"channels named with --discard: they are cancelled first.",
+		"channels named with --discard: they are cancelled first. On a terminal it asks before that.",
 	exits: "1 when it failed, or was interrupted",
 	examples: []string{
 		"deliver nothing for now: webhooks offline on",
@@ -27,7 +27,7 @@ var offlineCommand = command{
 		discard := f.StringSlice("discard", nil, "cancel what waits on these `channels` (with off)")
 		f.offer("discard", channelNames())
 		f.mayRepeat("discard")
-		yes := f.Bool("yes", false, "do not ask before events are cancelled")
+		yes := f.Bool("yes", false, "do not ask")
 		do := f.admins()
 		return func(ctx, stop context.Context, args []string) error {
 			for _, name := range *discard {
@@ -78,6 +78,7 @@ func offlineOff(ctx, stop context.Context, f *flags, a *store.Admin, discard []s
 		return fmt.Errorf("offline: %w", err)
 	}
 	var cancelled []string
+	question := "Turn Offline Mode off?"
 	for _, w := range waiting {
 		what := "delivered"
 		switch {
@@ -88,11 +89,17 @@ func offlineOff(ctx, stop context.Context, f *flags, a *store.Admin, discard []s
 			what = "kept: the channel is off"
 		case !w.Enabled:
 			what = "skipped: the channel is off"
+		default:
+			question = "Deliver these?"
 		}
 		fmt.Fprintf(f.p.Stdout, "%s: %s waiting, to be %s\n", w.Channel, plus(min(w.Events, store.DiscardBatch), w.Events > store.DiscardBatch), what)
 	}
 	if len(cancelled) > 0 {
-		if err := f.confirm(stop, "Cancel what waits on "+strings.Join(cancelled, ", ")+", then turn Offline Mode off?", yes); err != nil {
+		question = "Cancel what waits on " + strings.Join(cancelled, ", ") + ", then turn Offline Mode off?"
+	}
+	// A script that only delivers what waits goes on without --yes.
+	if len(cancelled) > 0 || len(waiting) > 0 && isTerminal(f.p.Stdin) {
+		if err := f.confirm(stop, question, yes); err != nil {
 			return err
 		}
 	}
@@ -105,8 +112,12 @@ func offlineOff(ctx, stop context.Context, f *flags, a *store.Admin, discard []s
 	if err != nil {
 		return fmt.Errorf("offline: %w", err)
 	}
-	if err := carryOut(ctx, stop, f, a, id, "cancelled"); err != nil {
+	done, err := carryOut(ctx, stop, f, a, id, "cancelled")
+	if err != nil {
 		return err
+	}
+	if done > 0 || len(cancelled) > 0 {
+		fmt.Fprintf(f.p.Stdout, "%s.\n", eventsWere(done, "cancelled"))
 	}
 	return writeLine(f.p.Stdout, "Offline Mode is off.")
 }

@@ -48,7 +48,7 @@ func receiveFlags(f *flags) action {
 		}
 		l, err := net.Listen("tcp", *listen)
 		if err != nil {
-			return fmt.Errorf("receive: %w", err)
+			return fmt.Errorf("receive: --listen: %w; another process may use that address, port 0 picks a free one", err)
 		}
 		lines := newLogWriter(p.Stdout, func(dropped int) error { // an answer never waits for the output
 			_, err := fmt.Fprintf(p.Stdout, "%d lines were not printed: the output was not read\n", dropped)

@@ -103,8 +103,7 @@ func flagRows(c *cobra.Command) (rows [][]string) {
 			return
 		}
 		kind, about := pflag.UnquoteUsage(f)
-		name := strings.TrimRight("--"+f.Name+" "+strings.ToUpper(kind), " ")
-		rows = append(rows, []string{"`" + strings.ReplaceAll(name, "|", "\\|") + "`", markdown(about + presetText(f))})
+		rows = append(rows, []string{"`" + strings.ReplaceAll(flagText(f, kind), "|", "\\|") + "`", markdown(about + presetText(f))})
 	})
 	return rows
 }

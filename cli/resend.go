@@ -73,7 +73,7 @@ func resendMany(ctx, stop context.Context, f *flags, do func(context.Context, fu
 		if err != nil {
 			return fmt.Errorf("resend: %w", err)
 		}
-		count, err := printPreview(f.p.Stdout, p)
+		count, err := printPreview(f.p.Stdout, p, map[bool]string{true: "WOULD SEND", false: "TO SEND"}[*r.dryRun])
 		if err != nil || count == "" || *r.dryRun {
 			return err
 		}
@@ -87,16 +87,21 @@ func resendMany(ctx, stop context.Context, f *flags, do func(context.Context, fu
 		if err != nil {
 			return fmt.Errorf("resend: %w", err)
 		}
-		return carryOut(ctx, stop, f, a, id, "sent again")
+		done, err := carryOut(ctx, stop, f, a, id, "sent again")
+		if err != nil {
+			return err
+		}
+		return writeLine(f.p.Stdout, "%s.", eventsWere(done, "sent again"))
 	})
 }
 
-// printPreview shows what a resend would do, and returns how many events in words: "" for none.
-func printPreview(w io.Writer, p admin.ResendPreview) (count string, err error) {
+// printPreview shows what a resend would do, under a heading for what is sent, and returns how many events in words:
+// "" for none.
+func printPreview(w io.Writer, p admin.ResendPreview, heading string) (count string, err error) {
 	var send, overtaken, received, tests int64
 	more := false
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CHANNEL\tSENT AGAIN\tOVERTAKEN\tRECEIVED\tTESTS")
+	fmt.Fprintf(t, "CHANNEL\t%s\tLEFT OUT: SUPERSEDED\tRECEIVED\tTESTS\n", heading)
 	for _, c := range p.Channels {
 		off := ""
 		if c.Off {
@@ -150,15 +155,15 @@ const (
 	waitForAnswer      = time.Second
 )
 
-// carryOut advances an operation until it is over, or until stop ends: then it ends the operation. A page that
-// runs at the same time may do a part of the batches.
-func carryOut(ctx, stop context.Context, f *flags, a *store.Admin, id int64, what string) error {
+// carryOut advances an operation until it is over, and returns to how many events it did what, or until stop ends:
+// then it ends the operation. A page that runs at the same time may do a part of the batches.
+func carryOut(ctx, stop context.Context, f *flags, a *store.Admin, id int64, what string) (done int64, err error) {
 	bar := f.progress()
 	defer bar.end()
 	silent := false
 	for {
 		if stop.Err() != nil {
-			return interrupt(ctx, f, a, id, bar, what)
+			return 0, interrupt(ctx, f, a, id, bar, what)
 		}
 		more, err := a.AdvanceOperation(ctx, id)
 		var o admin.Operation
@@ -174,15 +179,15 @@ func carryOut(ctx, stop context.Context, f *flags, a *store.Admin, id int64, wha
 			}
 			silent, rest = true, waitForAnswer
 		case err != nil:
-			return fmt.Errorf("%s: operation %d is not finished, a page that runs goes on with it; to end it: select webhook.stop_operation(%d): %w", f.name, id, id, err)
+			return 0, fmt.Errorf("%s: operation %d is not finished, a page that runs goes on with it; to end it: select webhook.stop_operation(%d): %w", f.name, id, id, err)
 		case o.Problem != "":
-			return fmt.Errorf("%s: operation %d cannot go on: %s", f.name, id, o.Problem)
+			return 0, fmt.Errorf("%s: operation %d cannot go on: %s", f.name, id, o.Problem)
 		case o.Stopped != nil:
-			return fmt.Errorf("%s: %s stopped it; %s", f.name, o.StoppedBy, eventsWere(o.Done, what))
+			return 0, fmt.Errorf("%s: %s stopped it; %s", f.name, o.StoppedBy, eventsWere(o.Done, what))
 		case !more:
 			bar.show(o.Done, o.Done, false)
 			bar.end()
-			return writeLine(f.p.Stdout, "%s.", eventsWere(o.Done, what))
+			return o.Done, nil
 		default:
 			bar.show(o.Done, o.Expected, o.ExpectedMore)
 		}

@@ -36,16 +36,19 @@ var setCommand = command{
 				return err
 			}
 			return do(stop, func(a *store.Admin) error {
-				err := saveSettings(stop, f, a, strings.Join(args, ""), decide)
+				err := saveSettings(stop, s, a, strings.Join(args, ""), decide)
 				var other otherHost
 				if !errors.As(err, &other) {
+					return err
+				}
+				if err := s.judgeURL(stop, a); err != nil {
 					return err
 				}
 				if err := f.confirmOr(stop, other.Error()+" Change it?", *yes, fmt.Sprintf("set: %s Nothing was changed: add --yes, or change the token first", other)); err != nil {
 					return err
 				}
 				s.tokenTo = string(other)
-				return saveSettings(stop, f, a, strings.Join(args, ""), decide)
+				return saveSettings(stop, s, a, strings.Join(args, ""), decide)
 			})
 		}
 	},
@@ -66,6 +69,9 @@ type settingFlags struct {
 	tokenTo     string // the host that a person has confirmed
 }
 
+// switchKind is the kind of a setting that is on or off.
+const switchKind = "on|off"
+
 // ofChannel and ofAll are the flags with and without a channel.
 var (
 	ofChannel = []string{"url", "enabled", "accept-status", "max-in-flight", "max-per-second", "send-traceparent"}
@@ -75,13 +81,13 @@ var (
 func (s *settingFlags) define() {
 	f := s.f
 	f.setting("url", "url", "where its events are sent; \"\" for none", keep(&s.url))
-	f.setting("enabled", "on|off", "deliver its events; --enabled=false turns it off", func(text string) error {
+	f.setting("enabled", switchKind, "deliver its events", func(text string) error {
 		on, err := parseSwitch(text)
 		s.enabled = &on
 		return err
 	})
 	f.Lookup("enabled").NoOptDefVal = "true"
-	f.setting("send-traceparent", "on|off", "send the header of W3C Trace Context, where the application has passed one", func(text string) error {
+	f.setting("send-traceparent", switchKind, "send the header of W3C Trace Context, where the application has passed one", func(text string) error {
 		on, err := parseSwitch(text)
 		s.traceparent = &on
 		return err
@@ -209,7 +215,20 @@ func (s *settingFlags) channel(now admin.Settings, name string) (change admin.Se
 type otherHost string
 
 func (h otherHost) Error() string {
-	return fmt.Sprintf("The bearer token will be sent to %s, which has not got it before.", visible(string(h)))
+	return fmt.Sprintf("The bearer token would be sent to %s, which has not got it before.", visible(string(h)))
+}
+
+// judgeURL returns why the URL cannot be called: that comes before who would get the token.
+func (s *settingFlags) judgeURL(ctx context.Context, a *store.Admin) error {
+	text, _ := admin.RepairURL(*s.url)
+	problems, err := a.URLProblems(ctx, []string{text})
+	switch {
+	case err != nil:
+		return fmt.Errorf("set: %w", err)
+	case problems[0] != "":
+		return fmt.Errorf("set: %s; nothing was changed", problems[0])
+	}
+	return nil
 }
 
 func set[T any](to, value *T) {
@@ -233,7 +252,7 @@ func (s *settingFlags) all(now admin.Settings) (change admin.SettingsChange, err
 	return change, nil
 }
 
-func saveSettings(ctx context.Context, f *flags, a *store.Admin, channel string, decide func(admin.Settings) (admin.SettingsChange, error)) error {
+func saveSettings(ctx context.Context, s *settingFlags, a *store.Admin, channel string, decide func(admin.Settings) (admin.SettingsChange, error)) error {
 	_, err := a.ChangeSettings(ctx, localUser(), decide)
 	var refused *admin.SettingRefused
 	switch {
@@ -249,13 +268,13 @@ func saveSettings(ctx context.Context, f *flags, a *store.Admin, channel string,
 		return fmt.Errorf("set: it is saved; read it again: %w", err)
 	}
 	if channel == "" {
-		return printGeneral(f.p.Stdout, now)
+		return printGeneral(s.f.p.Stdout, now)
 	}
 	facts, err := a.ChannelFacts(ctx)
 	if err != nil {
 		return fmt.Errorf("set: it is saved; read it again: %w", err)
 	}
-	return printChannel(f.p.Stdout, now, channel, facts[channel].Problem)
+	return s.printChannel(s.f.p.Stdout, now, channel, facts[channel].Problem)
 }
 
 func printGeneral(w io.Writer, now admin.Settings) error {
@@ -270,8 +289,8 @@ func printGeneral(w io.Writer, now admin.Settings) error {
 	return writeLine(w, "auth: %s\ndocument base URL: %s\nOffline Mode: %s", auth, base, onOff(now.OfflineMode))
 }
 
-// printChannel shows a channel without the path of its URL, which may be a key.
-func printChannel(w io.Writer, now admin.Settings, channel, problem string) error {
+// printChannel shows a channel, and what was set of it beyond that, without the path of its URL, which may be a key.
+func (s *settingFlags) printChannel(w io.Writer, now admin.Settings, channel, problem string) error {
 	for _, c := range now.Channels {
 		if c.Name != channel {
 			continue
@@ -284,10 +303,16 @@ func printChannel(w io.Writer, now admin.Settings, channel, problem string) erro
 			limit = fmt.Sprintf("%d per second", c.MaxPerSecond)
 		}
 		fmt.Fprintf(w, "%s: %s, %s, %d in flight, %s\n", c.Name, onOff(c.Enabled), where, c.MaxInFlight, limit)
-		if c.SendTraceparent {
-			fmt.Fprintln(w, "The header traceparent is sent, where the application has passed one.")
+		if s.statuses != nil {
+			fmt.Fprintf(w, "Delivered is what is answered with %s.\n", orList(strings.Fields(strings.Trim(fmt.Sprint(c.AcceptStatuses), "[]"))))
 		}
-		if c.URL != "" && now.Auth == "bearer" {
+		switch {
+		case c.SendTraceparent:
+			fmt.Fprintln(w, "The header traceparent is sent, where the application has passed one.")
+		case s.traceparent != nil:
+			fmt.Fprintln(w, "The header traceparent is not sent.")
+		}
+		if c.Enabled && c.URL != "" && now.Auth == "bearer" {
 			fmt.Fprintln(w, "The bearer token is sent there.")
 		}
 		if problem != "" && c.Enabled {

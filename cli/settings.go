@@ -17,7 +17,7 @@ var environment = []struct{ name, about string }{
 	{"WEBHOOK_DATABASES_FILE", "many databases instead: a file with a name and a URL on each line, read again when it changes (none)"},
 	{"WEBHOOK_IDLE_POLL", "of many databases, how often an idle one is polled at least (1s)"},
 	{"WEBHOOK_INSTANCES_AWAKE", "of many databases, how many deliver at once at most (32)"},
-	{"WEBHOOK_POLL_INTERVAL", "how often a worker polls, ten times less while its probes work (20ms)"},
+	{"WEBHOOK_POLL_INTERVAL", "how often a worker polls, a tenth of that while it notices new events between polls (20ms)"},
 	{"WEBHOOK_TIMEOUT", "the longest attempt, from name look-up to the last byte read (30s)"},
 	{"WEBHOOK_LEASE", "how long a claim lasts; at least 2 × WEBHOOK_TIMEOUT + 1s (90s)"},
 	{"WEBHOOK_ALLOW_NETWORKS", "CIDRs that may be called although loopback, private or reserved (none)"},
@@ -86,7 +86,7 @@ type workerConfig struct {
 
 func (f *flags) worker() *workerConfig {
 	c := &workerConfig{
-		pollInterval: f.duration("poll-interval", "WEBHOOK_POLL_INTERVAL", 20*time.Millisecond, "how often a worker polls, ten times less while its probes work"),
+		pollInterval: f.duration("poll-interval", "WEBHOOK_POLL_INTERVAL", 20*time.Millisecond, "how often a worker polls, a tenth of that while it notices new events between polls"),
 		timeout:      f.duration("timeout", "WEBHOOK_TIMEOUT", 30*time.Second, "the longest attempt"),
 		lease:        f.duration("lease", "WEBHOOK_LEASE", 90*time.Second, "how long a claim lasts"),
 		retention:    f.duration("retention", "WEBHOOK_RETENTION", 720*time.Hour, "how long finished events are kept"),

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -41,7 +42,7 @@ type statusChannel struct {
 	LastSuccess   *time.Time `json:"last_success" db:"last_success" about:"when the newest success was recorded"`
 	FailingSince  *time.Time `json:"failing_since" db:"failing_since" about:"since when each attempt has failed"`
 	PausedUntil   *time.Time `json:"paused_until" db:"paused_until" about:"until when its receiver asked for a pause"`
-	LastFailure   *string    `json:"last_failure" db:"last_failure" about:"the class of the newest failure"`
+	LastFailure   *string    `json:"last_failure" db:"last_failure" about:"the class of the newest failure since the URL was set"`
 	LastError     *string    `json:"last_error" db:"last_error" about:"that failure in words"`
 	LastErrorAt   *time.Time `json:"last_error_at" db:"last_error_at" about:"when it happened"`
 	LastDay       statusDay  `json:"last_day" db:"-" about:"what finished in this hour and the 23 before it, without test events"`
@@ -114,11 +115,13 @@ func readStatus(ctx context.Context, db *sqlx.DB) (s statusDocument, err error) 
 	}
 	if err := db.SelectContext(ctx, &s.Channels, `
 		select v.channel, c.event, v.enabled, v.offline_mode, v.host, v.problem, v.pending, v.oldest_pending, v.in_flight, v.last_success,
-		       v.failing_since, v.paused_until, v.last_failure, v.last_error, v.last_error_at, webhook.hint(v.last_failure) as hint,
+		       v.failing_since, v.paused_until, f.last_failure, f.last_error, f.last_error_at, webhook.hint(f.last_failure) as hint,
 		       e.succeeded_at is not null or e.failed_at is not null as ever_used
 		  from webhook.status v
 		  join webhook.channels c on c.name = v.channel
 		  join webhook.endpoints e on e.channel = v.channel
+		  left join lateral ( -- an error of the URL before says nothing of this one
+		       select v.last_failure, v.last_error, v.last_error_at where v.last_error_at > e.url_set_at) f on true
 		 order by c.position`); err != nil {
 		return s, err
 	}
@@ -164,6 +167,13 @@ func addDay(ctx context.Context, db *sqlx.DB, channels []statusChannel) error {
 	return nil
 }
 
+// failedLast reports that the newest attempt failed, before a worker's next cycle has counted it for the endpoint. The
+// failures of the configuration, the event and the worker are none of the endpoint (webhook.endpoints.failed_at).
+func (c *statusChannel) failedLast() bool {
+	return c.LastErrorAt != nil && (c.LastSuccess == nil || c.LastErrorAt.After(*c.LastSuccess)) &&
+		!slices.Contains([]string{"config", "render", "interrupted"}, text(c.LastFailure))
+}
+
 // state is that of the page (admin/state.go), as one word: what a person has to change comes before what the
 // receiver does.
 func (c *statusChannel) state() string {
@@ -172,7 +182,7 @@ func (c *statusChannel) state() string {
 		return "off"
 	case c.OfflineMode, c.Problem != nil:
 		return "held"
-	case c.FailingSince != nil:
+	case c.FailingSince != nil, c.failedLast():
 		return "failing"
 	case c.PausedUntil != nil:
 		return "held"

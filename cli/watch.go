@@ -43,6 +43,10 @@ var watchCommand = command{
 				if *status != "" {
 					w.wanted.Statuses = []string{*status}
 				}
+				var err error
+				if w.idle, err = nothingComes(stop, db); err != nil && !store.Transient(err) {
+					return fmt.Errorf("watch: %w", err)
+				}
 				return w.until(stop)
 			})
 		}
@@ -63,10 +67,26 @@ type watch struct {
 	asJSON bool
 	from   time.Time             // the next read begins here
 	seen   map[seenKey]time.Time // what was printed and may be read again, with when it ended
+	idle   []string              // why no delivery is to be expected, as it was at the begin
 	begun  bool                  // a read has succeeded, and that was printed
 	lost   bool                  // the database is unavailable, and that was printed
 
 	unwritten error // of its output
+}
+
+// nothingComes is why no delivery is to be expected, for a person who waits for one.
+func nothingComes(ctx context.Context, db *sqlx.DB) (why []string, err error) {
+	var state struct{ Offline, Running bool }
+	err = db.GetContext(ctx, &state, `
+		select offline_mode as offline, exists (select from webhook.workers where seen_at > clock_timestamp() - interval '1 minute') as running
+		  from webhook.settings`)
+	if err == nil && state.Offline {
+		why = append(why, "Offline Mode is on: nothing is delivered; to deliver again: webhooks offline off")
+	}
+	if err == nil && !state.Running {
+		why = append(why, "no worker is running: nothing is delivered; to start one: webhooks run")
+	}
+	return why, err
 }
 
 type seenKey struct{ id, at int64 }
@@ -109,6 +129,9 @@ func (w *watch) say(err error) {
 	case err == nil && w.lost:
 		fmt.Fprintln(w.f.p.Stderr, "the database is available again")
 	case err == nil && !w.begun:
+		for _, reason := range w.idle {
+			fmt.Fprintln(w.f.p.Stderr, reason)
+		}
 		fmt.Fprintln(w.f.p.Stderr, "waiting for deliveries; Ctrl-C ends it")
 	}
 	w.lost, w.begun = err != nil, w.begun || err == nil

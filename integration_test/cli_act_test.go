@@ -118,7 +118,7 @@ func TestResendCommand_CountsAsksAndResends(t *testing.T) {
 		{args: "resend --channel contacts --since= --yes", status: 2, want: "resend: --since: it is empty"},
 		{args: "resend --document ' ' --yes", status: 2, want: "it is empty"},
 		{args: "resend --channel cases", want: "No finished event matches."},
-		{args: "resend --channel contacts --dry-run", want: "contacts  700         0          0         0  off: skipped again\nThe first of them:"},
+		{args: "resend --channel contacts --dry-run", want: "contacts  700         0                     0         0  off: skipped again\nThe first of them:"},
 		{args: "resend --channel contacts", stdin: "y\n", status: 2, want: "standard input is no terminal, so nothing can be confirmed, and nothing was changed: add --yes"},
 		{args: "resend --channel contacts --failure timeout --yes", want: "No finished event matches."},
 	})

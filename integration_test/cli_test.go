@@ -382,7 +382,8 @@ func TestReceive_AddressInUse(t *testing.T) {
 	}
 	defer l.Close()
 	_, errs, status := runProgram(t, nil, nil, "receive", "--listen", l.Addr().String())
-	if status != 1 || !strings.Contains(errs, "address already in use") {
+	if status != 1 || !strings.HasPrefix(errs, "webhooks: receive: --listen: ") ||
+		!strings.Contains(errs, "address already in use; another process may use that address, port 0 picks a free one") {
 		t.Errorf("exit status %d: %s", status, errs)
 	}
 }
@@ -512,6 +513,9 @@ func TestDemo_IsTrue(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not show %q", want)
 		}
+	}
+	if strings.Contains(out, "http://127.0.0.1:8098/") || !strings.HasSuffix(out, "\n  to see the page: ./webhooks demo --page\n") {
+		t.Errorf("it names a page that ends with it, or not how to see one:\n%s", out)
 	}
 	if strings.Contains(out, "\x1b[") {
 		t.Error("it is coloured although the output is no terminal")

@@ -42,6 +42,7 @@ func TestOperate_EveryCommandRuns(t *testing.T) {
 	db := open(t, server.DSN("recordengine"))
 	db.exec(`update webhook.channels set url = 'https://hook.example.com', enabled = true`)
 	db.exec(`alter table webhook.outbox alter column id restart with 1001`)
+	db.exec(`insert into webhook.workers (id, name, version, settings, started_at, seen_at) values (gen_random_uuid(), 'original:1', '1.0.0', '{}', now(), now() - interval '30 minutes')`)
 	db.inState("failed", "contact.created", `{"contact_id": 7}`)
 	db.inState("pending", "notification.created", `{"notification_id": 7}`)
 	db.inState("pending", "document.exported", `{"id": 42, "status": "Export"}`)
@@ -63,8 +64,15 @@ func TestOperate_EveryCommandRuns(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if _, restored, _ := strings.Cut(string(out), "Offline Mode is on"); !strings.Contains(restored, "2 pending events would be cancelled.") {
+	all := strings.Split(string(out), "\n== ")
+	at := slices.IndexFunc(all, func(block string) bool {
+		_, restored, _ := strings.Cut(block, "\nworker: ")
+		return strings.Contains(restored, "2 pending events would be cancelled.")
+	})
+	if at < 0 {
 		t.Errorf("the restored database does not have the events that waited:\n%s", out)
+	} else if !strings.Contains(all[at], "\nworker: none was seen in the last hour\n") {
+		t.Errorf("the restored database has workers of the original:\n%s", all[at])
 	}
 	super := open(t, server.DSN("recordengine"))
 	if n := super.count(`select (select count(*) from pg_roles where rolname like 'webhook\_%') + (select count(*) from pg_namespace where nspname = 'webhook')`); n != 0 {

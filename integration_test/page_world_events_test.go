@@ -52,7 +52,7 @@ func failedEvents() (events []worldEvent) {
 		{failure: "config", received: "no", error: "cannot call: the bearer token contains U+00E9; nothing was sent"},
 		{failure: "render", received: "no", error: "cannot render: the data has no object"},
 		{failure: "blocked_address", received: "no", error: "address not allowed: " + crm + " leads to 10.1.2.3, which is private; to allow it, add 10.1.2.3 to WEBHOOK_ALLOW_NETWORKS; nothing was sent"},
-		{failure: "dns", received: "no", error: "dns: no such host as that of " + crm + "; nothing was sent"},
+		{failure: "dns", received: "no", error: "dns: no such host: crm.example.com; nothing was sent"},
 		{failure: "refused", received: "no", error: "refused: nothing accepts connections at " + crm + "; nothing was sent"},
 		{failure: "unreachable", received: "no", error: "unreachable: cannot connect to " + crm + " (connect: no route to host); nothing was sent"},
 		{failure: "tls", received: "no", error: "tls: the certificate of " + crm + " has expired on 2026-11-01; nothing was sent"},

@@ -142,7 +142,7 @@ var worldFigures = []string{
 	        address = l.address, tls_version = l.tls, certificate_subject = l.subject, certificate_issuer = l.issuer, certificate_ends = now() + l.left
 	   from (values ('documents', null, null, '198.51.100.7:443', 'TLS 1.3', 'eu1.make.com', 'Example CA R3', interval '71 days'),
 	                ('contacts', null, null, '198.51.100.20:443', 'TLS 1.2', 'crm.example.com', 'Example CA R3', interval '6 days'),
-	                ('folders', 'dns', 'dns: no such host as that of https://xn--bro-hoa.example.com', null, null, null, null, null::interval),
+	                ('folders', 'dns', 'dns: no such host: xn--bro-hoa.example.com', null, null, null, null, null::interval),
 	                ('cases', null, null, '198.51.100.31:443', 'TLS 1.3', 'n8n.example.com', 'Example CA R3', interval '30 days'),
 	                ('audit_log', 'tls', 'tls: the certificate of https://siem.example.com:8443 has expired', '198.51.100.44:8443', 'TLS 1.3', 'siem.example.com', 'Example CA R3', interval '-2 days'))
 	        as l (name, failure, problem, address, tls, subject, issuer, "left")

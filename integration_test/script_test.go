@@ -29,6 +29,7 @@ import (
 //	sql STATEMENT             as the owner of the database; $RECEIVER in it is replaced
 //	receiver STATUS           sets RECEIVER to the URL of one that answers so
 //	login ROLE...             from here on DATABASE_URL is that of a new role, LOGIN, to which these are granted
+//	database NAME             from here on DATABASE_URL is that of another database of the server
 //	width N                   no line of the last output is longer
 //	shape COMMAND             the last output is a JSON document as docs/commands.md describes it
 //
@@ -45,7 +46,7 @@ func TestCommandLine_Scripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup:               func(env *testscript.Env) error { return setUpScript(env, filepath.Dir(path)) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"sql": scriptSQL, "receiver": scriptReceiver, "login": scriptLogin, "width": scriptWidth, "shape": scriptShape,
+			"sql": scriptSQL, "receiver": scriptReceiver, "login": scriptLogin, "database": scriptDatabase, "width": scriptWidth, "shape": scriptShape,
 		},
 	})
 }
@@ -113,6 +114,13 @@ func scriptLogin(ts *testscript.TestScript, neg bool, args []string) {
 	u.User = url.UserPassword(name, password)
 	ts.Setenv("DATABASE_URL", u.String())
 	ts.Setenv("LOGIN", name)
+}
+
+func scriptDatabase(ts *testscript.TestScript, neg bool, args []string) {
+	u, err := url.Parse(ts.Getenv("OWNER_URL"))
+	ts.Check(err)
+	u.Path = "/" + args[0]
+	ts.Setenv("DATABASE_URL", u.String())
 }
 
 func scriptWidth(ts *testscript.TestScript, neg bool, args []string) {

@@ -262,7 +262,7 @@ func failures(db *database) map[string]int64 {
 		{"contact 500", "contact.created", states["failed"]},
 		{"contact 503", "contact.created", states["failed"] + `, http_status = 503, error = 'HTTP 503 Service Unavailable from https://a_b.example'`},
 		{"audit 503", "audit.log", states["failed"] + `, http_status = 503, error = 'HTTP 503 Service Unavailable from https://axb.example'`},
-		{"dns", "folder.created", states["failed"] + `, http_status = null, failure = 'dns', error = 'dns: no such host as that of https://x.example; nothing was sent'`},
+		{"dns", "folder.created", states["failed"] + `, http_status = null, failure = 'dns', error = 'dns: no such host: x.example; nothing was sent'`},
 		{"interrupted", "contact.created", states["unknown"]},
 		{"timed out", "case.created", states["unknown"] + `, failure = 'timeout', error = 'timed out: 30s ran out while waiting for the answer of https://x.example; outcome unknown'`},
 		{"no text", "case.created", states["unknown"] + `, failure = 'connection_lost', error = null`},

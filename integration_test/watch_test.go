@@ -29,6 +29,24 @@ func startWatch(t *testing.T, address string, args ...string) watching {
 	return w
 }
 
+// TestWatch_SaysWhyNothingIsDelivered: who waits for a delivery would wait in vain.
+func TestWatch_SaysWhyNothingIsDelivered(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	db.exec(`update webhook.settings set offline_mode = true`)
+	w := startWatch(t, db.address)
+	want := "Offline Mode is on: nothing is delivered; to deliver again: webhooks offline off\n" +
+		"no worker is running: nothing is delivered; to start one: webhooks run\nwaiting for deliveries; Ctrl-C ends it\n"
+	if got := w.log.String(); got != want {
+		t.Errorf("it says\n%s\nwant\n%s", got, want)
+	}
+	db.exec(`update webhook.settings set offline_mode = false`)
+	db.exec(`insert into webhook.workers (id, name, version, settings, started_at) values (gen_random_uuid(), 'host-1:1', '1.0.0', '{}', now())`)
+	if got, want := startWatch(t, db.address).log.String(), "waiting for deliveries; Ctrl-C ends it\n"; got != want {
+		t.Errorf("with a worker it says\n%s\nwant\n%s", got, want)
+	}
+}
+
 // shows waits until the lines have this, as a regular expression.
 func (w watching) shows(t *testing.T, pattern string) {
 	t.Helper()

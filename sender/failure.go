@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -92,9 +93,17 @@ func (f failure) dns() *reason {
 	case !errors.As(f.err, &e):
 		return nil
 	case e.IsNotFound:
-		return f.reason(outbox.FailureDNS, "dns: no such host as that of %s", f.origin)
+		return f.reason(outbox.FailureDNS, "dns: no such host: %s", f.host())
 	}
 	return f.reason(outbox.FailureDNS, "dns: the host of %s could not be looked up (%s)", f.origin, f.detail(e.Err))
+}
+
+// host is that of the origin, without its port.
+func (f failure) host() string {
+	if u, err := url.Parse(f.origin); err == nil && u.Hostname() != "" {
+		return u.Hostname()
+	}
+	return f.origin
 }
 
 func (f failure) refused() *reason {

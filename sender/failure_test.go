@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,7 +15,7 @@ import (
 )
 
 // networkError is a way in which an attempt ends without a status. attempt
-// returns the Result and the origin that it is about; {origin} stands for it.
+// returns the Result and the origin that it is about; {origin} stands for it, {host} for its host.
 type networkError struct {
 	name     string
 	attempt  func(t *testing.T) (got outbox.Result, origin string)
@@ -32,11 +33,19 @@ func TestSend_EveryNetworkErrorHasItsFailureAndReceived(t *testing.T) {
 			if got.Failure != e.failure || e.received != "" && got.Received != e.received || got.Status != 0 {
 				t.Errorf("got %+v, want %s, received %s", got, e.failure, e.received)
 			}
-			here := strings.NewReplacer("{origin}", origin)
+			u, err := url.Parse(origin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			about := origin
+			if strings.Contains(e.begins, "{host}") {
+				about = u.Hostname()
+			}
+			here := strings.NewReplacer("{origin}", origin, "{host}", u.Hostname())
 			for i := range e.says {
 				e.says[i] = here.Replace(e.says[i])
 			}
-			failsWith(t, got, here.Replace(e.begins), append(e.says, origin)...)
+			failsWith(t, got, here.Replace(e.begins), append(e.says, about)...)
 			if strings.Contains(got.Error, "geheim") {
 				t.Errorf("the path is shown: %s", got.Error)
 			}
@@ -55,8 +64,8 @@ func networkErrors(t *testing.T) []networkError {
 		{"private address", blockedAttempt, outbox.FailureBlockedAddress, no, "address not allowed: {origin} leads to 127.0.0.1, which is loopback", []string{"add 127.0.0.1/32 to WEBHOOK_ALLOW_NETWORKS"}},
 		{"webhook-id that is no header value", badHeaderAttempt, outbox.FailureConfig, no, "cannot call: ", []string{"webhook-id"}},
 
-		{"no such name", named(3), outbox.FailureDNS, no, "dns: no such host as that of {origin}; nothing was sent", nil},
-		{"name without an address", named(0), outbox.FailureDNS, no, "dns: no such host as that of {origin}; nothing was sent", nil},
+		{"no such name", named(3), outbox.FailureDNS, no, "dns: no such host: {host}; nothing was sent", nil},
+		{"name without an address", named(0), outbox.FailureDNS, no, "dns: no such host: {host}; nothing was sent", nil},
 		{"name server fails", named(2), outbox.FailureDNS, no, "dns: the host of {origin} could not be looked up (server misbehaving); nothing was sent", nil},
 		{"name server does not answer", silentName, outbox.FailureTimeout, no, "timed out: 400ms ran out while looking up the name of {origin}; nothing was sent", nil},
 

@@ -86,6 +86,14 @@ func (s *sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn, err := s.session(ctx, t)
+	if err != nil {
+		return nil, &ConnectError{Database: t.address, Err: err}
+	}
+	return conn, nil
+}
+
+func (s *sessions) session(ctx context.Context, t *target) (driver.Conn, error) {
 	if err := t.requireOwnSessions(ctx); err != nil {
 		return nil, err
 	}

@@ -132,6 +132,33 @@ func connectError(err error) error {
 	return withoutDSN(err)
 }
 
+// ConnectError means that no session was opened. Its text is the cause alone.
+type ConnectError struct {
+	Database string // host:port/name; no other part of the DSN
+	Err      error
+}
+
+func (e *ConnectError) Error() string { return e.Err.Error() }
+
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// Hint is what to do about it; "" where the cause says so itself.
+func (e *ConnectError) Hint() string {
+	switch code(e.Err) {
+	case "3D000":
+		return "correct the name in DATABASE_URL, or: create database … encoding 'UTF8' template template0"
+	case "28P01", "28000":
+		return `correct role and password in DATABASE_URL, or allow the role in pg_hba.conf; to try it: psql "$DATABASE_URL"`
+	case "53300":
+		return "see who has the connections: select usename, application_name, count(*) from pg_stat_activity group by 1, 2; then raise max_connections"
+	case "":
+		if !Transient(e.Err) || errors.Is(e.Err, ErrReadOnly) {
+			return ""
+		}
+	}
+	return `is the server up, and does DATABASE_URL lead to it? To try it: psql "$DATABASE_URL"`
+}
+
 // Transient reports whether waiting can help: the server could not be reached, or it cannot serve now
 // (starting up, shutting down, out of connections, a lock, a standby). It cannot with a wrong password, a
 // missing database or privilege, a parameter or pooler that cannot be used, a server without TLS or with

@@ -68,7 +68,11 @@ func readVersions(ctx context.Context, q sqlx.QueryerContext) (have versions, er
 	if err == nil && exists {
 		err = sqlx.SelectContext(ctx, q, &have, `select version, min_worker, checksum, applied_at from webhook.schema_versions order by version`)
 	}
-	if err != nil {
+	var unconnected *ConnectError
+	switch {
+	case errors.As(err, &unconnected):
+		return nil, unconnected
+	case err != nil:
 		return nil, fmt.Errorf("read the version of the schema: %w", err)
 	}
 	return have, nil

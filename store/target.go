@@ -5,6 +5,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/lib/pq"
@@ -14,6 +18,7 @@ import (
 type target struct {
 	encrypted, plain *pq.Connector // plain is nil if the DSN requires encryption, encrypted if it forbids it
 	ownSessions      atomic.Bool   // see requireOwnSessions
+	address          string        // host:port/name, for people
 }
 
 func newTarget(dsn string, n *network) (*target, error) {
@@ -30,11 +35,29 @@ func newTarget(dsn string, n *network) (*target, error) {
 	}
 	switch cfg.SSLMode {
 	case pq.SSLModeDisable:
-		return &target{plain: connector(pq.SSLModeDisable)}, nil
+		return &target{address: addressOf(cfg), plain: connector(pq.SSLModeDisable)}, nil
 	case "", pq.SSLModePrefer, pq.SSLModeAllow:
-		return &target{encrypted: connector(pq.SSLModeRequire), plain: connector(pq.SSLModeDisable)}, nil
+		return &target{address: addressOf(cfg), encrypted: connector(pq.SSLModeRequire), plain: connector(pq.SSLModeDisable)}, nil
 	}
-	return &target{encrypted: connector(cfg.SSLMode)}, nil
+	return &target{address: addressOf(cfg), encrypted: connector(cfg.SSLMode)}, nil
+}
+
+// addressOf is where a DSN leads: 127.0.0.1:5432/recordengine. Of several hosts each is named.
+func addressOf(cfg pq.Config) string {
+	address := func(host string, hostaddr netip.Addr, port uint16) string {
+		if host == "" && hostaddr.IsValid() {
+			host = hostaddr.String()
+		}
+		if strings.HasPrefix(host, "/") { // a socket's folder
+			return fmt.Sprintf("%s:%d", host, port)
+		}
+		return net.JoinHostPort(host, strconv.Itoa(int(port)))
+	}
+	addresses := []string{address(cfg.Host, cfg.Hostaddr, cfg.Port)}
+	for _, m := range cfg.Multi {
+		addresses = append(addresses, address(m.Host, m.Hostaddr, m.Port))
+	}
+	return strings.Join(addresses, ",") + "/" + cfg.Database
 }
 
 // connect makes a connection with the driver. Without an sslmode it is encrypted if the server can do

@@ -22,7 +22,7 @@ var setCommand = command{
 		"where neither other users nor the shell's history see it.",
 	exits: "1 when the database refuses a value",
 	examples: []string{
-		"where contacts go, and turn them on: webhooks set contacts --url https://hook.eu1.make.com/abc123 --enabled",
+		"where contacts go, and turn them on: webhooks set contacts --url https://receiver.example.com/contacts --enabled",
 		"the bearer token of all channels, from a file: webhooks set --auth bearer --token - </run/secrets/webhook-token",
 	},
 	flags: func(f *flags) action {

@@ -544,3 +544,17 @@ func TestPageSettings_SaysWhatAWorkerFoundAtTheEndpoint(t *testing.T) {
 		"Address not allowed: re.example leads to 10.1.2.3, which is private; nothing was sent. Checked just now .",
 		"DNS: no such host; nothing was sent. Checked just now .", "Not checked yet: a worker does so within ten seconds after the URL is saved.")
 }
+
+// A page without its tables is no fault of the program, and the operator knows what to do.
+func TestPage_WithoutTheSchemaSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	db, site := settingsSite(t)
+	site.get(settingsPath) // its connections know the tables
+	db.exec(`drop schema webhook cascade`)
+	for _, path := range []string{settingsPath, "/settings/general", "/deliveries", "/deliveries/7", "/deliveries/resend", "/overview"} {
+		p := site.get(path)
+		if p.status != 503 || !strings.Contains(p.text(), "this database has no webhook schema; run: webhooks migrate") || strings.Contains(p.text(), "fault of the program") {
+			t.Errorf("%s: status %d: %s", path, p.status, p.text())
+		}
+	}
+}

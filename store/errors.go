@@ -53,6 +53,10 @@ func rejected(err error) bool { return class(err, "22", "23") }
 // exception of PL/pgSQL; 2F and 38, of another function).
 func denied(err error) bool { return class(err, "42", "P0", "2F", "38") }
 
+// schemaMissing: the schema of webhooks does not exist, or a table of it: it was dropped while this program ran, or the
+// database was restored without it.
+func schemaMissing(err error) bool { return code(err) == "3F000" || code(err) == "42P01" }
+
 // conflicting: another transaction was quicker, and the same statement may succeed now. 23505 is the
 // unique index that keeps two attempts of one document apart, 40001 the trigger function
 // webhook.refuse_overtaken: sessions are READ COMMITTED, so the server itself has no such failure.

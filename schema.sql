@@ -1543,7 +1543,7 @@ begin
     when 'config'
       then 'The channel cannot be called as configured. Fix its URL or the bearer token in the settings; pending events wait meanwhile.'
     when 'render'
-      then 'The payload cannot be built from this row. Fix the field that the error names: in the application for future events, in the row itself for a pending document.'
+      then 'The payload cannot be built from this row. Fix the field that the error names: in the application for future events, and for a pending document by exporting it again, or in its row (update webhook.outbox set data = ''...'' where id = N).'
     when 'blocked_address'
       then 'The URL leads to an internal address. If that is intended, add the network to WEBHOOK_ALLOW_NETWORKS and restart the worker.'
     when 'dns'

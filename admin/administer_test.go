@@ -46,7 +46,7 @@ func TestAdministerPage_ExplainsEachState(t *testing.T) {
 
 // withoutSQL are the parts of a hint before and after its statements: an administrator of the page needs none.
 func withoutSQL(hint string) (parts []string) {
-	statement := regexp.MustCompile(`\s*\((?:update|select) [^)]*\)|(?:, or mark the event)?: select .*$`)
+	statement := regexp.MustCompile(`(?:, or in its row)?\s*\((?:update|select) [^)]*\)|(?:, or mark the event)?: select .*$`)
 	for _, part := range statement.Split(hint, -1) {
 		if part = strings.Trim(part, " ,."); part != "" {
 			parts = append(parts, part)

@@ -357,6 +357,9 @@ func capital(text string) string {
 	if text == "" {
 		return ""
 	}
+	if class, _, ok := strings.Cut(text, ":"); ok && (class == "dns" || class == "tls") { // an error of a worker
+		return strings.ToUpper(class) + text[len(class):]
+	}
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 

@@ -15,6 +15,25 @@ type deliveryActions struct {
 	Resend, Cancel, Delivered refusal
 }
 
+// ResendWarning is why an event that can be resent had better not be yet; "": nothing speaks against it.
+func (v deliveryView) ResendWarning() string {
+	switch {
+	case v.Finished == nil || v.Actions.Resend.Why != "":
+		return ""
+	case v.Received == "maybe":
+		return mayHaveIt
+	case v.Failure == "render":
+		return sameAgain
+	}
+	return ""
+}
+
+// What a person should know before an event is resent, on its page and where it is asked.
+const (
+	mayHaveIt = "The receiver may have this event already. Look there first."
+	sameAgain = "Its payload could not be built. Sent again as it is, it fails in the same way."
+)
+
 // refusal is why an action is refused. Instead is the delivery that can be resent in place of this one; 0: none.
 type refusal struct {
 	Why     string
@@ -36,6 +55,8 @@ func actionsOf(d DeliveryDetail, readOnly bool) deliveryActions {
 	}
 	var a deliveryActions
 	switch {
+	case d.Finished == nil && d.Failure == "render":
+		a.Resend.Why = "It is not sent until its data is right: export the document again, or Cancel this one."
 	case d.Finished == nil:
 		a.Resend.Why = "It waits already, and will be sent by itself."
 		if d.HeldBy() != "" {
@@ -81,7 +102,7 @@ func resendWarnings(d DeliveryDetail) (all []string) {
 	case "yes":
 		add("The receiver has this event already. It gets it again, and knows it by its webhook-id only if it looks at that header.")
 	case "maybe":
-		add("The receiver may have this event already. Look there first.")
+		add(mayHaveIt)
 	}
 	if d.Status == "superseded" {
 		add("It was superseded by a later export, which was cancelled since.")
@@ -97,7 +118,7 @@ func resendWarnings(d DeliveryDetail) (all []string) {
 		add("The channel is off: the event is skipped within ten seconds, unless the channel is turned on first.")
 	}
 	if d.Failure == "render" {
-		add("Its payload could not be built. Sent again as it is, it fails in the same way.")
+		add(sameAgain)
 	}
 	return all
 }

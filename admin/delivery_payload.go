@@ -23,6 +23,7 @@ const (
 // payload is what is sent, or where it cannot be built the stored data.
 type payload struct {
 	Problem string // why it cannot be built, in words; "": it can
+	Said    bool   // the newest attempt has ended with this problem, and the page says so above
 	TooMuch bool   // the data is too large for the page: Raw is its beginning
 	Size    int64  // of the whole, in bytes
 	Cut     bool   // Raw and Pretty are its beginning
@@ -40,7 +41,7 @@ func payloadOf(d DeliveryDetail, data []byte, size int64) payload {
 	body, err := renderPayload(d, data)
 	if err != nil {
 		p := shown(data)
-		p.Problem = renderProblem(err)
+		p.Problem, p.Said = renderProblem(err), d.saysWrongData() && d.Error == err.Error()
 		return p
 	}
 	p := shown(body)

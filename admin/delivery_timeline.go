@@ -25,10 +25,10 @@ func timelineOf(d DeliveryDetail) []moment {
 		all = append(all, moment{Tone: "wait", What: "Being sent by worker " + visible(d.ClaimedBy), At: *d.ClaimedAt})
 	}
 	if m, ok := outcomeOf(d); ok {
-		all = append(all, m)
+		all = append(all, m.without(d))
 	}
 	for _, run := range d.Runs {
-		all = append(all, run.moment())
+		all = append(all, run.moment().without(d))
 	}
 	for _, i := range d.Interventions {
 		all = append(all, i.moment())
@@ -55,6 +55,14 @@ func (m moment) end() time.Time {
 		return *m.Until
 	}
 	return m.At
+}
+
+// without is the entry without the error that "Where it is" says already.
+func (m moment) without(d DeliveryDetail) moment {
+	if d.saysWrongData() && m.Detail == d.Error {
+		m.Detail = ""
+	}
+	return m
 }
 
 // outcomeOf is how an event finished, except where that is an entry already: what a person did.

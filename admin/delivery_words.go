@@ -75,6 +75,44 @@ func receivedWords(received string) string {
 	return "Not sent yet."
 }
 
+// Where is webhook.explain in the words of the page. What is wrong with the data can be long: it is said once.
+func (d DeliveryDetail) Where() string {
+	text := d.Explain
+	if d.saysWrongData() {
+		i := strings.Index(text, d.wrongData()) + len(d.wrongData())
+		text = text[:i] + strings.ReplaceAll(text[i:], d.wrongData(), "the same")
+	}
+	return pageWords(text)
+}
+
+// wrongData is why the payload could not be built at the newest attempt, as webhook.explain quotes it; "": it could.
+func (d DeliveryDetail) wrongData() string {
+	if d.Failure != "render" {
+		return ""
+	}
+	return strings.TrimRight(d.Error, ".")
+}
+
+// saysWrongData reports whether Where says what is wrong with the data, so that the rest of the page need not.
+func (d DeliveryDetail) saysWrongData() bool {
+	return d.wrongData() != "" && strings.Contains(d.Explain, d.wrongData())
+}
+
+// WhatItMeans is webhook.hint for this event. The hints are those of every event: what they say of documents and of other
+// events is said of the one that failed.
+func (d DeliveryDetail) WhatItMeans() string {
+	text := pageWords(d.Hint)
+	if d.Status != "failed" || d.AtLeastOnce {
+		return text
+	}
+	return attemptedOnce.Replace(text)
+}
+
+var attemptedOnce = strings.NewReplacer(
+	"Documents are retried automatically, other events are not.", "It is not retried: press Resend once the receiver is well.",
+	"Documents are retried automatically; before you send another event again, check the receiver.", "It is not retried: check the receiver before you press Resend.",
+)
+
 // firstSentence is the beginning of a hint, for a line of the list.
 func firstSentence(text string) string {
 	if i := strings.Index(text, ". "); i >= 0 {

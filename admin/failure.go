@@ -53,7 +53,12 @@ func (s *site) asFailure(r *http.Request, err error) failure {
 			Do:    "Try again in a moment. If it stays so, tell the operator: the log of this page has the error."}
 	}
 	s.log.Error("page failed", zap.String("path", r.URL.Path), zap.Error(err))
-	if errors.Is(err, ErrDenied) {
+	switch {
+	case errors.Is(err, ErrNoSchema):
+		return failure{Status: http.StatusServiceUnavailable, Title: "The database is not set up",
+			Means: "The tables of webhooks are missing: they were dropped or not restored, or this is another database. Nothing was changed.",
+			Do:    "Tell the operator: " + ErrNoSchema.Error() + "."}
+	case errors.Is(err, ErrDenied):
 		return failure{Status: http.StatusInternalServerError, Title: "The database does not allow this",
 			Means: "The database role of this page lacks a privilege. Nothing was changed.",
 			Do:    "Tell the operator: the role needs webhook_reader and webhook_admin, and after an upgrade webhooks migrate --roles is to be run again."}

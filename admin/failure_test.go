@@ -23,6 +23,7 @@ func TestFailure_EachErrorIsAPageInWords(t *testing.T) {
 		"a slow database":      {fmt.Errorf("read: %w", context.DeadlineExceeded), 503, "The database does not answer", "page failed, database unavailable"},
 		"a lost commit":        {fmt.Errorf("save: %w: %w", ErrUncertain, ErrUnavailable), 503, "not known", "page failed, outcome of a commit unknown"},
 		"a lacking privilege":  {fmt.Errorf("%w: geheim", ErrDenied), 500, "lacks a privilege", "page failed"},
+		"no schema":            {fmt.Errorf("read: %w: geheim", ErrNoSchema), 503, "this database has no webhook schema; run: webhooks migrate", "page failed"},
 		"anything else":        {errors.New("pq: geheim"), 500, "This page failed", "page failed"},
 		"markup in a failure":  {failure{Status: 422, Title: "<script>alert(1)</script>"}, 422, "&lt;script&gt;", ""},
 		"what a request names": {errors.New("pq: relation \x1b[31m geheim"), 500, "This page failed", "page failed"},

@@ -24,7 +24,8 @@ var statements = []struct {
 	instead string
 }{
 	{regexp.MustCompile(`(or mark the event): select .*$`), "$1 as delivered."},
-	{regexp.MustCompile(`\s*To send it again: select webhook\.retry\(\d+\)\.`), ""},
+	{regexp.MustCompile(`To send it again: select webhook\.retry\(\d+\)`), "To send it again, press Resend"},
+	{regexp.MustCompile(`, or in its row \(update webhook\.[^()]*\)`), ""},
 	{regexp.MustCompile(`, then: select webhook\.retry\(\d+\)`), ", then resend it"},
 	{regexp.MustCompile(`To have it sent: ` + set), "To have it sent, enable the channel"},
 	{regexp.MustCompile(`\s*\((?:update|select) webhook\.(?:[^()]|\([^()]*\))*\)`), ""},

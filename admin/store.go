@@ -8,6 +8,9 @@ import (
 // ErrUnavailable means that the database cannot be reached or cannot answer now.
 var ErrUnavailable = errors.New("the database is unavailable")
 
+// ErrNoSchema means that the database lacks the schema of webhooks, or a table of it.
+var ErrNoSchema = errors.New("this database has no webhook schema; run: webhooks migrate")
+
 // ErrDenied means that the role of the page lacks a privilege.
 var ErrDenied = errors.New("the role of the page lacks a privilege")
 

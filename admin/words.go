@@ -24,6 +24,7 @@ var words = template.FuncMap{
 	"dict":      dict,
 	"pageWords": pageWords,
 	"lower":     strings.ToLower,
+	"sentence":  sentence,
 	"under":     func(path, to string) bool { return strings.HasPrefix(path, to+"/") },
 }
 

@@ -51,7 +51,7 @@ func appendDocument(out []byte, in Input, data object) ([]byte, error) {
 // requireExport refuses a document in another status: only exported documents are
 // sent (the contract, The payload).
 func requireExport(data object) error {
-	const rule = `expected "Export": set the document to Export and publish it again, or correct data of this row`
+	const rule = `expected "Export": set the document to Export and publish it again`
 	status := data.get("status")
 	if status == null {
 		return &Error{"status", "missing or null, " + rule}

@@ -148,7 +148,7 @@ func TestPageDelivery_ActionsAreRefusedInWords(t *testing.T) {
 		older:   {fmt.Sprintf("Resend: Event %d is a later export of the same document. Resend that one.", newer), "Cancel: It is finished"},
 		held:    {"Resend: Worker host:7 is sending it, until", "Cancel: Worker host:7", "Mark as delivered: Worker host:7"},
 		waiting: {"Resend: It waits already, and will be sent by itself."},
-		newer:   {"Cancel: It is finished", "Mark as delivered: It is delivered already."},
+		newer:   {"Cancel: It is finished"},
 	} {
 		_, text := page.get(fmt.Sprintf("/deliveries/%d", id))
 		sees(t, fmt.Sprint(id), text, words...)
@@ -280,5 +280,61 @@ func TestPageDelivery_HostileDataIsText(t *testing.T) {
 	if head.Get("Content-Type") != "text/plain; charset=utf-8" || !strings.HasPrefix(head.Get("Content-Disposition"), "attachment") || head.Get("X-Content-Type-Options") != "nosniff" ||
 		!strings.Contains(w.Body.String(), "<script>alert(1)</script>") {
 		t.Errorf("the payload as a file: %v", head)
+	}
+}
+
+// An administrator of the page has no SQL. What is wrong with the data is said once, with what can be done here.
+func TestPageDelivery_DataThatCannotBeRenderedWaitForAnExport(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	page := newDeliveriesPage(t, db)
+	id := db.inState("pending", "document.exported", `{"id": 43, "status": "Approved"}`)
+	const problem = `status: is "Approved", expected "Export": set the document to Export and publish it again`
+	db.exec(`update webhook.outbox set attempts = 14, claimed_by = null, failure = 'render', received = 'no', error = $2, due_at = now() + interval '7 seconds' where id = $1`, id, "render: "+problem)
+	db.exec(`insert into webhook.attempts (outbox_id, run, attempts, failure, received, error, first_at, last_at) values ($1, 1, 14, 'render', 'no', $2, now() - interval '2 minutes', now())`, id, "render: "+problem)
+	_, text := page.get(fmt.Sprintf("/deliveries/%d", id))
+	sees(t, "the page", text, "Resend: It is not sent until its data is right: export the document again, or Cancel this one.",
+		"for a pending document by exporting it again.", "14 × the same", "14 attempts: Payload cannot be built", "The payload cannot be built, for the reason that is said above.")
+	words, _ := pageText(t, text)
+	if n := strings.Count(words, problem); n != 1 {
+		t.Errorf("what is wrong with the data is said %d times: %s", n, words)
+	}
+	for _, part := range []string{"will be sent by itself", "in its row", "data of this row", "update webhook"} {
+		if strings.Contains(words, part) {
+			t.Errorf("the page says %q", part)
+		}
+	}
+
+	// Where the newest attempt says nothing of it, the payload does.
+	db.exec(`update webhook.outbox set attempts = 0, failure = null, received = null, error = null where id = $1`, id)
+	_, text = page.get(fmt.Sprintf("/deliveries/%d", id))
+	sees(t, "before the next attempt", text, "The payload cannot be built: "+problem)
+}
+
+// An event that failed says what to do, and resending is the first thing to do only where it harms nothing.
+func TestPageDelivery_AFailedEventSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	page := newDeliveriesPage(t, db)
+	lost, unknown, wrong := db.inState("failed", "case.created", `{}`), db.inState("unknown", "case.created", `{}`), db.publish("case.created", `{}`)
+	db.become(wrong, states["failed"]+`, http_status = null, failure = 'render', error = 'render: title: is 7', response = null`)
+	const primary = `id="resend" class="primary"`
+	for id, c := range map[int64]struct {
+		says    []string
+		primary bool
+	}{
+		lost:    {[]string{"The receiving server is temporarily down or overloaded. It is not retried: press Resend once the receiver is well.", "To send it again, press Resend."}, true},
+		unknown: {[]string{"It is not retried: check the receiver before you press Resend.", "Resend: The receiver may have this event already. Look there first."}, false},
+		wrong:   {[]string{"Resend: Its payload could not be built. Sent again as it is, it fails in the same way."}, false},
+	} {
+		_, text := page.get(fmt.Sprintf("/deliveries/%d", id))
+		sees(t, fmt.Sprint(id), text, c.says...)
+		if strings.Contains(text, primary) != c.primary || !strings.Contains(text, `<button id="resend"`) {
+			t.Errorf("delivery %d: Resend is the primary action: %t", id, !c.primary)
+		}
+	}
+	_, text := page.get(fmt.Sprintf("/deliveries/%d", db.inState("sent", "case.created", `{}`)))
+	if _, elements := pageText(t, text); strings.Contains(text, "Mark as delivered") || elements["form"] == 0 {
+		t.Errorf("a delivered event can be marked as delivered: %s", text)
 	}
 }

@@ -307,3 +307,26 @@ func TestPageRelease_StopLeavesOfflineModeOn(t *testing.T) {
 		t.Errorf("%d were discarded", n)
 	}
 }
+
+// What ended within the same second is in the order of its ids: the times beside it are not finer.
+func TestPageResend_NamesWhatEndedTogetherByItsID(t *testing.T) {
+	t.Parallel()
+	db := ready(t, "https://re.example")
+	db.exec(`select webhook.create_roles()`)
+	var ids []string
+	for range 3 {
+		ids = append(ids, fmt.Sprint(db.inState("failed", "contact.created", `{}`)))
+	}
+	for i, id := range ids {
+		db.exec(fmt.Sprintf(`set session_replication_role = replica; update webhook.outbox set finished_at = date_trunc('second', now()) - interval '1 minute' - interval '%d milliseconds' + interval '900 milliseconds' where id = %s; reset session_replication_role`, i*100, id))
+	}
+	var named []string
+	for n := range newSite(t, db, nil).get(resendPath + "?status=failed").doc.Descendants() {
+		if label, _ := attribute(n, "aria-label"); strings.HasPrefix(label, "Delivery ") {
+			named = append(named, strings.TrimPrefix(label, "Delivery "))
+		}
+	}
+	if !slices.Equal(named, ids) {
+		t.Errorf("they are in the order %v, their ids are %v", named, ids)
+	}
+}

@@ -528,3 +528,33 @@ func TestPageSettings_LockedSettingsAreWaitedFor(t *testing.T) {
 		t.Errorf("afterwards: status %d, %s", p.status, p.text())
 	}
 }
+
+// What a worker found at an endpoint is a sentence.
+func TestPageSettings_SaysWhatAWorkerFoundAtTheEndpoint(t *testing.T) {
+	t.Parallel()
+	db, site := settingsSite(t)
+	db.exec(`update webhook.channels set url = 'https://re.example/' || name`)
+	look := func(channel, failure, problem string) {
+		db.exec(`update webhook.endpoints set looked_at = now(), looked_by = 'host:7', look_failure = nullif($2, ''), look_problem = nullif($3, ''), address = '192.0.2.1:443' where channel = $1`, channel, failure, problem)
+	}
+	look("documents", "", "")
+	look("contacts", "blocked_address", "address not allowed: re.example leads to 10.1.2.3, which is private; nothing was sent")
+	look("cases", "dns", "dns: no such host; nothing was sent")
+	with(t, "the page", site.get(settingsPath).text(), "Reachable at 192.0.2.1:443 . Checked just now .",
+		"Address not allowed: re.example leads to 10.1.2.3, which is private; nothing was sent. Checked just now .",
+		"DNS: no such host; nothing was sent. Checked just now .", "Not checked yet: a worker does so within ten seconds after the URL is saved.")
+}
+
+// A page without its tables is no fault of the program, and the operator knows what to do.
+func TestPage_WithoutTheSchemaSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	db, site := settingsSite(t)
+	site.get(settingsPath) // its connections know the tables
+	db.exec(`drop schema webhook cascade`)
+	for _, path := range []string{settingsPath, "/settings/general", "/deliveries", "/deliveries/7", "/deliveries/resend", "/overview"} {
+		p := site.get(path)
+		if p.status != 503 || !strings.Contains(p.text(), "this database has no webhook schema; run: webhooks migrate") || strings.Contains(p.text(), "fault of the program") {
+			t.Errorf("%s: status %d: %s", path, p.status, p.text())
+		}
+	}
+}

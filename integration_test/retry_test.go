@@ -141,9 +141,9 @@ func TestRetry_DocumentIsSentOnceItIsInExport(t *testing.T) {
 	db := ready(t, rcv.URL)
 	startWorker(t, quick(db.address))
 	for status, want := range map[string]string{
-		`"Approved"`: `render: status: is "Approved", expected "Export": set the document to Export and publish it again, or correct data of this row`,
-		`"export"`:   `render: status: is "export", expected "Export": set the document to Export and publish it again, or correct data of this row`,
-		`null`:       `render: status: missing or null, expected "Export": set the document to Export and publish it again, or correct data of this row`,
+		`"Approved"`: `render: status: is "Approved", expected "Export": set the document to Export and publish it again`,
+		`"export"`:   `render: status: is "export", expected "Export": set the document to Export and publish it again`,
+		`null`:       `render: status: missing or null, expected "Export": set the document to Export and publish it again`,
 	} {
 		id := db.publish("document.exported", `{"id": `+status+`, "status": `+status+`}`)
 		eventually(t, "the document was looked at", func() bool { r := db.row(id); return r.Attempts > 0 && r.LeasedUntil == nil })

@@ -42,7 +42,7 @@ type failed struct {
 // what its list leaves out.
 var allFailures = []failed{
 	{"config", 0, "no", []string{"cannot be called as configured", "Fix its URL or the bearer token"}},
-	{"render", 0, "no", []string{"Fix the field that the error names", "in the row itself for a pending document"}},
+	{"render", 0, "no", []string{"Fix the field that the error names", "for a pending document by exporting it again, or in its row (update webhook.outbox set data = '...' where id = N)"}},
 	{"blocked_address", 0, "no", []string{"internal address", "add the network to WEBHOOK_ALLOW_NETWORKS"}},
 	{"dns", 0, "no", []string{"The host name does not resolve", "typing error"}},
 	{"proxy", 0, "no", []string{"egress proxy", "the event waits", "WEBHOOK_PROXY"}},

@@ -140,6 +140,8 @@ func (a *Admin) failed(err error) error {
 	switch {
 	case Transient(err):
 		return fmt.Errorf("%w: %w", admin.ErrUnavailable, err)
+	case schemaMissing(err):
+		return fmt.Errorf("%w: %w", admin.ErrNoSchema, err)
 	case Denied(err):
 		return fmt.Errorf("%w: %w", admin.ErrDenied, err)
 	}

@@ -59,8 +59,8 @@ func (a *Admin) firstResends(ctx context.Context, tx *sqlx.Tx, re admin.Resend) 
 	var rows []deliveryRow
 	err := tx.SelectContext(ctx, &rows, `
 		select `+deliveryColumns+`
-		  from unnest($1::bigint[]) with ordinality as f (id, place) join webhook.outbox o on o.id = f.id
-		 order by f.place`, ids)
+		  from unnest($1::bigint[]) as f (id) join webhook.outbox o on o.id = f.id
+		 order by date_trunc('second', o.finished_at), f.id`, ids) // what ended at once is easier to find by its id
 	return asDeliveries(rows), err
 }
 

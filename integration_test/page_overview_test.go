@@ -187,7 +187,7 @@ func TestPageOverview_ReadsAFewOfManyRows(t *testing.T) {
 		db.exec(c.before)
 		before := readSoFar(db)
 		_, text := page.get("/overview")
-		with(t, "the page", text, "10,000+")
+		with(t, "the page", html.UnescapeString(text), "10,000+")
 		eventually(t, "the statistics have arrived", func() bool { return readSoFar(db).Looks >= before.Looks+7*6 })
 		after := readSoFar(db)
 		if after.Scans != before.Scans || after.Rows-before.Rows > c.rows || after.Entries-before.Entries > c.entries {

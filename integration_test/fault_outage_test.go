@@ -222,7 +222,7 @@ func TestStore_CallsEndWithTheirContextOnADeadNetwork(t *testing.T) {
 }
 
 // TestOutage_OfTheSchemaIsNamed: the schema is missing while the database answers. Log and /readyz name the cause
-// and the remedy, and neither speaks of an outage, nor of its end before a statement on the schema has succeeded.
+// and the remedy, and neither speaks of an outage. Of its end: see TestHealth_WithoutASchemaUntilAStatementOnItSucceeds.
 func TestOutage_OfTheSchemaIsNamed(t *testing.T) {
 	t.Parallel()
 	const missing = "this database has no webhook schema; run: webhooks migrate"
@@ -237,9 +237,9 @@ func TestOutage_OfTheSchemaIsNamed(t *testing.T) {
 		status, text := get(t, address+"/readyz")
 		return status == 503 && strings.Contains(text, missing)
 	})
-	eventually(t, "a cycle has passed since", func() bool { return strings.Count(w.log.String(), missing) >= 2 })
-	if down, up, said := w.said(saidDown), w.said(saidUp), w.said("database has no webhook schema, retrying"); down != 0 || up != 0 || said != 1 {
-		t.Errorf("the log says %d times that the database is unavailable, %d times that it is available again, %d times that it has no schema:\n%s", down, up, said, w.log.String())
+	eventually(t, "the log says it", func() bool { return w.said("database has no webhook schema, retrying") > 0 })
+	if down, up := w.said(saidDown), w.said(saidUp); down != 0 || up != 0 {
+		t.Errorf("the log says %d times that the database is unavailable, %d times that it is available again", down, up)
 	}
 
 	db.exec(`alter schema away rename to webhook`)

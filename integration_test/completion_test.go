@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,37 +23,20 @@ while IFS= read -r line; do
   for word in "${COMPREPLY[@]}"; do printf '%s\t%s\n' "$line" "${word%% *}"; done
 done`,
 
-	// Only an interactive shell completes, so one runs on a terminal. What it offers passes compadd, which with
-	// -A, -O or -D only returns the words that match.
+	// Only an interactive shell completes. What its completion system calls is called here as it does, with the words
+	// of the line; _describe, by which the script offers words, prints those that go on with what is typed.
 	"zsh": `
-export OFFERED=$HOME/offered
-mkfifo $OFFERED && exec 3<>$OFFERED
-zmodload zsh/zpty
-zpty shell zsh -f -i
-zpty -w shell 'PS1= PS2= RPS1=; stty -echo
-autoload -Uz compinit && compinit -D -u && source <(webhooks completion zsh)
-compadd() {
-  local -a offered
-  if [[ ${*[1,(i)--]} != *-[AOD]* ]]; then
-    builtin compadd -A offered "$@"
-    [[ $#offered -gt 0 ]] && print -rl -- $offered >$OFFERED
-  fi
-  builtin compadd "$@"
+compdef() { [[ $1 == _webhooks && $2 == webhooks ]] && registered=1 }
+_describe() {
+  local -a matching=(${(M)${completions%%:*}:#${words[-1]##*=}*})
+  [[ $#matching -gt 0 ]] && print -rl -- $typed$'\t'${^matching}
 }
-completed() { print -r -- "(completed)" >$OFFERED }
-zle -N completed
-bindkey "^]" completed
-bindkey "^I" list-choices
-completed'
-answer() {
-  while IFS= read -r -u 3 word && [[ $word != "(completed)" ]]; do print -r -- "$1"$'\t'"$word"; done
-}
-answer
-while IFS= read -r line; do
-  zpty -w -n shell "$line"$'\t\x1d\x15' # Tab, the key of completed, and ^U, which deletes the line
-  answer "$line"
-done
-zpty -d shell`,
+source <(webhooks completion zsh)
+(( registered )) || exit
+while IFS= read -r typed; do
+  words=("${(@s: :)typed}") CURRENT=$#words
+  _webhooks || true # it found nothing
+done`,
 
 	"fish": `
 webhooks completion fish | source
@@ -71,7 +55,9 @@ func offers(t *testing.T, shell string, lines []string) map[string]string {
 		t.Fatal(err)
 	}
 	args := map[string][]string{"bash": {"--norc", "-c"}, "zsh": {"-f", "-c"}, "fish": {"--no-config", "-c"}}[shell]
-	c := exec.CommandContext(t.Context(), shell, append(args, completing[shell])...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c := exec.CommandContext(ctx, shell, append(args, completing[shell])...)
 	home := t.TempDir()
 	c.Env = []string{"PATH=" + filepath.Dir(path) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + home, "TERM=xterm", "LANG=C.UTF-8", "DATABASE_URL=" + nowhere}
 	c.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")

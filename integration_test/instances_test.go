@@ -27,7 +27,7 @@ func TestInstances_AHundredWithTwoDead(t *testing.T) {
 	for name := range live {
 		world.publish(name, "contact.created", `{"contact_id": 1}`)
 	}
-	env := world.env(settings{"WEBHOOK_INSTANCES_AWAKE": "16"})
+	env := world.env(settings{"WEBHOOK_INSTANCES_AWAKE": "12"})
 	delete(env, "WEBHOOK_LEASE")
 	delete(env, "WEBHOOK_TIMEOUT")
 	w, address := startMeasured(t, env)

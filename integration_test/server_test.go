@@ -23,7 +23,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -258,31 +257,14 @@ func TestServer_IsSetForTests(t *testing.T) {
 	}
 }
 
-// pools are those of query, by address. A session each time would cost more than most statements.
-var pools sync.Map
-
-// pool is a session that ends soon after its last statement.
-func pool(address string) (*sql.DB, error) {
-	if known, ok := pools.Load(address); ok {
-		return known.(*sql.DB), nil
-	}
-	db, err := sql.Open("postgres", address)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxIdleConns(1)
-	db.SetConnMaxIdleTime(time.Second)
-	known, _ := pools.LoadOrStore(address, db)
-	return known.(*sql.DB), nil
-}
-
 // query runs a statement that returns one value.
 func query[T any](t testing.TB, address, statement string, arguments ...any) T {
 	t.Helper()
-	db, err := pool(address)
+	db, err := sql.Open("postgres", address)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer db.Close()
 	var value T
 	if err := db.QueryRowContext(t.Context(), statement, arguments...).Scan(&value); err != nil {
 		t.Fatalf("%s: %v", statement, err)

@@ -77,8 +77,37 @@ func offlineOff(ctx, stop context.Context, f *flags, a *store.Admin, discard []s
 	if err != nil {
 		return fmt.Errorf("offline: %w", err)
 	}
+	question, cancels := f.sayWhatIsReleased(waiting, discard)
+	// A script that only delivers what waits goes on without --yes.
+	if cancels || len(waiting) > 0 && isTerminal(f.p.Stdin) {
+		if err := f.confirm(stop, question, yes); err != nil {
+			return err
+		}
+	}
+	id, err := a.ChangeSettings(stop, localUser(), func(admin.Settings) (admin.SettingsChange, error) {
+		return admin.SettingsChange{Release: &admin.Release{Discard: discard}}, nil
+	})
+	if errors.Is(err, admin.ErrReleasing) {
+		return fmt.Errorf("offline: it is being turned off already, or is off: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("offline: %w", err)
+	}
+	done, err := carryOut(ctx, stop, f, a, id, "cancelled")
+	if err != nil {
+		return err
+	}
+	if done > 0 || cancels {
+		fmt.Fprintf(f.p.Stdout, "%s.\n", eventsWere(done, "cancelled"))
+	}
+	return writeLine(f.p.Stdout, "Offline Mode is off.")
+}
+
+// sayWhatIsReleased prints what becomes of the events that wait on each channel, and returns the question that
+// a person is asked about it and whether some of them are cancelled.
+func (f *flags) sayWhatIsReleased(waiting []admin.Waiting, discard []string) (question string, cancels bool) {
 	var cancelled []string
-	question := "Turn Offline Mode off?"
+	question = "Turn Offline Mode off?"
 	for _, w := range waiting {
 		what := "delivered"
 		switch {
@@ -97,27 +126,5 @@ func offlineOff(ctx, stop context.Context, f *flags, a *store.Admin, discard []s
 	if len(cancelled) > 0 {
 		question = "Cancel what waits on " + strings.Join(cancelled, ", ") + ", then turn Offline Mode off?"
 	}
-	// A script that only delivers what waits goes on without --yes.
-	if len(cancelled) > 0 || len(waiting) > 0 && isTerminal(f.p.Stdin) {
-		if err := f.confirm(stop, question, yes); err != nil {
-			return err
-		}
-	}
-	id, err := a.ChangeSettings(stop, localUser(), func(admin.Settings) (admin.SettingsChange, error) {
-		return admin.SettingsChange{Release: &admin.Release{Discard: discard}}, nil
-	})
-	if errors.Is(err, admin.ErrReleasing) {
-		return fmt.Errorf("offline: it is being turned off already, or is off: %w", err)
-	}
-	if err != nil {
-		return fmt.Errorf("offline: %w", err)
-	}
-	done, err := carryOut(ctx, stop, f, a, id, "cancelled")
-	if err != nil {
-		return err
-	}
-	if done > 0 || len(cancelled) > 0 {
-		fmt.Fprintf(f.p.Stdout, "%s.\n", eventsWere(done, "cancelled"))
-	}
-	return writeLine(f.p.Stdout, "Offline Mode is off.")
+	return question, len(cancelled) > 0
 }

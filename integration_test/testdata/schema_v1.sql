@@ -1021,7 +1021,7 @@ comment on column webhook.attempts.first_at    is 'When the first of them ended.
 comment on column webhook.attempts.last_at     is 'When the last of them ended.';
 
 -- The page has one database role and many users. It sets their names for a transaction:
--- set_config('webhook.actor', 'Jane', true). Which role it was can be chosen by nobody, hence both columns.
+-- set_config('webhook.actor', 'Jane', true). The role cannot be set that way: hence both columns.
 create function webhook.actor() returns text
   language plpgsql stable set search_path = pg_catalog, pg_temp set standard_conforming_strings = on
   as $fn$
